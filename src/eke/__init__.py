@@ -1,0 +1,62 @@
+"""eke: what a ChatGPT-class model takes in AI chips, and how to make scarce ones last.
+
+    from eke import Serve, fleet, model, need
+
+    answer = need(Serve(model=model("llama-3.1-70b"), rate=5), fleet=fleet("8xh100-sxm"))
+
+Names are imported when they are first used, so that `import eke` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eke.catalog.chips import chip as chip
+    from eke.catalog.fleets import fleet as fleet
+    from eke.catalog.models import model as model
+    from eke.catalog.systems import system as system
+    from eke.errors import EkeError as EkeError
+    from eke.types.chip import Chip as Chip
+    from eke.types.fleet import Fleet as Fleet
+    from eke.types.fleet import Pool as Pool
+    from eke.types.job import Align as Align
+    from eke.types.job import Promise as Promise
+    from eke.types.job import Serve as Serve
+    from eke.types.job import Tier as Tier
+    from eke.types.job import Train as Train
+    from eke.types.job import Tune as Tune
+    from eke.types.model import Model as Model
+    from eke.types.need import Infeasible as Infeasible
+    from eke.types.need import Need as Need
+    from eke.types.need import Span as Span
+    from eke.types.plan import Plan as Plan
+    from eke.units import quantity as quantity
+    from eke.verbs import need as need
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "catalog.chips": ("chip",),
+    "catalog.fleets": ("fleet",),
+    "catalog.models": ("model",),
+    "catalog.systems": ("system",),
+    "errors": ("EkeError",),
+    "types.chip": ("Chip",),
+    "types.fleet": ("Fleet", "Pool"),
+    "types.job": ("Align", "Promise", "Serve", "Tier", "Train", "Tune"),
+    "types.model": ("Model",),
+    "types.need": ("Infeasible", "Need", "Span"),
+    "types.plan": ("Plan",),
+    "units": ("quantity",),
+    "verbs": ("need",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+__all__ = [*_HOME, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"eke has no {name!r}; it has {', '.join(sorted(_HOME))}.")
+    return getattr(import_module(f"eke.{_HOME[name]}"), name)

@@ -1,0 +1,67 @@
+"""Tables of what arrives of published figures: `efficiency/any.csv`, then the chip family's own."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from eke.catalog.files import folders, read_text
+from eke.errors import BadFile, BadQuantity
+from eke.types.efficiency import Efficiency
+from eke.units import quantity
+
+COLUMNS = ("name", "low", "likely", "high", "unit", "kind", "source", "note")
+KINDS = ("published", "measured", "derived", "assumed")
+
+
+def efficiencies(family: str) -> dict[str, Efficiency]:
+    """The values for one chip family by name; the family's own replace those for any chip.
+
+    A user's folder replaces built-in rows.
+    """
+    found: dict[str, Efficiency] = {}
+    for name in ("any", family):
+        for folder in reversed(folders()):
+            path = folder / "efficiency" / f"{name}.csv"
+            if path.is_file():
+                found |= read_efficiencies(path, name)
+    return found
+
+
+def read_efficiencies(path: Path, family: str) -> dict[str, Efficiency]:
+    """One table. Raises BadFile naming file, row and column."""
+    rows = csv.DictReader(io.StringIO(read_text(path)))
+    if tuple(rows.fieldnames or ()) != COLUMNS:
+        raise BadFile(f"{path}: the columns must be {','.join(COLUMNS)}.")
+    found = {}
+    for row in rows:
+        made = _row(path, rows.line_num, family, row)
+        found[made.name] = made
+    return found
+
+
+def _row(path: Path, line: int, family: str, row: dict[str, str]) -> Efficiency:
+    where = f"{path}, line {line}"
+    if None in row.values() or row["kind"] not in KINDS:
+        raise BadFile(f"{where}: kind is {row['kind']!r}; it must be one of {', '.join(KINDS)}.")
+    unit = row["unit"]
+    try:
+        low, likely, high = (quantity(row[name], unit) for name in ("low", "likely", "high"))
+    except BadQuantity as error:
+        raise BadFile(f"{where}: {error}") from None
+    if not 0 <= low <= likely <= high:
+        raise BadFile(
+            f"{where}: low, likely and high must rise from 0 up, not {low:g}, {likely:g}, {high:g}."
+        )
+    return Efficiency(
+        name=row["name"],
+        low=low,
+        likely=likely,
+        high=high,
+        unit=unit,
+        kind=row["kind"],  # type: ignore[arg-type]
+        source=row["source"],
+        family=family,
+        note=row["note"] or "",
+    )

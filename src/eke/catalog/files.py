@@ -1,0 +1,138 @@
+"""Reading data files so that a bad one is always a clear error, never a traceback."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from eke.errors import BadFile, closest
+from eke.types.record import Record
+
+T = TypeVar("T", bound=Record)
+DATA = Path(__file__).parent / "data"
+LARGEST = 2_000_000  # bytes; no catalogue file comes near
+_added: list[Path] = []
+
+
+def use_folder(path: str | Path) -> None:
+    """Put a user's folder before the built-in catalogue. Raises BadFile if it is none."""
+    folder = Path(path)
+    if not folder.is_dir():
+        raise BadFile(f"{folder}: no such folder; expected chips/, systems/, models/ inside it.")
+    if folder not in _added:
+        _added.insert(0, folder)
+
+
+def folders() -> list[Path]:
+    """Where catalogue files are looked for, the user's own first."""
+    named = os.environ.get("EKE_CATALOG", "")
+    return [*_added, *(Path(part) for part in named.split(os.pathsep) if part), DATA]
+
+
+def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
+    """The file's bytes. Raises BadFile when it is missing, no file, or too large."""
+    try:
+        if path.is_dir():
+            raise BadFile(f"{path}: is a folder; expected a file.")
+        size = path.stat().st_size
+        if size > largest:
+            raise BadFile(f"{path}: {size:,} bytes; such files have at most {largest:,}.")
+        if size == 0:
+            raise BadFile(f"{path}: is empty.")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        if isinstance(error, BadFile):
+            raise
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadFile(f"{path}: cannot be read: {reason}.") from None
+
+
+def read_text(path: Path, largest: int = LARGEST) -> str:
+    """The file's text. Raises BadFile when it is no UTF-8."""
+    try:
+        return read_bytes(path, largest).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadFile(f"{path}: is not text (UTF-8) from byte {error.start} on.") from None
+
+
+def read_toml(path: Path, kind: type[T]) -> T:
+    """A TOML file as a record. Raises BadFile naming file and field."""
+    try:
+        found = tomllib.loads(read_text(path))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadFile(f"{path}: is not TOML: {error}.") from None
+    return to_record(found, kind, str(path))
+
+
+def to_record(found: Any, kind: type[T], where: str) -> T:
+    """Plain data as a record, strictly. Raises BadFile naming the file and the field."""
+    refuse_nonsense(found, where)
+    try:
+        return msgspec.convert(found, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise BadFile(f"{where}: {_explained(str(error), kind)}") from None
+
+
+def refuse_nonsense(found: Any, where: str, at: str = "$", depth: int = 0) -> None:
+    """Refuse NaN and infinity anywhere, and nesting no real file has."""
+    if depth > 40:
+        raise BadFile(f"{where}: {at}: nested too deeply.")
+    if isinstance(found, float) and not math.isfinite(found):
+        raise BadFile(f"{where}: {at[2:]} is {found}; it must be a finite number.")
+    items: Any = ()
+    if isinstance(found, dict):
+        items = found.items()
+    elif isinstance(found, list):
+        items = enumerate(found)
+    for key, value in items:
+        refuse_nonsense(value, where, f"{at}.{key}", depth + 1)
+
+
+def _explained(message: str, kind: type[Record]) -> str:
+    """The library's message, with the closest field where a name is wrong."""
+    unknown = re.search(r"unknown field `([^`]*)`", message)
+    if unknown is None:
+        return message
+    known = {field.name for each in _records(kind) for field in msgspec.structs.fields(each)}  # type: ignore[arg-type]
+    near = closest(unknown[1], known)
+    return message + (f". Did you mean {near}?" if near else f". Known: {', '.join(sorted(known))}")
+
+
+def _records(kind: type[Record]) -> list[type[Record]]:
+    """A record and the records its fields hold."""
+    found = [kind]
+    for field in msgspec.structs.fields(kind):  # type: ignore[arg-type]
+        for part in (field.type, *getattr(field.type, "__args__", ())):
+            if isinstance(part, type) and issubclass(part, Record) and part not in found:
+                found.append(part)
+    return found
+
+
+def slug(name: str) -> str:
+    """A name as ids are written: "RTX 4090" → "rtx-4090"."""
+    return re.sub(r"[^a-z0-9.]+", "-", name.casefold()).strip("-")
+
+
+def find(kind: str, name: str) -> Path | None:
+    """The file of an exact id in the first folder that has it."""
+    word = slug(name)
+    for folder in folders():
+        path = folder / kind / f"{word}.toml"
+        if word and len(word) < 120 and path.is_file():
+            return path
+    return None
+
+
+def all_files(kind: str) -> dict[str, Path]:
+    """Every id and its file, the user's own first."""
+    found: dict[str, Path] = {}
+    for folder in folders():
+        for path in sorted((folder / kind).glob("*.toml")):
+            found.setdefault(path.stem, path)
+    return dict(sorted(found.items()))

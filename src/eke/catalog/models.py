@@ -1,0 +1,140 @@
+"""Models: catalogue files, which embed a Hugging Face config, or any config.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from eke.catalog.chips import Value
+from eke.catalog.files import all_files, find, read_toml, slug
+from eke.catalog.huggingface import model_from_config, read_config
+from eke.catalog.sources import source_kind
+from eke.errors import BadFile, BadInput, BadQuantity, UnknownModel, closest
+from eke.types.chip import Fact, SourceKind
+from eke.types.model import Model
+from eke.types.record import Record, replace
+from eke.units import quantity
+
+UNITS = {
+    "parameters": "1",
+    "active": "1",
+    "training_tokens": "token",
+    "training_flop": "FLOP",
+    "training_chips": "1",
+    "training_time": "s",
+    "training_chip_time": "s",
+    "training_cost": "USD",
+}
+
+
+class ModelFile(Record):
+    """A model as its file says it. config: as in a config.json; source: where it comes from.
+    unpublished: why there is none."""
+
+    id: str
+    name: str
+    organisation: str = ""
+    year: int | None = None
+    aliases: tuple[str, ...] = ()
+    source: str = ""
+    kind: SourceKind | None = None  # of the config, where it differs from the source's own
+    notes: str = ""
+    unpublished: str = ""
+    config: dict[str, Any] = {}
+    published: dict[str, Value] = {}
+
+
+def model(name: str) -> Model:
+    """The model of that id, alias, config.json or hub id.
+
+    Raises UnknownModel, BadInput for a model whose shape nobody has published, BadFile.
+    """
+    path = _path(name)
+    return read_model(path) if path is not None else read_config(name)
+
+
+def model_names() -> list[str]:
+    """Every id."""
+    return list(all_files("models"))
+
+
+def model_file(name: str) -> ModelFile:
+    """What the catalogue's file says. Raises UnknownModel."""
+    path = _path(name)
+    if path is None:
+        raise UnknownModel(f"{name[:60]!r} is not in the catalogue. See `eke catalog models`.")
+    return read_toml(path, ModelFile)
+
+
+def read_model(path: Path) -> Model:
+    """A catalogue file as a Model."""
+    read = read_toml(path, ModelFile)
+    if not read.config:
+        raise BadInput(
+            f"the shape of {read.name} is not published ({read.unpublished or 'no config'}), so "
+            "nothing can be laid out. Use a model of about its size, or your own config.json."
+        )
+    return replace(
+        model_from_config(read.config, read.id, str(path)),
+        name=read.name,
+        organisation=read.organisation,
+        year=read.year,
+        facts=facts(read, path),
+        source=read.source,
+        notes=read.notes,
+    )
+
+
+def facts(read: ModelFile, path: Path) -> dict[str, Fact]:
+    """Published figures by name. Raises BadFile naming file and field."""
+    found: dict[str, Fact] = {}
+    for name, each in read.published.items():
+        if name not in UNITS:
+            near = closest(name, UNITS) or ", ".join(UNITS)
+            raise BadFile(f"{path}: published.{name}: no such figure; known: {near}.")
+        try:
+            value = quantity(str(each.value), UNITS[name])
+        except BadQuantity as error:
+            raise BadFile(f"{path}: published.{name}: {error}") from None
+        kind = each.kind or cast(SourceKind, source_kind(each.source, path.parent.parent))
+        found[name] = Fact(
+            value=value,
+            unit=UNITS[name],
+            source=each.source,
+            kind=kind,
+            written=str(each.value),
+            note=each.note,
+        )
+    return found
+
+
+def _path(name: str) -> Path | None:
+    """The catalogue file of a name; None for a path or a hub id that is no alias."""
+    if name.endswith(".toml"):
+        return Path(name)
+    on_disk = name.endswith(".json") or name.startswith((".", "/", "~")) or Path(name).is_dir()
+    if on_disk or not name.strip():
+        if not name.strip():
+            raise BadInput("no model given; expected a name, a config.json or a hub id.")
+        return None
+    path = find("models", name)
+    if path is not None:
+        return path
+    word, files = slug(name), all_files("models")
+    for each in files.values():
+        if word in aliases(each):
+            return each
+    if "/" in name:
+        return None
+    near = closest(word, files)
+    hint = f"; closest: {near}" if near else ""
+    raise UnknownModel(
+        f"no model {name[:60]!r} in the catalogue{hint}. See `eke catalog models`, or give a "
+        "config.json or a hub id."
+    )
+
+
+def aliases(path: Path) -> set[str]:
+    """Other names of a model."""
+    read = read_toml(path, ModelFile)
+    return {slug(read.name), *map(slug, read.aliases)}

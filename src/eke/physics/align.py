@@ -1,0 +1,270 @@
+"""Wiring of alignment: rollouts priced as serving, scoring as forward passes, updates as training.
+
+One iteration takes a batch of prompts: the policy writes answers (rollout), the reference, reward
+and critic models read them (scoring), policy and critic learn from them (update). On one set of
+chips these take turns; disaggregated, rollouts run on their own share of the chips beside the
+rest, and the slower of the two sets the pace.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from eke.physics.costs import energy_of, price_of
+from eke.physics.engine import step as engine_step
+from eke.physics.footprint import cache_bytes, held_parameters
+from eke.physics.layers import count_parameters
+from eke.physics.learn import Learning, learning_memory, learning_pass, step_time
+from eke.physics.machine import Machine, machine
+from eke.physics.operations import ACTIVATION, AnyPlan
+from eke.physics.outcome import Amount, Limit, Outcome, Share
+from eke.physics.train import model_flop
+from eke.types.efficiency import Knobs
+from eke.types.fleet import Pool
+from eke.types.job import Align, Serve
+from eke.types.model import Model
+from eke.types.plan import Plan, Plans
+from eke.types.record import Record, replace
+
+
+class Round(Record):
+    """Seconds of the whole job, by phase."""
+
+    rollout: Any
+    scoring: Any
+    update: Any
+    labels: Any
+    total: Any
+
+
+def align(job: Align, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Outcome:
+    """What it takes to align."""
+    here = machine(pool, plan, knobs)
+    times = round_times(job, plan, here)
+    memory = align_memory(job, plan)
+    energy = energy_of(pool, plan.chips, times.total, knobs)
+    money = price_of(pool, plan.chips, times.total, knobs, energy)
+    labels = label_cost(job, money, times)
+    tokens = answers(job) * (job.prompt + job.answer)
+    amounts = [
+        Amount(name="chips", value=plan.chips, unit="1", means="chips in use"),
+        Amount(name="time", value=times.total, unit="s", means="all phases"),
+        Amount(name="memory", value=memory, unit="B", means="on the fullest chip"),
+        Amount(name="flop", value=align_flop(job), unit="FLOP", means="of all models"),
+        Amount(name="tokens", value=tokens, unit="token", means="of prompts and answers"),
+        Amount(
+            name="tokens_per_second_per_chip",
+            value=tokens * job.epochs / times.total / plan.chips,
+            unit="token/s",
+            means="over all phases",
+        ),
+        Amount(
+            name="chip_time", value=times.total * plan.chips, unit="chip s", means="chips × time"
+        ),
+    ]
+    if energy is not None:
+        amounts.append(Amount(name="energy", value=energy, unit="J", means="site included"))
+    if labels is not None:
+        who = {"human": "people", "ai": "a model", "rule": "a rule"}[job.feedback]
+        amounts.append(
+            Amount(name="feedback", value=labels, unit="USD", means=f"labels made by {who}")
+        )
+    if money is not None:
+        whole = money + (labels if labels is not None and job.feedback == "human" else 0.0)
+        amounts.append(Amount(name="money", value=whole, unit="USD", means="chips and labels"))
+    return Outcome(
+        amounts=tuple(amounts),
+        shares=tuple(
+            Share(of="time", name=name, value=getattr(times, name), unit="s")
+            for name in ("rollout", "scoring", "update", "labels")
+        ),
+        limits=_limits(job, memory, times, here),
+        remarks=_remarks(job),
+    )
+
+
+def answers(job: Align) -> float:
+    """Answers learnt from: pairs for DPO, `samples` per prompt otherwise."""
+    return job.prompts * (2 if job.method == "dpo" else job.samples)
+
+
+def models(job: Align) -> dict[str, Model]:
+    """Who takes part: the policy learns, the critic too where there is one."""
+    reward = job.reward_model or job.model
+    others: dict[str, Model] = {"reference": job.model}
+    if job.method == "ppo":
+        others |= {"critic": reward}
+    if job.method in ("ppo", "grpo") and job.feedback != "rule":
+        others |= {"reward": reward}
+    return {"policy": job.model, **others}
+
+
+def round_times(job: Align, plan: AnyPlan, here: Machine) -> Round:
+    """Time of every phase over the whole job."""
+    own = 1.0 if job.split is None else 1 - job.split
+    rolling = 1.0 if job.split is None else job.split
+    rollout = _rollout_time(job, plan, here) / rolling
+    scoring = _scoring_time(job, plan, here) / own
+    update = _update_time(job, plan, here) / own
+    labels = _label_time(job, plan, here)
+    if job.split is None:
+        together = rollout + scoring + update
+    else:
+        together = np.maximum(rollout, scoring + update)
+        waiting = together - (scoring + update)
+        rollout = np.maximum(waiting, 0.0)  # the part of the rollout that is not hidden
+    return Round(
+        rollout=rollout, scoring=scoring, update=update, labels=labels, total=together + labels
+    )
+
+
+def _rollout_time(job: Align, plan: AnyPlan, here: Machine) -> Any:
+    """All chips generate, each replica a wide batch: throughput of serving, no latency promise."""
+    if job.method == "dpo":
+        return 0.0 * here.knobs.step
+    return generation_time(
+        job.model,
+        answers(job),
+        job.prompt,
+        job.answer,
+        plan,
+        here,
+        per_round=job.batch * job.samples,
+    )
+
+
+def generation_time(
+    model: Model,
+    count: float,
+    prompt: float,
+    answer: float,
+    plan: AnyPlan,
+    here: Machine,
+    per_round: float | None = None,
+) -> Any:
+    """Time to write `count` answers on all chips of the plan [s].
+
+    Replicas as wide as the policy's tensor degree. The longest answers of a round leave chips
+    idle: a round takes the time of the mean batch over all its steps.
+    """
+    ranks = plan.chips / plan.tensor
+    layout = _generation_plan(plan)
+    whole = Serve(model=model, prompt=prompt, answer=answer)
+    held = held_parameters(model, layout).total * ACTIVATION
+    room = np.maximum(here.size - held, 0.02 * here.size)
+    fits = np.maximum(room / cache_bytes(model, prompt + answer / 2, layout), 1.0)
+    wide = np.minimum(np.minimum(fits, 512), np.maximum((per_round or count) / ranks, 1.0))
+    mean = engine_step(whole, layout, here, wide).mean
+    return count / ranks / wide * answer * mean
+
+
+def _generation_plan(plan: AnyPlan) -> Plan | Plans:
+    """The engine's layout during rollouts: tensor parallelism only, on the same chips."""
+    base = plan.base if isinstance(plan, Plans) else plan
+    single = Plan(
+        chip=base.chip, compute=base.compute, weights="bf16", token_budget=8192, batch=512
+    )
+    if isinstance(plan, Plans):
+        return Plans(base=single, tensor=plan.tensor)
+    return replace(single, tensor=plan.tensor)
+
+
+def _scoring_time(job: Align, plan: AnyPlan, here: Machine) -> Any:
+    """Every other model reads every answer once."""
+    total: Any = 0.0 * here.knobs.step
+    length = int(job.prompt + job.answer)
+    for name, model in models(job).items():
+        if name == "policy":
+            continue
+        learning = Learning(model=model, sequence=length, scores=float(name == "reference"))
+        once = learning_pass(learning, plan, here)
+        each = (once.compute + once.exchange) / plan.pipeline * here.knobs.scatter
+        total = total + answers(job) / (plan.data * plan.micro_batch) * each
+    return total
+
+
+def learnings(job: Align) -> dict[str, Learning]:
+    """Who learns: the policy, and the critic of PPO. DPO reads the reference beside."""
+    length = int(job.prompt + job.answer)
+    found = {"policy": Learning(model=job.model, sequence=length, reads=0.0)}
+    if job.method == "ppo":
+        found["critic"] = Learning(model=job.reward_model or job.model, sequence=length, scores=0.0)
+    return found
+
+
+def _update_time(job: Align, plan: AnyPlan, here: Machine) -> Any:
+    steps = answers(job) * job.epochs / plan.batch
+    return sum(steps * step_time(each, plan, here).total for each in learnings(job).values())
+
+
+def _label_time(job: Align, plan: AnyPlan, here: Machine) -> Any:
+    """An AI judge reads two answers per label and writes a short verdict, on the same chips."""
+    if job.feedback != "ai" or job.method == "grpo":
+        return 0.0 * here.knobs.step
+    judge = job.judge or job.model
+    return generation_time(judge, job.labels, job.prompt + 2 * job.answer, 64, plan, here)
+
+
+def label_cost(job: Align, money: Any, times: Round) -> Any:
+    """What the preference labels cost [USD]: a price each, or the judge's share of the chips."""
+    if job.feedback == "human" and job.label_price is not None:
+        return job.labels * job.label_price + 0.0 * times.total
+    if job.feedback == "ai" and money is not None:
+        return money * times.labels / times.total
+    return None
+
+
+def align_flop(job: Align) -> float:
+    """FLOP of all models over the whole job, forward 1, update 3 per epoch."""
+    length = int(job.prompt + job.answer)
+    tokens = answers(job) * length
+    each = {name: model_flop(model, length) * tokens for name, model in models(job).items()}
+    total = sum(flop for name, flop in each.items() if name != "policy")
+    total += each["policy"] * (0 if job.method == "dpo" else 1)
+    return total + 3 * job.epochs * sum(each[name] for name in learnings(job))
+
+
+def align_memory(job: Align, plan: AnyPlan) -> Any:
+    """Learners keep their state, the others their weights; the cache borrows what is free [B]."""
+    total: Any = 0.0
+    for learning in learnings(job).values():
+        held = learning_memory(learning, plan)
+        state = held.weights + held.gradients + held.optimizer
+        total = total + state
+    working = [learning_memory(each, plan) for each in learnings(job).values()]
+    total = total + np.maximum.reduce(
+        [np.asarray(held.activations + held.buffers, dtype=float) for held in working]
+    )
+    for name, model in models(job).items():
+        if name not in learnings(job):
+            each = held_parameters(model, plan).total * ACTIVATION
+            total = total + (each / (plan.data * plan.context) if plan.shard >= 3 else each)
+    return total
+
+
+def _limits(job: Align, memory: Any, times: Round, here: Machine) -> tuple[Limit, ...]:
+    hint = "more chips, --tensor or --pipeline, --shard 3, or --recompute full"
+    found = [Limit(name="memory", need=memory, have=here.size, unit="B", hint=hint)]
+    if job.within is not None:
+        found.append(
+            Limit(name="time", need=times.total, have=job.within, unit="s", hint="more chips")
+        )
+    return tuple(found)
+
+
+def _remarks(job: Align) -> tuple[str, ...]:
+    who = ", ".join(
+        f"{name} {model.name} ({count_parameters(model).total / 1e9:.3g}B)"
+        for name, model in models(job).items()
+    )
+    found = [f"models: {who}"]
+    if job.feedback == "human" and job.label_price is None:
+        found.append(
+            f"{job.labels:,.0f} human labels are not priced: give --label-price, for example 5 USD"
+        )
+    if job.feedback == "ai" and job.method != "grpo":
+        judge = (job.judge or job.model).name
+        found.append(f"{job.labels:,.0f} labels by {judge}, as their own line: labels")
+    return tuple(found)

@@ -1,0 +1,188 @@
+"""From what the physics says of a plan to an answer with spans, parts, grounds and what matters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from eke.physics.align import align
+from eke.physics.machine import peak_format
+from eke.physics.outcome import Outcome
+from eke.physics.scenarios import likely, moves, scenarios, span, what_ifs
+from eke.physics.serve import serve
+from eke.physics.train import train
+from eke.physics.tune import tune
+from eke.types.efficiency import Efficiency, Knobs
+from eke.types.fleet import Fleet, Pool
+from eke.types.job import Align, Job, Serve, Train, Tune
+from eke.types.need import Figure, Ground, GroundKind, Infeasible, Matter, Need, Part
+from eke.types.plan import Plan, Plans
+from eke.types.record import replace
+
+BASIC = ("chips", "time", "memory", "energy", "money")
+LEADING = {"serve": "tpot", "train": "time", "tune": "time", "align": "time"}
+
+
+def outcome(job: Job, plan: Plan | Plans, fleet: Fleet, knobs: Knobs) -> Outcome:
+    """What the physics says of a job on a plan, or on many plans at once."""
+    pool = pool_of(fleet, plan.chip)
+    match job:
+        case Serve():
+            half = plan.prefill
+            return serve(job, plan, pool, knobs, pool_of(fleet, half.chip) if half else None)
+        case Train():
+            return train(job, plan, pool, knobs)
+        case Tune():
+            return tune(job, plan, pool, knobs)
+        case Align():
+            return align(job, plan, pool, knobs)
+
+
+def pool_of(fleet: Fleet, chip: str) -> Pool:
+    """The pool a plan's chips come from."""
+    return next((pool for pool in fleet.pools if pool.chip.id == chip), fleet.pools[0])
+
+
+def job_kind(job: Job) -> str:
+    """The word for a job: "serve", "train", "tune" or "align"."""
+    return type(job).__name__.lower()
+
+
+def answer(
+    job: Job, plan: Plan, fleet: Fleet, efficiencies: dict[str, Efficiency], chosen: bool
+) -> Need | Infeasible:
+    """What a job takes on a plan, or which limit the plan misses and by how much."""
+    result = outcome(job, plan, fleet, scenarios(efficiencies))
+    missed = shortage(result, plan)
+    if missed is not None:
+        return missed
+    names = list(efficiencies)
+    figures = {
+        amount.name: Figure(
+            span=span(amount.value, len(names)), unit=amount.unit, means=amount.means
+        )
+        for amount in result.amounts
+    }
+    leading = result[LEADING[job_kind(job)]]
+    return Need(
+        job=job_kind(job),
+        model=job.model.id,
+        plan=plan,
+        chosen=chosen,
+        **{name: figures[name].span if name in figures else None for name in BASIC},  # type: ignore[arg-type]
+        figures={name: figure for name, figure in figures.items() if name not in BASIC},
+        parts=tuple(
+            Part(of=s.of, name=s.name, span=span(s.value, len(names)), unit=s.unit)
+            for s in result.shares
+            if np.any(np.asarray(s.value) > 0)
+        ),
+        grounds=(*_chip_grounds(job, plan, fleet), *_grounds(result, efficiencies)),
+        matters=_matters(job, plan, fleet, efficiencies, leading),
+        remarks=result.remarks,
+    )
+
+
+def shortage(result: Outcome, plan: Plan) -> Infeasible | None:
+    """The limit missed by most, in the likeliest case; None when all are kept.
+
+    What does not fit in memory cannot run at all, so memory goes before everything else.
+    """
+    short = []
+    for limit in result.limits:
+        need, have = (float(np.ravel(np.asarray(x, float))[0]) for x in (limit.need, limit.have))
+        if not need <= have:
+            miss = need / have if have > 0 else float("inf")
+            short.append((limit.name == "memory", miss, limit, need, have))
+    if not short:
+        return None
+    *_, limit, need, have = max(short, key=lambda row: row[:2])
+    return Infeasible(
+        limit=limit.name, need=need, have=have, unit=limit.unit, hint=limit.hint, plan=plan
+    )
+
+
+def _chip_grounds(job: Job, plan: Plan, fleet: Fleet) -> list[Ground]:
+    """Published figures of the chips and prices the answer rests on."""
+    pool = pool_of(fleet, plan.chip)
+    peak = f"peak.{peak_format(pool, plan.compute)}"
+    wanted = (peak, "memory_size", "memory_speed", "link_speed", "domain", "network_speed", "power")
+    facts = {**pool.chip.facts, **pool.facts}
+    found = [facts_ground(pool.chip.id, name, facts) for name in (*wanted, "rent", "buy")]
+    return [ground for ground in found if ground is not None]
+
+
+def facts_ground(chip: str, name: str, facts: dict[str, Any]) -> Ground | None:
+    """One fact as a ground."""
+    fact = facts.get(name)
+    if fact is None:
+        return None
+    return Ground(
+        name=f"{chip} {name.replace('_', ' ').replace('.', ' ')}",
+        value=fact.value,
+        unit=fact.unit,
+        kind=fact.kind,
+        source=fact.source,
+        note=fact.note,
+    )
+
+
+def _grounds(result: Outcome, efficiencies: dict[str, Efficiency]) -> list[Ground]:
+    """Efficiencies that change any figure."""
+    names = list(efficiencies)
+    felt = {
+        name
+        for amount in result.amounts
+        for name, (low, high) in moves(amount.value, names).items()
+        if abs(low - 1) > 1e-9 or abs(high - 1) > 1e-9
+    }
+    return [_efficiency_ground(efficiencies[name]) for name in names if name in felt]
+
+
+def _efficiency_ground(found: Efficiency) -> Ground:
+    kind: GroundKind = found.kind
+    return Ground(
+        name=found.name.replace("_", " "),
+        value=found.likely,
+        unit=found.unit,
+        kind=kind,
+        source=found.source,
+        low=found.low,
+        high=found.high,
+        note=found.note,
+    )
+
+
+def _matters(
+    job: Job, plan: Plan, fleet: Fleet, efficiencies: dict[str, Efficiency], leading: Any
+) -> tuple[Matter, ...]:
+    """What would change the leading figure most: published figures, efficiencies, formats."""
+    figure = LEADING[job_kind(job)]
+    found = [
+        Matter(name=name, change="+10 %", figure=figure, factor=factor)
+        for name, factor in what_ifs(leading).items()
+    ]
+    for name, (low, high) in moves(leading, list(efficiencies)).items():
+        factor = high if abs(np.log(max(high, 1e-9))) >= abs(np.log(max(low, 1e-9))) else low
+        end = "high" if factor == high else "low"
+        value = getattr(efficiencies[name], end)
+        words = f"{efficiencies[name].likely:g} → {value:g}"
+        found.append(
+            Matter(name=name.replace("_", " "), change=words, figure=figure, factor=factor)
+        )
+    found += _other_formats(job, plan, fleet, likely(efficiencies), figure)
+    found = [matter for matter in found if abs(np.log(max(matter.factor, 1e-9))) > 0.005]
+    found.sort(key=lambda matter: -abs(np.log(max(matter.factor, 1e-9))))
+    return tuple(found[:6])
+
+
+def _other_formats(job: Job, plan: Plan, fleet: Fleet, knobs: Knobs, figure: str) -> list[Matter]:
+    """The same plan with 8-bit weights, where the chip computes in 8 bits."""
+    pool = pool_of(fleet, plan.chip)
+    eight = next((name for name in ("fp8", "int8") if name in pool.chip.peak), None)
+    if not isinstance(job, Serve) or eight is None or plan.weights != "bf16":
+        return []
+    narrow = replace(plan, weights=eight, compute=eight)
+    before, after = (outcome(job, p, fleet, knobs)[figure] for p in (plan, narrow))
+    factor = float(np.ravel(after)[0] / np.ravel(before)[0])
+    return [Matter(name=f"{eight} weights", change="instead of bf16", figure=figure, factor=factor)]

@@ -1,0 +1,115 @@
+"""What chips send each other in one forward pass, over the fast links and the network.
+
+Ranks are placed tensor first, then context and data, pipeline last, so that the groups that
+talk most share a scale-up domain.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from eke.physics import network
+from eke.physics.layers import block_weights
+from eke.physics.machine import Machine
+from eke.physics.operations import ACTIVATION, AnyPlan, Batch, expert_cut, kv_numbers
+from eke.types.model import Experts, Model, Stack
+
+
+def group_all_reduce(machine: Machine, *, size: Any, ranks: Any, stride: Any = 1) -> Any:
+    """Time of an all-reduce over `ranks` chips that stand `stride` chips apart [s]."""
+    inside = _inside(machine, ranks, stride)
+    return network.hierarchical_all_reduce_time(
+        size=size,
+        ranks=ranks,
+        inner_ranks=inside,
+        inner_bandwidth=machine.link,
+        inner_latency=machine.link_latency,
+        outer_bandwidth=machine.network,
+        outer_latency=machine.network_latency,
+    )
+
+
+def group_gather(machine: Machine, *, size: Any, ranks: Any, stride: Any = 1) -> Any:
+    """Time of an all-gather, or of a reduce-scatter, of `size` bytes in all [s]."""
+    return group_all_reduce(machine, size=size, ranks=ranks, stride=stride) / 2
+
+
+def group_all_to_all(machine: Machine, *, size: Any, ranks: Any, stride: Any = 1) -> Any:
+    """Time for each chip to send `size` bytes, spread over the group [s]."""
+    inside = _inside(machine, ranks, stride)
+    return network.hierarchical_all_to_all_time(
+        size=size,
+        ranks=ranks,
+        inner_ranks=inside,
+        inner_bandwidth=machine.link,
+        inner_latency=machine.link_latency,
+        outer_bandwidth=machine.network,
+        outer_latency=machine.network_latency,
+    )
+
+
+def hop(machine: Machine, *, size: Any, distance: Any) -> Any:
+    """Time to send `size` bytes to a chip `distance` chips away [s]."""
+    near = distance < machine.domain
+    return network.point_to_point_time(
+        size=size,
+        bandwidth=np.where(near, machine.link, machine.network),
+        latency=np.where(near, machine.link_latency, machine.network_latency),
+    )
+
+
+def _inside(machine: Machine, ranks: Any, stride: Any) -> Any:
+    """How many ranks of the group share one scale-up domain."""
+    return np.minimum(ranks, np.maximum(machine.domain // np.maximum(stride, 1), 1))
+
+
+def tensor_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machine: Machine) -> Any:
+    """Time of the all-reduces behind every divided mixer and feed-forward network [s]."""
+    tokens = sum(batch.tokens for batch in work) / plan.context
+    times = sum(stack.count * _reduced(stack, model.hidden) for stack in model.stacks)
+    size = ACTIVATION * tokens * model.hidden
+    return times * group_all_reduce(machine, size=size, ranks=plan.tensor)
+
+
+def _reduced(stack: Stack, hidden: int) -> int:
+    """All-reduces of one block in a forward pass: one behind each row-split matrix chain."""
+    parts = {w.part for w in block_weights(stack.block, hidden) if w.split == "rows"}
+    return len(parts - {"shared"}) + (1 if parts == {"shared"} else 0)
+
+
+def expert_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machine: Machine) -> Any:
+    """Time to send tokens to their experts and back, in all layers [s]."""
+    tokens = sum(batch.tokens for batch in work) / plan.context
+    total: Any = 0.0
+    for stack in model.stacks:
+        feed = stack.block.feed
+        if isinstance(feed, Experts):
+            width = feed.latent or model.hidden
+            ranks = plan.expert * expert_cut(plan)
+            sent = tokens * feed.active * width * ACTIVATION / plan.tensor
+            once = group_all_to_all(machine, size=sent * (plan.expert > 1), ranks=ranks)
+            total = total + stack.count * 2 * once * (plan.expert > 1)
+    return total
+
+
+def context_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machine: Machine) -> Any:
+    """Time to pass keys and values around the ring of context-parallel ranks [s]."""
+    tokens = sum(batch.tokens for batch in work)
+    total: Any = 0.0
+    for stack in model.stacks:
+        numbers = kv_numbers(stack.block.mixer)
+        size = ACTIVATION * tokens * numbers / plan.tensor
+        gather = group_gather(machine, size=size, ranks=plan.context, stride=plan.tensor)
+        total = total + stack.count * gather * (numbers > 0)
+    return total
+
+
+def stage_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machine: Machine) -> Any:
+    """Time to hand activations from stage to stage, over all boundaries of one pass [s]."""
+    tokens = sum(batch.tokens for batch in work) / plan.context
+    size = ACTIVATION * tokens * model.hidden / plan.tensor
+    distance = plan.tensor * plan.context * plan.data
+    once = hop(machine, size=size, distance=distance)
+    return (plan.pipeline * plan.virtual - 1) * once

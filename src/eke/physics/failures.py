@@ -1,0 +1,62 @@
+"""Failures, checkpoints and what they leave of the time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eke.physics.formula import Number, formula
+
+
+@formula(unit="s", equation="M / n", source=("young1974",))
+def job_failure_interval(*, chip_interval: Number, chips: Number) -> Number:
+    """Mean time between failures of a job that stops when any chip does [s].
+
+    chip_interval: mean time between failures of one chip [s].  chips: in the job [1].
+    """
+    return chip_interval / chips
+
+
+@formula(unit="s", equation="S / (n v)", source=("eke-derived",))
+def checkpoint_time(*, size: Number, chips: Number, speed: Number) -> Number:
+    """Time to write a checkpoint that all chips share [s].
+
+    size: of the checkpoint [B].  chips: that write [1].  speed: per chip [B/s].
+    """
+    return size / (chips * speed)
+
+
+@formula(unit="s", equation="√(2 δ M)", source=("young1974",))
+def young_interval(*, checkpoint_time: Number, failure_interval: Number) -> Number:
+    """Best time between checkpoints, first order [s].
+
+    checkpoint_time: during which training waits [s].  failure_interval: of the job [s].
+    """
+    return np.sqrt(2 * checkpoint_time * failure_interval)
+
+
+@formula(
+    unit="s",
+    equation="√(2 δ M) [1 + ⅓ √(δ/2M) + (δ/2M)/9] − δ for δ < 2M, else M",
+    source=("daly2006",),
+)
+def daly_interval(*, checkpoint_time: Number, failure_interval: Number) -> Number:
+    """Best time between checkpoints, higher order [s].
+
+    checkpoint_time: during which training waits [s].  failure_interval: of the job [s].
+    """
+    δ, M = checkpoint_time, failure_interval
+    r = δ / (2 * M)
+    return np.where(r < 1, np.sqrt(2 * δ * M) * (1 + np.sqrt(r) / 3 + r / 9) - δ, M)
+
+
+@formula(unit="1", equation="δ/τ + (τ/2 + R) / M", source=("young1974",))
+def lost_share(
+    *, checkpoint_time: Number, interval: Number, failure_interval: Number, restart_time: Number
+) -> Number:
+    """Share of time lost to checkpoints, repeated work and restarts [1].
+
+    checkpoint_time: during which training waits [s].  interval: between checkpoints [s].
+    failure_interval: of the job [s].  restart_time: after a failure [s].
+    """
+    δ, τ, M, R = checkpoint_time, interval, failure_interval, restart_time
+    return δ / τ + (τ / 2 + R) / M

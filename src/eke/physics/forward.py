@@ -1,0 +1,148 @@
+"""The time of one forward pass, with its parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from eke.physics import exchange
+from eke.physics.machine import Machine
+from eke.physics.operations import (
+    AnyPlan,
+    Batch,
+    Operation,
+    logits_operation,
+    stack_operations,
+)
+from eke.types.model import Model, Stack
+from eke.types.record import Record
+
+
+class Pass(Record):
+    """Seconds of one pass through all layers, on each of the chips that share it.
+
+    matrices, attention, elementwise, launch: computing.  tensor, context, expert, stage:
+    exchanging, before any overlap.  waiting: the part of `matrices` in which the chip waits for
+    weights to arrive from memory.  flop: executed on one chip [FLOP].
+    """
+
+    matrices: Any
+    logits: Any
+    attention: Any
+    elementwise: Any
+    launch: Any
+    tensor: Any
+    context: Any
+    expert: Any
+    stage: Any
+    waiting: Any
+    flop: Any
+
+    @property
+    def compute(self) -> Any:
+        """All computing [s]."""
+        return self.matrices + self.logits + self.attention + self.elementwise + self.launch
+
+    @property
+    def exchange(self) -> Any:
+        """All exchanging [s]."""
+        return self.tensor + self.context + self.expert + self.stage
+
+
+def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
+    """Time of one operation on one chip, and its time if only memory mattered [s]."""
+    if operation.kind == "stream":
+        reading = (operation.weights + operation.moved) / machine.memory
+        return reading, reading
+    if operation.kind == "attention":
+        reading = operation.moved / machine.memory
+        return np.maximum(operation.flop / machine.attention, reading), reading
+    rate = machine.peak * operation.rows / (operation.rows + machine.rows)
+    reading = (operation.weights + operation.moved) / machine.memory
+    computing = operation.flop / np.maximum(rate, 1.0)
+    imbalance = machine.knobs.imbalance if operation.part == "experts" else 1.0
+    return np.maximum(computing, reading) * imbalance, reading * imbalance
+
+
+def model_operations(
+    model: Model, work: tuple[Batch, ...], plan: AnyPlan, logits_rows: Any
+) -> list[Operation]:
+    """Every operation of one pass on one chip, logits included."""
+    found = [
+        op for stack in model.stacks for op in stack_operations(stack, model.hidden, work, plan)
+    ]
+    rows = sum(batch.tokens for batch in work) / plan.context
+    for matrix in model.matrices:
+        found.append(_outside(matrix.inputs, matrix.outputs, rows, plan))
+    if model.embedding:
+        found.append(_outside(2 * model.embedding, model.hidden, rows, plan))
+    found.append(
+        logits_operation(model.embedding or model.hidden, model.vocabulary, logits_rows, plan)
+    )
+    return found
+
+
+def _outside(inputs: int, outputs: int, rows: Any, plan: AnyPlan) -> Operation:
+    op = logits_operation(inputs, outputs, rows, plan)
+    return Operation(
+        part="outside",
+        name="matrix outside the layers",
+        kind="matrix",
+        flop=op.flop,
+        weights=op.weights,
+        moved=op.moved,
+        rows=rows,
+        times=1,
+    )
+
+
+def forward(
+    model: Model, work: tuple[Batch, ...], plan: AnyPlan, machine: Machine, logits_rows: Any
+) -> Pass:
+    """Time of one forward pass of `work` through the whole model."""
+    sums: dict[str, Any] = dict.fromkeys(("matrix", "attention", "stream"), 0.0)
+    logits = waiting = flop = 0.0
+    launches = 0
+    for operation in model_operations(model, work, plan, logits_rows):
+        once, reading = operation_time(operation, machine)
+        if operation.part == "logits":
+            logits = logits + once
+        else:
+            sums[operation.kind] = sums[operation.kind] + operation.times * once
+        if operation.kind == "matrix":
+            waiting = waiting + operation.times * reading * (reading >= 0.999 * once)
+        flop = flop + operation.times * operation.flop
+        launches += operation.times
+    return Pass(
+        matrices=sums["matrix"],
+        logits=logits,
+        attention=sums["attention"],
+        elementwise=sums["stream"],
+        launch=launches * machine.knobs.launch,
+        tensor=exchange.tensor_exchange(model, work, plan, machine),
+        context=exchange.context_exchange(model, work, plan, machine),
+        expert=exchange.expert_exchange(model, work, plan, machine),
+        stage=exchange.stage_exchange(model, work, plan, machine),
+        waiting=waiting,
+        flop=flop,
+    )
+
+
+def encoder_pass(
+    stacks: tuple[Stack, ...],
+    hidden: int,
+    items: Any,
+    positions: int,
+    plan: AnyPlan,
+    machine: Machine,
+) -> Any:
+    """Time to encode `items` images or sound windows [s]."""
+    work = (Batch(sequences=items, new=positions),)
+    total: Any = 0.0
+    for stack in stacks:
+        for operation in stack_operations(stack, hidden, work, plan):
+            total = total + operation.times * (
+                operation_time(operation, machine)[0] + machine.knobs.launch
+            )
+    return total

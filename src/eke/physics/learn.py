@@ -1,0 +1,342 @@
+"""One step of learning: forward, backward, exchange, update; and the memory it takes.
+
+Training, fine-tuning and the update of alignment differ only in what a `Learning` says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from eke.physics import exchange, footprint, memory, pipeline
+from eke.physics.forward import Pass, forward
+from eke.physics.layers import block_weights
+from eke.physics.machine import Machine
+from eke.physics.operations import ACTIVATION, AnyPlan, Batch, expert_cut
+from eke.types.model import Model
+from eke.types.plan import BYTES
+from eke.types.record import Record
+
+
+class Learning(Record):
+    """What is learnt from what.
+
+    sequence [tokens].  frozen: the model's own weights stay; `trainable` others learn.
+    stored: bytes per weight of a frozen model.  reads: further forward passes per step, by a
+    reference model (as a share of one forward pass).  resident: bytes that stay on the chips of
+    one replica besides [B].  scores: logits rows per token (0 for a model with a scalar head).
+    """
+
+    model: Model
+    sequence: int
+    frozen: bool = False
+    trainable: float = 0.0
+    stored: float | None = None
+    reads: float = 0.0
+    resident: Any = 0.0
+    scores: float = 1.0
+
+
+class StepTime(Record):
+    """Seconds of one optimizer step, by part; they add up to `total`."""
+
+    forward: Any
+    backward: Any
+    recompute: Any
+    tensor: Any
+    context: Any
+    expert: Any
+    stage: Any
+    bubble: Any
+    data: Any
+    update: Any
+    total: Any
+    compute: Any  # all computing, for the bounds
+    exchange: Any  # all exchanging before overlap
+    flop: Any  # executed per chip
+
+
+def micro_batches(plan: AnyPlan) -> Any:
+    """Micro-batches of one data-parallel rank per step."""
+    return np.maximum(np.ceil(plan.batch / (plan.data * plan.micro_batch)), 1)
+
+
+def learning_pass(learning: Learning, plan: AnyPlan, machine: Machine) -> Pass:
+    """The forward pass of one micro-batch."""
+    work = (Batch(sequences=plan.micro_batch, new=learning.sequence),)
+    rows = plan.micro_batch * learning.sequence / plan.context * learning.scores
+    return forward(learning.model, work, plan, machine, logits_rows=rows)
+
+
+def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
+    """One optimizer step over the whole global batch."""
+    once, knobs, m = learning_pass(learning, plan, machine), machine.knobs, micro_batches(plan)
+    backward = backward_compute(once, learning, plan, machine)
+    again = once.compute if plan.recompute == "full" else 0.0 * once.compute
+    rounds = (3.0 if plan.recompute == "full" else 2.0) + learning.reads
+    ahead = once.compute * (1 + learning.reads)
+    compute = ahead + backward + again
+    tensor = _exposed(rounds * once.tensor, compute, knobs.overlap_tensor)
+    context = _exposed(3 * once.context, once.attention * 3.0, knobs.overlap_context)
+    expert = _exposed(rounds * once.expert, compute, knobs.overlap_expert)
+    stage = 2 * once.stage
+    uneven = _uneven(sum(stack.count for stack in learning.model.stacks), plan, knobs)
+    per_stage = (compute + tensor + context + expert) / plan.pipeline * uneven
+    handing = stage / np.maximum(plan.pipeline, 1)
+    busy = m * (per_stage + handing)
+    bubble = pipeline_bubble(plan, per_stage + handing)
+    data = data_exchange(learning, plan, machine)
+    window = np.where(np.asarray(plan.shard) == 3, m * per_stage, per_stage)
+    exposed = _exposed(data, window, knobs.overlap_data)
+    update = update_time(learning, plan, machine)
+    share = m / plan.pipeline * uneven
+    total = (busy + bubble + exposed + update) * knobs.scatter
+    return StepTime(
+        forward=share * ahead * knobs.scatter,
+        backward=share * backward * knobs.scatter,
+        recompute=share * again * knobs.scatter,
+        tensor=share * tensor * knobs.scatter,
+        context=share * context * knobs.scatter,
+        expert=share * expert * knobs.scatter,
+        stage=m * handing * knobs.scatter,
+        bubble=bubble * knobs.scatter,
+        data=exposed * knobs.scatter,
+        update=update * knobs.scatter,
+        total=total,
+        compute=share * compute + bubble + update,
+        exchange=share * (rounds * once.tensor + 3 * once.context + rounds * once.expert)
+        + m * handing
+        + data,
+        flop=m / plan.pipeline * executed_flop(once, learning, plan),
+    )
+
+
+def _exposed(exchanging: Any, computing: Any, overlap: Any) -> Any:
+    """What remains of an exchange beside computing that hides a share of it."""
+    return exchanging - overlap * np.minimum(exchanging, computing)
+
+
+def _uneven(layers: int, plan: AnyPlan, knobs: Any) -> Any:
+    """Slowest over mean stage: layers that do not divide evenly, then what the ends carry."""
+    cuts = plan.pipeline * plan.virtual
+    rounded = np.ceil(layers / cuts) * cuts / layers
+    return rounded * np.where(np.asarray(plan.pipeline) > 1, knobs.stage_imbalance, 1.0)
+
+
+def backward_compute(once: Pass, learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
+    """Computing of the backward pass: gradients of inputs, and of weights unless frozen [s].
+
+    The attention core takes 2 forward passes, and half a pass more where its scores are computed
+    again (FlashAttention, dao2023), at the backward speed.
+    """
+    matrices = once.matrices * (1.0 if learning.frozen else 2.0)
+    core = 2.0 if plan.recompute == "none" else 2.5
+    attention = once.attention * core * machine.attention / machine.attention_backward
+    adapters = _adapter_time(learning, plan, machine)
+    others = 2 * once.elementwise + 2 * once.launch
+    scores = once.logits * (1.0 if learning.frozen else 2.0)
+    return matrices + attention + scores + others + adapters
+
+
+def _adapter_time(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
+    """Low-rank factors: three thin matrix multiplications beside each frozen one [s].
+
+    They are too thin for the matrix units, so reading and writing activations bounds them; each
+    launch counts for forward and backward.
+    """
+    if not learning.frozen:
+        return 0.0
+    tokens = plan.micro_batch * learning.sequence / plan.context
+    layers = sum(stack.count for stack in learning.model.stacks)
+    flop = 6 * tokens * learning.trainable / plan.tensor
+    moved = 7 * 6 * ACTIVATION * tokens * learning.model.hidden * layers / plan.tensor
+    unpacking = 0.0
+    if learning.stored is not None and learning.stored < 1:
+        held = footprint.held_parameters(learning.model, plan).total
+        unpacking = 2 * held * (learning.stored + 2 * ACTIVATION) / machine.memory
+    launches = 7 * 2 * 3 * layers * machine.knobs.launch
+    return flop / machine.peak + moved / machine.memory + launches + unpacking
+
+
+def executed_flop(once: Pass, learning: Learning, plan: AnyPlan) -> Any:
+    """FLOP that one chip executes for one micro-batch, over all stages."""
+    passes = (2.0 if learning.frozen else 3.0) + (1.0 if plan.recompute == "full" else 0.0)
+    return once.flop * (passes + learning.reads)
+
+
+def pipeline_bubble(plan: AnyPlan, per_stage: Any) -> Any:
+    """Time per step in which a stage waits for others [s]."""
+    return pipeline.bubble_time(
+        micro_batch_time=per_stage,
+        stages=plan.pipeline,
+        virtual=plan.virtual,
+        share=pipeline.BUBBLE_SHARE[plan.schedule],
+    )
+
+
+def learnt_parameters(learning: Learning, plan: AnyPlan) -> footprint.Held:
+    """Parameters with gradients and optimizer state on the fullest chip, before sharding."""
+    held = footprint.held_parameters(learning.model, plan)
+    if not learning.frozen:
+        return held
+    each = learning.trainable / (plan.tensor * plan.pipeline)
+    return footprint.Held(dense=each, experts=0.0 * each)
+
+
+def data_ranks(plan: AnyPlan) -> tuple[Any, Any]:
+    """Ranks that hold the same dense parameters, and the same experts."""
+    dense = plan.data * plan.context
+    experts = dense * plan.tensor / (plan.expert * expert_cut(plan))
+    return dense, np.maximum(experts, 1)
+
+
+def data_exchange(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
+    """Reducing gradients and gathering parameters over the data-parallel ranks, per step [s]."""
+    learnt = learnt_parameters(learning, plan)
+    dense, experts = data_ranks(plan)
+    once = _reduce_and_gather(learnt.dense, dense, plan.tensor, plan, machine)
+    once = once + _reduce_and_gather(learnt.experts, experts, plan.tensor, plan, machine)
+    if plan.shard < 3:
+        return once
+    held = footprint.held_parameters(learning.model, plan)
+    width = learning.stored if learning.stored is not None else ACTIVATION
+    gathers = 2.0 * micro_batches(plan)  # whole layers, once forward and once backward
+    again = exchange.group_gather(
+        machine, size=held.dense * width, ranks=dense, stride=plan.tensor
+    ) + exchange.group_gather(machine, size=held.experts * width, ranks=experts, stride=plan.tensor)
+    return once + (gathers - 1) * again
+
+
+def _reduce_and_gather(
+    numbers: Any, ranks: Any, stride: Any, plan: AnyPlan, machine: Machine
+) -> Any:
+    """A reduce-scatter of gradients and an all-gather of 16-bit parameters [s]."""
+    reduce = exchange.group_gather(
+        machine, size=numbers * BYTES[plan.gradients], ranks=ranks, stride=stride
+    )
+    gather_width = BYTES[plan.gradients] if plan.shard == 0 else ACTIVATION
+    gather = exchange.group_gather(machine, size=numbers * gather_width, ranks=ranks, stride=stride)
+    return reduce + gather
+
+
+def update_time(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
+    """The optimizer reads and writes its state once, from memory [s]."""
+    learnt = learnt_parameters(learning, plan)
+    dense, experts = data_ranks(plan) if plan.shard >= 1 else (1, 1)
+    numbers = learnt.dense / dense + learnt.experts / experts
+    state = memory.OPTIMIZER_BYTES[plan.optimizer]
+    return numbers * (2 * state + BYTES[plan.gradients] + ACTIVATION) / machine.memory
+
+
+class LearningMemory(Record):
+    """Bytes on the fullest chip."""
+
+    weights: Any
+    gradients: Any
+    optimizer: Any
+    activations: Any
+    buffers: Any
+    resident: Any
+
+    @property
+    def total(self) -> Any:
+        """All of them [B]."""
+        return (
+            self.weights
+            + self.gradients
+            + self.optimizer
+            + self.activations
+            + self.buffers
+            + self.resident
+        )
+
+
+def learning_memory(learning: Learning, plan: AnyPlan) -> LearningMemory:
+    """Memory of the fullest stage, which holds most micro-batches in flight."""
+    held = footprint.held_parameters(learning.model, plan)
+    learnt = learnt_parameters(learning, plan)
+    dense, experts = data_ranks(plan)
+    width = learning.stored if learning.stored is not None else ACTIVATION
+    weights = _sharded(held, dense, experts, plan.shard >= 3) * width
+    gathered = _gathered_layers(learning, plan, held) if plan.shard >= 3 else 0.0
+    return LearningMemory(
+        weights=weights + (learnt.total * ACTIVATION if learning.frozen else 0.0),
+        gradients=_sharded(learnt, dense, experts, plan.shard >= 2) * BYTES[plan.gradients],
+        optimizer=_sharded(learnt, dense, experts, plan.shard >= 1)
+        * memory.OPTIMIZER_BYTES[plan.optimizer],
+        activations=activation_bytes(learning, plan),
+        buffers=gathered + score_bytes(learning, plan),
+        resident=learning.resident / (plan.tensor * plan.pipeline),
+    )
+
+
+def _sharded(held: footprint.Held, dense: Any, experts: Any, sharded: bool) -> Any:
+    if not sharded:
+        return held.total
+    return held.dense / dense + held.experts / experts
+
+
+def _gathered_layers(learning: Learning, plan: AnyPlan, held: footprint.Held) -> Any:
+    """Two whole layers gathered at a time: the one in use and the next [B]."""
+    layers = sum(stack.count for stack in learning.model.stacks)
+    return 2 * ACTIVATION * held.total / np.maximum(np.ceil(layers / plan.pipeline), 1)
+
+
+def activation_bytes(learning: Learning, plan: AnyPlan) -> Any:
+    """What the forward pass keeps for the backward pass on the first stage [B]."""
+    model = learning.model
+    layers = sum(stack.count for stack in model.stacks)
+    tokens = plan.micro_batch * learning.sequence / plan.context
+    total: Any = 0.0
+    working: Any = 0.0
+    for stack in model.stacks:
+        each = layer_activation(stack.block, model.hidden, tokens, learning.sequence, plan)
+        if plan.recompute == "full":
+            working = np.maximum(working, each)
+            each = ACTIVATION * tokens * model.hidden / _sequence_cut(plan)
+        total = total + stack.count * each
+    share = np.ceil(layers / plan.pipeline) / layers
+    flight = pipeline.micro_batches_in_flight(
+        schedule=plan.schedule,
+        micro_batches=micro_batches(plan),
+        stages=plan.pipeline,
+        virtual=plan.virtual,
+    )
+    return total * share * flight + working
+
+
+def _sequence_cut(plan: AnyPlan) -> Any:
+    return plan.tensor if plan.sequence else 1
+
+
+def layer_activation(block: Any, hidden: int, tokens: Any, sequence: int, plan: AnyPlan) -> Any:
+    """Kept by one block for the backward pass, without full recomputation [B].
+
+    Korthikanti et al. count 34 bytes per token and hidden column for a GELU layer with dropout:
+    inputs of norms and matrices outside tensor parallelism (10 with dropout masks, 8 without), and
+    queries, keys, values, context and the feed-forward's inputs inside it. The same terms here,
+    from the block's own widths and without dropout. Source: korthikanti2022 (table 2).
+    """
+    outside, inside = 4 * ACTIVATION * hidden, 0.0
+    for w in block_weights(block, hidden):
+        if w.part == "router":
+            inside += 4.0 * w.outputs
+        elif w.split == "columns":
+            inside += ACTIVATION * w.outputs * (w.active if w.part == "experts" else 1)
+        elif w.split == "rows":
+            inside += ACTIVATION * w.inputs * (w.active if w.part == "experts" else 1)
+        else:
+            outside += ACTIVATION * w.outputs
+    routed = getattr(block.feed, "active", 0) * hidden * 2 * ACTIVATION
+    scores = 0.0
+    if plan.recompute == "none":
+        heads = getattr(block.mixer, "heads", 0)
+        scores = 5.0 * heads * sequence
+    return tokens * (outside / _sequence_cut(plan) + (inside + scores + routed) / plan.tensor)
+
+
+def score_bytes(learning: Learning, plan: AnyPlan) -> Any:
+    """Logits in 32 bits and their gradient in 16, on the last stage [B]."""
+    tokens = plan.micro_batch * learning.sequence / plan.context * learning.scores
+    return tokens * learning.model.vocabulary * (4.0 + ACTIVATION) / plan.tensor

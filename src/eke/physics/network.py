@@ -1,0 +1,157 @@
+"""Time of collectives: a term of latency per hop and a term of bytes over bandwidth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eke.physics.formula import Number, formula
+
+
+@formula(
+    unit="s",
+    equation="2 (p − 1) (α + S / (p B))",
+    source=("patarasuk2009", "hockney1994"),
+)
+def ring_all_reduce_time(
+    *, size: Number, ranks: Number, bandwidth: Number, latency: Number
+) -> Number:
+    """Time of a ring all-reduce [s].
+
+    size: bytes on each rank [B].  ranks: chips in the ring [1].  bandwidth: one direction, per
+    rank [B/s].  latency: per hop [s].
+    """
+    S, p, B, α = size, ranks, bandwidth, latency
+    return 2 * (p - 1) * (α + S / (p * B))
+
+
+@formula(unit="s", equation="(p − 1) (α + S / (p B))", source=("thakur2005",))
+def ring_all_gather_time(
+    *, size: Number, ranks: Number, bandwidth: Number, latency: Number
+) -> Number:
+    """Time of a ring all-gather or reduce-scatter [s].
+
+    size: bytes of the whole buffer [B].  ranks: chips in the ring [1].  bandwidth: one direction,
+    per rank [B/s].  latency: per hop [s].
+    """
+    S, p, B, α = size, ranks, bandwidth, latency
+    return (p - 1) * (α + S / (p * B))
+
+
+@formula(unit="s", equation="α log₂ p + (p − 1)/p · S / B", source=("thakur2005",))
+def all_to_all_time(*, size: Number, ranks: Number, bandwidth: Number, latency: Number) -> Number:
+    """Time of an all-to-all [s].
+
+    size: bytes each rank sends in all [B].  ranks: chips in the group [1].  bandwidth: one
+    direction, per rank [B/s].  latency: per round [s].
+    """
+    S, p, B, α = size, ranks, bandwidth, latency
+    return α * np.log2(p) + (p - 1) / p * S / B
+
+
+@formula(unit="s", equation="2 α log₂ p + 2 S / B · (p > 1)", source=("sanders2009",))
+def tree_all_reduce_time(
+    *, size: Number, ranks: Number, bandwidth: Number, latency: Number
+) -> Number:
+    """Time of a double binary tree all-reduce [s].
+
+    size: bytes on each rank [B].  ranks: chips in the tree [1].  bandwidth: one direction, per
+    rank [B/s].  latency: per hop [s].
+    """
+    S, p, B, α = size, ranks, bandwidth, latency
+    return 2 * α * np.log2(p) + 2 * S / B * (p > 1)
+
+
+@formula(unit="s", equation="(2 α + (1 + 1/p) S / B) · (p > 1)", source=("graham2016",))
+def switch_all_reduce_time(
+    *, size: Number, ranks: Number, bandwidth: Number, latency: Number
+) -> Number:
+    """Time of an all-reduce inside the switch (NVLS, SHARP) [s].
+
+    size: bytes on each rank [B].  ranks: chips on the switch [1].  bandwidth: one direction, per
+    rank [B/s].  latency: per hop [s].
+    """
+    S, p, B, α = size, ranks, bandwidth, latency
+    return (2 * α + (1 + 1 / p) * S / B) * (p > 1)
+
+
+@formula(unit="s", equation="α + S / B", source=("hockney1994",))
+def point_to_point_time(*, size: Number, bandwidth: Number, latency: Number) -> Number:
+    """Time to send a message to one other chip [s].
+
+    size: of the message [B].  bandwidth: of the way [B/s].  latency: of the way [s].
+    """
+    return latency + size / bandwidth
+
+
+@formula(
+    unit="s",
+    equation="min over tree and ring of (2 hops α) + 2 (p − 1)/p · S / B, fast links then network",
+    source=("patarasuk2009", "thakur2005"),
+)
+def hierarchical_all_reduce_time(
+    *,
+    size: Number,
+    ranks: Number,
+    inner_ranks: Number,
+    inner_bandwidth: Number,
+    inner_latency: Number,
+    outer_bandwidth: Number,
+    outer_latency: Number,
+) -> Number:
+    """Time of an all-reduce over scale-up domains joined by a network [s].
+
+    Reduce-scatter inside, all-reduce of what is left between domains, all-gather inside. Between
+    domains the latency is that of a tree, as libraries switch to it for many ranks.
+
+    size: bytes on each rank [B].  ranks: chips in all [1].  inner_ranks: of them in one domain
+    [1].  inner_bandwidth, outer_bandwidth: one direction, per chip [B/s].  inner_latency,
+    outer_latency: per hop [s].
+    """
+    S, p, i = size, ranks, inner_ranks
+    o = np.ceil(p / i)
+    inside = 2 * (i - 1) * S / (i * inner_bandwidth) + 2 * np.log2(i) * inner_latency
+    between = 2 * (o - 1) * S / (i * o * outer_bandwidth) + 2 * np.log2(o) * outer_latency
+    return inside + between
+
+
+@formula(
+    unit="s",
+    equation="α log₂ p + S ((i − 1)/p / B_in + (p − i)/p / B_out)",
+    source=("thakur2005",),
+)
+def hierarchical_all_to_all_time(
+    *,
+    size: Number,
+    ranks: Number,
+    inner_ranks: Number,
+    inner_bandwidth: Number,
+    inner_latency: Number,
+    outer_bandwidth: Number,
+    outer_latency: Number,
+) -> Number:
+    """Time of an all-to-all over scale-up domains joined by a network [s].
+
+    What goes to ranks of the own domain takes the fast links, the rest the network; the two run
+    side by side.
+
+    size: bytes each rank sends in all [B].  ranks: chips in all [1].  inner_ranks: of them in one
+    domain [1].  inner_bandwidth, outer_bandwidth: one direction, per chip [B/s].  inner_latency,
+    outer_latency: per hop [s].
+    """
+    S, p, i = size, ranks, inner_ranks
+    inside = (i - 1) / p * S / inner_bandwidth + np.log2(i) * inner_latency
+    between = (p - i) / p * S / outer_bandwidth + np.log2(np.maximum(p / i, 1)) * outer_latency
+    return np.maximum(inside, between)
+
+
+@formula(unit="s", equation="max(T_min X/2, S / (W n))", source=("austin2025",))
+def torus_all_gather_time(
+    *, size: Number, length: Number, axes: Number, bandwidth: Number, latency: Number
+) -> Number:
+    """Time of an all-gather on a torus with wrap-around links [s].
+
+    size: bytes of the whole array [B].  length: chips along one axis [1].  axes: over which the
+    array is spread [1].  bandwidth: both directions of one axis together [B/s].  latency: per hop
+    [s].
+    """
+    return np.maximum(latency * length / 2, size / (bandwidth * axes)) * (length > 1)

@@ -1,0 +1,287 @@
+"""What one forward pass computes, reads and moves on one chip, operation by operation.
+
+Tensor parallelism divides matrices and heads, expert parallelism spreads routed experts, context
+parallelism divides the tokens of a sequence. With all degrees at 1 the FLOP here are the exact
+FLOP of the model. Numbers may be arrays over plans, or over scenarios.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from eke.physics.attention import causal_pairs, full_pairs
+from eke.physics.layers import Weights, block_weights
+from eke.physics.roofline import experts_touched
+from eke.types.model import (
+    Attention,
+    Block,
+    Experts,
+    Feed,
+    LatentAttention,
+    LinearAttention,
+    Mixer,
+    Stack,
+    StateSpace,
+)
+from eke.types.plan import BYTES, Plan, Plans
+from eke.types.record import Record
+
+AnyPlan = Plan | Plans
+ACTIVATION = 2.0  # bytes of one activation: engines keep them in 16 bits
+
+
+class Batch(Record):
+    """Equal sequences in one pass, per data-parallel rank.
+
+    sequences: how many.  new: tokens of each that are computed.  cached: tokens of each whose keys
+    and values are already there.  source: positions of the encoder that cross-attention reads.
+    """
+
+    sequences: Any
+    new: Any
+    cached: Any = 0.0
+    source: Any = 0.0
+
+    @property
+    def tokens(self) -> Any:
+        """That enter the matrices."""
+        return self.sequences * self.new
+
+
+class Operation(Record):
+    """One operation of one block on one chip. flop [FLOP], weights and moved [B].
+
+    rows: of the matrix multiplication.  times: how many blocks do this.
+    """
+
+    part: str
+    name: str
+    kind: Literal["matrix", "attention", "stream"]
+    flop: Any
+    weights: Any
+    moved: Any
+    rows: Any
+    times: int
+
+
+def stack_operations(
+    stack: Stack, hidden: int, work: tuple[Batch, ...], plan: AnyPlan
+) -> list[Operation]:
+    """Every operation of one block of a stack; `times` says how often it happens."""
+    block = stack.block
+    tokens = sum(batch.tokens for batch in work) / plan.context
+    source = sum(batch.sequences * batch.source for batch in work)
+    found = [
+        _experts(w, tokens, plan, block, stack.count)
+        if w.part == "experts"
+        else _matrix(w, source if w.encoder else tokens, plan, stack.count)
+        for w in block_weights(block, hidden)
+    ]
+    found += _mixing(block.mixer, work, plan, stack.count)
+    found += _mixing(block.cross, work, plan, stack.count)
+    found.append(_elementwise(block, hidden, tokens, plan, stack.count))
+    return found
+
+
+def _matrix(w: Weights, rows: Any, plan: AnyPlan, times: int) -> Operation:
+    """A matrix multiplication, divided over the tensor-parallel ranks."""
+    cut = 1 if w.split == "whole" else np.minimum(plan.tensor, w.pieces or w.inputs * w.outputs)
+    size = w.inputs * w.outputs / cut
+    inputs = w.inputs / cut if w.split == "rows" else w.inputs
+    outputs = w.outputs / cut if w.split == "columns" else w.outputs
+    return Operation(
+        part="attention" if w.part in ("mixer", "cross") else "feed",
+        name=f"{w.part} {w.name}",
+        kind="matrix",
+        flop=2 * rows * size,
+        weights=weight_bytes(plan) * size,
+        moved=ACTIVATION * rows * (inputs + outputs),
+        rows=rows,
+        times=times,
+    )
+
+
+def weight_bytes(plan: AnyPlan) -> float:
+    """Bytes read per weight; 2:4 sparsity keeps half of the numbers and a 2-bit index of each."""
+    width = BYTES[plan.weights]
+    return width / 2 + 1 / 8 if plan.sparse else width
+
+
+def expert_cut(plan: AnyPlan) -> Any:
+    """Into how many pieces tensor parallelism cuts each expert."""
+    return np.maximum(plan.tensor / plan.expert, 1)
+
+
+def _experts(w: Weights, tokens: Any, plan: AnyPlan, block: Block, times: int) -> Operation:
+    """Routed experts: each chip holds copies/expert of them, cut by `expert_cut`."""
+    cut = expert_cut(plan)
+    gathered = tokens * plan.expert * cut / plan.tensor  # tokens of all ranks that share experts
+    touched = experts_touched(experts=w.copies, active=w.active, tokens=gathered) / plan.expert
+    size = w.inputs * w.outputs / cut
+    routed = gathered * w.active / plan.expert
+    return Operation(
+        part="experts",
+        name=f"expert {w.name}",
+        kind="matrix",
+        flop=2 * routed * size,
+        weights=weight_bytes(plan) * size * touched,
+        moved=ACTIVATION * routed * (w.inputs + w.outputs / cut),
+        rows=routed / np.maximum(touched, 1e-9),
+        times=times,
+    )
+
+
+def _mixing(
+    mixer: Mixer | None, work: tuple[Batch, ...], plan: AnyPlan, times: int
+) -> list[Operation]:
+    """The part of a mixer that is no matrix of weights: attention core, state update."""
+    if mixer is None:
+        return []
+    flop, moved = 0.0, 0.0
+    for batch in work:
+        more_flop, more_moved = _mix(mixer, batch, plan)
+        flop, moved = flop + more_flop, moved + more_moved
+    kind: Literal["attention", "stream"] = (
+        "attention" if isinstance(mixer, Attention | LatentAttention) else "stream"
+    )
+    name = "attention core" if kind == "attention" else "state update"
+    tokens = sum(batch.tokens for batch in work)
+    return [
+        Operation(
+            part="attention",
+            name=name,
+            kind=kind,
+            flop=flop / plan.context,
+            weights=0.0,
+            moved=moved / plan.context,
+            rows=tokens,
+            times=times,
+        )
+    ]
+
+
+def _mix(mixer: Mixer, batch: Batch, plan: AnyPlan) -> tuple[Any, Any]:
+    """FLOP and bytes of one mixer over one batch, divided over tensor ranks."""
+    n, new, t = batch.sequences, batch.new, plan.tensor
+    match mixer:
+        case Attention():
+            heads = mixer.heads * (mixer.head_size + (mixer.value_size or mixer.head_size))
+            pairs = n * _pairs(mixer, batch)
+            value = mixer.value_size or mixer.head_size
+            kept = mixer.kv_heads * (mixer.head_size + value) / np.minimum(t, mixer.kv_heads)
+            seen = _seen(mixer, batch)
+            flop = 2 * pairs * heads / t + _index_flop(mixer, batch)
+            moved = BYTES[plan.cache] * n * seen * kept + ACTIVATION * n * new * heads / t
+            return flop, moved + _index_bytes(mixer, batch, plan)
+        case LatentAttention():
+            return _mix_latent(mixer, batch, plan)
+        case StateSpace():
+            width = mixer.inner * mixer.state
+            flop = n * new * (7 * width + 2 * mixer.inner * mixer.convolution) / t
+            state = 2 * ACTIVATION * 2 * n * width / t  # fp32 state, read and written
+            return flop, state + ACTIVATION * n * new * 4 * mixer.inner / t
+        case LinearAttention():
+            width = mixer.value_heads * mixer.key_size * mixer.value_size
+            flop = n * new * 8 * width / t
+            state = 2 * ACTIVATION * 2 * n * width / t
+            return flop, state + ACTIVATION * n * new * mixer.projections / t
+
+
+def _mix_latent(mixer: LatentAttention, batch: Batch, plan: AnyPlan) -> tuple[Any, Any]:
+    """Latent attention: the cheaper of expanded keys (long prompts) and absorbed ones (decode)."""
+    n, new, t = batch.sequences, batch.new, plan.tensor
+    pairs, seen = n * _pairs(mixer, batch), n * _seen(mixer, batch)
+    head = mixer.nope_size + mixer.rope_size + mixer.value_size
+    again = mixer.cache_rank * mixer.heads * (mixer.nope_size + mixer.value_size)
+    expanded = 2 * pairs * mixer.heads * head + 2 * n * np.minimum(batch.cached, seen) * again
+    absorbed = 2 * pairs * mixer.heads * (2 * mixer.cache_rank + mixer.rope_size)
+    flop = np.where(new > 1, np.minimum(expanded, absorbed), absorbed) / t
+    kept = mixer.cache_rank + mixer.rope_size  # every tensor rank holds and reads all of it
+    moved = BYTES[plan.cache] * seen * kept + ACTIVATION * n * new * mixer.heads * head / t
+    return flop + _index_flop(mixer, batch), moved + _index_bytes(mixer, batch, plan)
+
+
+def _pairs(mixer: Attention | LatentAttention, batch: Batch) -> Any:
+    """Query-key pairs of one sequence."""
+    if isinstance(mixer, Attention) and mixer.cross:
+        return batch.new * batch.source
+    if isinstance(mixer, Attention) and not mixer.causal:
+        return full_pairs(new=batch.new, cached=batch.cached)
+    return causal_pairs(new=batch.new, cached=batch.cached, window=_window(mixer))
+
+
+def _seen(mixer: Attention | LatentAttention, batch: Batch) -> Any:
+    """Cached and new tokens whose keys and values one sequence reads from memory."""
+    if isinstance(mixer, Attention) and mixer.cross:
+        return batch.source
+    return np.minimum(batch.cached + batch.new, _window(mixer) + batch.new - 1)
+
+
+def _window(mixer: Attention | LatentAttention) -> float:
+    """How far one query looks back [tokens]."""
+    window = mixer.window if isinstance(mixer, Attention) else None
+    return float(min(window or 1e18, mixer.top_tokens or 1e18))
+
+
+def _index_flop(mixer: Attention | LatentAttention, batch: Batch) -> Any:
+    pairs = causal_pairs(new=batch.new, cached=batch.cached, window=1e18)
+    return 2 * batch.sequences * pairs * mixer.index_heads * mixer.index_size
+
+
+def _index_bytes(mixer: Attention | LatentAttention, batch: Batch, plan: AnyPlan) -> Any:
+    tokens = batch.sequences * (batch.cached + batch.new)
+    return BYTES[plan.cache] * tokens * (mixer.index_size if mixer.index_heads else 0)
+
+
+def kv_numbers(mixer: Mixer | None) -> int:
+    """Numbers cached per token of one layer; 0 where the state does not grow."""
+    match mixer:
+        case Attention(cross=True) | Attention(shares_cache=True):
+            return 0
+        case Attention():
+            value = mixer.value_size or mixer.head_size
+            index = mixer.index_size if mixer.index_heads else 0
+            return mixer.kv_heads * (mixer.head_size + value) + index
+        case LatentAttention():
+            index = mixer.index_size if mixer.index_heads else 0
+            return mixer.cache_rank + mixer.rope_size + index
+        case _:
+            return 0
+
+
+def _elementwise(block: Block, hidden: int, tokens: Any, plan: AnyPlan, times: int) -> Operation:
+    """Norms, residual additions and activations, as fused kernels read and write them."""
+    feed = block.feed
+    inside = 0.0
+    if isinstance(feed, Feed):
+        inside = feed.width * (3 if feed.gated else 2)
+    elif isinstance(feed, Experts):
+        inside = (feed.active * feed.width + feed.shared) * (3 if feed.gated else 2)
+    moved = ACTIVATION * tokens * (8 * hidden + inside / plan.tensor)
+    return Operation(
+        part="elementwise",
+        name="norms, residuals, activations",
+        kind="stream",
+        flop=0.0,
+        weights=0.0,
+        moved=moved,
+        rows=tokens,
+        times=times,
+    )
+
+
+def logits_operation(hidden: int, vocabulary: int, rows: Any, plan: AnyPlan) -> Operation:
+    """The last matrix, from hidden states to a score for every word."""
+    size = hidden * vocabulary / plan.tensor
+    return Operation(
+        part="logits",
+        name="logits",
+        kind="matrix",
+        flop=2 * rows * size,
+        weights=BYTES["bf16"] * size,
+        moved=ACTIVATION * rows * (hidden + 3 * vocabulary / plan.tensor),
+        rows=rows,
+        times=1,
+    )

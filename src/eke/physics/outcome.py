@@ -1,0 +1,55 @@
+"""What physics hands up: values for one plan or many, before they become an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eke.types.record import Record
+
+
+class Amount(Record):
+    """One figure of an answer, in base units; an array over plans or scenarios."""
+
+    name: str
+    value: Any
+    unit: str
+    means: str
+
+
+class Share(Record):
+    """A part of an amount; the parts of one amount add up to it."""
+
+    of: str
+    name: str
+    value: Any
+    unit: str
+
+
+class Limit(Record):
+    """Something a plan must keep: it is feasible while `need` is at most `have`."""
+
+    name: str
+    need: Any
+    have: Any
+    unit: str
+    hint: str
+
+
+class Outcome(Record):
+    """Everything the physics says about a job on a plan."""
+
+    amounts: tuple[Amount, ...]
+    shares: tuple[Share, ...]
+    limits: tuple[Limit, ...]
+    remarks: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Any:
+        return next(amount.value for amount in self.amounts if amount.name == name)
+
+    @property
+    def feasible(self) -> Any:
+        """Whether every limit is kept, per plan."""
+        kept: Any = True
+        for limit in self.limits:
+            kept = kept & (limit.need <= limit.have)
+        return kept

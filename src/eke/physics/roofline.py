@@ -1,0 +1,31 @@
+"""Rooflines, and how far below them real operations stay."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eke.physics.formula import Number, formula
+
+
+@formula(unit="1", equation="E (1 − (1 − k/E)^T)", source=("eke-derived",))
+def experts_touched(*, experts: Number, active: Number, tokens: Number) -> Number:
+    """Distinct experts that a batch of tokens visits, routed evenly [1].
+
+    experts: in the layer [1].  active: per token [1].  tokens: in the batch [1].
+    """
+    E, k, T = experts, active, tokens
+    return np.maximum(E * (1 - (1 - k / E) ** T), np.minimum(k, E))
+
+
+@formula(
+    unit="s",
+    equation="compute + exchange − overlap · min(compute, exchange)",
+    source=("austin2025",),
+)
+def overlapped_time(*, compute: Number, exchange: Number, overlap: Number) -> Number:
+    """Time of computing and exchanging that partly hide each other [s].
+
+    compute: alone [s].  exchange: alone [s].  overlap: share of the shorter one that is hidden
+    [1].
+    """
+    return compute + exchange - overlap * np.minimum(compute, exchange)

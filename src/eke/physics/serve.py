@@ -1,0 +1,248 @@
+"""Wiring of serving: from a job, a plan and a pool to everything it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from eke.physics import latency
+from eke.physics.costs import energy_of, price_of
+from eke.physics.engine import Load, asks, emitted, fixed_bytes, load, per_sequence
+from eke.physics.footprint import cache_bytes, held_parameters
+from eke.physics.machine import Machine, machine
+from eke.physics.operations import AnyPlan, weight_bytes
+from eke.physics.outcome import Amount, Limit, Outcome, Share
+from eke.types.efficiency import Knobs
+from eke.types.fleet import Pool
+from eke.types.job import Serve
+
+
+def serve(
+    job: Serve, plan: AnyPlan, pool: Pool, knobs: Knobs, prefill_pool: Pool | None = None
+) -> Outcome:
+    """What it takes to serve. prefill_pool: where a disaggregated plan's prefill half runs."""
+    here = machine(pool, plan, knobs)
+    there = None
+    if plan.prefill is not None:
+        there = machine(prefill_pool or pool, plan.prefill, knobs)
+    state = load(job, plan, here)
+    users = latency.seen(job, plan, here, state, there)
+    return Outcome(
+        amounts=(*_common(job, plan, pool, knobs, state, users), *_more(job, plan, state, users)),
+        shares=(*_memory_shares(job, plan, here, state), *_step_shares(plan, here, state)),
+        limits=_limits(job, plan, here, state, users, there),
+        remarks=_remarks(job, plan),
+    )
+
+
+def _common(
+    job: Serve, plan: AnyPlan, pool: Pool, knobs: Knobs, state: Load, users: latency.Seen
+) -> list[Amount]:
+    """The figures every job has; time, energy and money are of one request."""
+    whole = users.ttft + (job.answer - 1) * users.tpot
+    busy = np.minimum(job.rate / plan.replicas / state.ceiling, 1.0)
+    used = fixed_bytes(job, plan) + _cache_in_use(job, plan, state)
+    energy = energy_of(pool, plan.chips, 1 / job.rate, knobs, busy)
+    money = price_of(pool, plan.chips, 1 / job.rate, knobs, energy)
+    tokens = job.answer + sum(ask.share * (ask.new + ask.cached) for ask in asks(job))
+    found = [
+        Amount(name="chips", value=plan.chips, unit="1", means="chips in use"),
+        Amount(name="time", value=whole, unit="s", means="one request, first to last"),
+        Amount(name="memory", value=used, unit="B", means="in use on the fullest chip"),
+    ]
+    if energy is not None:
+        found += [
+            Amount(name="energy", value=energy, unit="J", means="per request, site included"),
+            Amount(
+                name="energy_per_token",
+                value=energy / job.answer,
+                unit="J/token",
+                means="per token of answer",
+            ),
+        ]
+    if money is not None:
+        found += _money(money, tokens, job.answer, busy)
+    return found
+
+
+def _money(money: Any, tokens: float, answer: float, busy: Any) -> list[Amount]:
+    """Costs at the rate asked for, and with the chips kept full."""
+    million = "USD per million tokens"
+    return [
+        Amount(name="money", value=money, unit="USD", means="per request"),
+        Amount(
+            name="cost_per_million_tokens",
+            value=money / tokens * 1e6,
+            unit=million,
+            means="of prompt and answer together",
+        ),
+        Amount(
+            name="cost_per_million_answer_tokens",
+            value=money / answer * 1e6,
+            unit=million,
+            means="if the answer carries all cost",
+        ),
+        Amount(
+            name="cost_per_million_tokens_full",
+            value=money / tokens * 1e6 * busy,
+            unit=million,
+            means="of prompt and answer, with the chips kept full",
+        ),
+    ]
+
+
+def _more(job: Serve, plan: AnyPlan, state: Load, users: latency.Seen) -> list[Amount]:
+    """Figures of serving alone."""
+    ceiling = state.ceiling * plan.replicas
+    flop = state.step.plain.flop + state.step.share * (
+        state.step.loaded.flop - state.step.plain.flop
+    )
+    found = [
+        Amount(name="ttft", value=users.ttft, unit="s", means="time to first token, mean"),
+        Amount(name="tpot", value=users.tpot, unit="s", means="time per output token, mean"),
+        Amount(
+            name="concurrency",
+            value=state.concurrency * plan.replicas,
+            unit="1",
+            means="requests being answered at once",
+        ),
+        Amount(
+            name="concurrency_most",
+            value=state.most * plan.replicas,
+            unit="1",
+            means="requests that fit in memory at once",
+        ),
+        Amount(name="rate_most", value=ceiling, unit="1/s", means="requests at most"),
+        Amount(
+            name="answer_tokens_per_second_most",
+            value=ceiling * job.answer,
+            unit="token/s",
+            means="answer tokens at most, all chips",
+        ),
+        Amount(
+            name="utilisation",
+            value=job.rate / ceiling,
+            unit="1",
+            means="rate over the most the plan can do",
+        ),
+        Amount(
+            name="flop_rate",
+            value=flop / state.step.mean,
+            unit="FLOP/s",
+            means="done by each chip",
+        ),
+    ]
+    if job.ttft:
+        found.append(_promised("ttft", users.ttft_promised, job.ttft.percentile))
+    if job.tpot:
+        found.append(_promised("tpot", users.tpot_promised, job.tpot.percentile))
+    return found
+
+
+def _promised(name: str, value: Any, percentile: float) -> Amount:
+    means = f"at the {100 * percentile:g}th percentile"
+    return Amount(name=f"{name}_promised", value=value, unit="s", means=means)
+
+
+def _cache_in_use(job: Serve, plan: AnyPlan, state: Load) -> Any:
+    return np.minimum(state.concurrency, state.most) * per_sequence(job, plan) / plan.data
+
+
+def _memory_shares(job: Serve, plan: AnyPlan, here: Machine, state: Load) -> list[Share]:
+    weights = held_parameters(job.model, plan).total * weight_bytes(plan)
+    cache = _cache_in_use(job, plan, state)
+    working = fixed_bytes(job, plan) - weights
+    rows = (("weights", weights), ("cache", cache), ("working memory", working))
+    return [Share(of="memory", name=name, value=value, unit="B") for name, value in rows]
+
+
+def _step_shares(plan: AnyPlan, here: Machine, state: Load) -> list[Share]:
+    """Where the mean step goes: each part's time before overlap, scaled to the step."""
+    at, knobs = state.step, here.knobs
+    rows: dict[str, Any] = {}
+    for name, field in _PARTS:
+        plain, loaded = getattr(at.plain, field), getattr(at.loaded, field)
+        rows[name] = (1 - at.share) * plain + at.share * loaded
+    waiting = (1 - at.share) * at.plain.waiting + at.share * at.loaded.waiting
+    matrices = rows.pop("matrices") + rows.pop("logits")
+    rows = {
+        "reading weights": np.minimum(waiting, matrices),
+        "arithmetic": np.maximum(matrices - waiting, 0.0),
+        **rows,
+        "engine": knobs.step,
+    }
+    total = sum(rows.values())
+    scale = at.mean / total / emitted(plan)
+    return [
+        Share(of="tpot", name=name, value=value * scale, unit="s") for name, value in rows.items()
+    ]
+
+
+_PARTS = (
+    ("matrices", "matrices"),
+    ("logits", "logits"),
+    ("attention and cache", "attention"),
+    ("norms and activations", "elementwise"),
+    ("kernel launches", "launch"),
+    ("tensor exchange", "tensor"),
+    ("expert exchange", "expert"),
+    ("stage exchange", "stage"),
+)
+
+
+def _limits(
+    job: Serve,
+    plan: AnyPlan,
+    here: Machine,
+    state: Load,
+    users: latency.Seen,
+    there: Machine | None,
+) -> tuple[Limit, ...]:
+    longest = max(ask.longest for ask in asks(job))
+    one = fixed_bytes(job, plan) + cache_bytes(job.model, longest, plan)
+    shorter = "more chips, narrower weights (--weights fp8), or a shorter context"
+    found = [
+        Limit(name="memory", need=one, have=here.size, unit="B", hint=shorter),
+        Limit(
+            name="throughput",
+            need=job.rate / job.utilisation,
+            have=state.ceiling * plan.replicas,
+            unit="1/s",
+            hint="more chips, or a lower rate",
+        ),
+    ]
+    if job.ttft:
+        found.append(_promise("ttft", users.ttft_promised, job.ttft.limit))
+    if job.tpot:
+        found.append(_promise("tpot", users.tpot_promised, job.tpot.limit))
+    if plan.prefill is not None and there is not None:
+        busy = latency.prefill_busy(job, plan.prefill, there)
+        hint = "more prefill replicas"
+        found.append(Limit(name="prefill", need=busy, have=job.utilisation, unit="1", hint=hint))
+    return tuple(found)
+
+
+def _promise(name: str, value: Any, limit: float) -> Limit:
+    return Limit(
+        name=name,
+        need=value,
+        have=limit,
+        unit="s",
+        hint="more tensor parallelism, more chips, or a looser promise",
+    )
+
+
+def _remarks(job: Serve, plan: AnyPlan) -> tuple[str, ...]:
+    found = []
+    longest = max(ask.longest for ask in asks(job))
+    if job.model.context and longest > job.model.context:
+        found.append(
+            f"requests reach {longest:,.0f} tokens; {job.model.name} is made for "
+            f"{job.model.context:,}"
+        )
+    if plan.drafts:
+        found.append(
+            f"{plan.drafts} drafted tokens per step, each kept with {plan.acceptance:.0%}: assumed"
+        )
+    return tuple(found)

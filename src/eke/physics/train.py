@@ -1,0 +1,164 @@
+"""Wiring of training: from a job, a plan and a pool to everything it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from eke.physics import failures
+from eke.physics.costs import energy_of, price_of
+from eke.physics.forward import model_operations
+from eke.physics.layers import count_parameters
+from eke.physics.learn import Learning, StepTime, learning_memory, step_time
+from eke.physics.machine import machine, peak_format
+from eke.physics.operations import AnyPlan, Batch
+from eke.physics.outcome import Amount, Limit, Outcome, Share
+from eke.types.efficiency import Knobs
+from eke.types.fleet import Pool
+from eke.types.job import Train
+from eke.types.model import Model
+from eke.types.plan import Plan
+
+CHECKPOINT_BYTES = 14.0  # per parameter: 16-bit weights, 32-bit copy and both Adam moments
+
+
+def train(job: Train, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Outcome:
+    """What it takes to train."""
+    sequence = job.sequence or default_sequence(job.model)
+    learning = Learning(model=job.model, sequence=sequence)
+    return learning_outcome(learning, job.tokens, job.within, plan, pool, knobs)
+
+
+def default_sequence(model: Model) -> int:
+    """Training sequence where none is given: the model's context, at most 8192 tokens."""
+    return min(model.context or 2048, 8192)
+
+
+def learning_outcome(
+    learning: Learning,
+    tokens: float,
+    within: float | None,
+    plan: AnyPlan,
+    pool: Pool,
+    knobs: Knobs,
+) -> Outcome:
+    """What it takes to learn from so many tokens; shared by training and fine-tuning."""
+    here = machine(pool, plan, knobs)
+    times = step_time(learning, plan, here)
+    per_step = plan.batch * learning.sequence
+    steps = np.maximum(tokens / per_step, 1.0)
+    lost = _lost(learning, plan, pool, knobs)
+    seconds = steps * times.total / (1 - lost)
+    held = learning_memory(learning, plan)
+    used_flop = model_flop(learning.model, learning.sequence) * tokens
+    used_flop = used_flop * ((2.0 if learning.frozen else 3.0) + learning.reads)
+    peak = pool.chip.peak[peak_format(pool, plan.compute)]  # type: ignore[index]
+    energy = energy_of(pool, plan.chips, seconds, knobs)
+    money = price_of(pool, plan.chips, seconds, knobs, energy)
+    amounts = [
+        Amount(name="chips", value=plan.chips, unit="1", means="chips in use"),
+        Amount(name="time", value=seconds, unit="s", means="from first step to last"),
+        Amount(name="memory", value=held.total, unit="B", means="on the fullest chip"),
+        Amount(name="flop", value=used_flop, unit="FLOP", means="of the model, no recomputation"),
+        Amount(name="step_time", value=times.total, unit="s", means="one optimizer step"),
+        Amount(
+            name="tokens_per_second_per_chip",
+            value=per_step / times.total / plan.chips,
+            unit="token/s",
+            means="while running",
+        ),
+        Amount(
+            name="mfu",
+            value=used_flop / tokens * per_step / (plan.chips * peak * times.total),
+            unit="1",
+            means="model FLOP over peak FLOP (MFU)",
+        ),
+        Amount(
+            name="hfu",
+            value=times.flop / (peak * times.total),
+            unit="1",
+            means="executed FLOP over peak FLOP (HFU)",
+        ),
+        Amount(
+            name="goodput", value=1 - lost, unit="1", means="share of time not lost to failures"
+        ),
+        Amount(name="chip_time", value=seconds * plan.chips, unit="chip s", means="chips × time"),
+    ]
+    amounts += [Amount(name="energy", value=energy, unit="J", means="site included")] * (
+        energy is not None
+    )
+    amounts += [Amount(name="money", value=money, unit="USD", means="the whole job")] * (
+        money is not None
+    )
+    limits = [
+        Limit(
+            name="memory",
+            need=held.total,
+            have=here.size,
+            unit="B",
+            hint="more chips, --tensor or --pipeline, FSDP (--shard 3) or --recompute full",
+        )
+    ]
+    if within is not None:
+        limits.append(
+            Limit(
+                name="time", need=seconds, have=within, unit="s", hint="more chips, or a later date"
+            )
+        )
+    shares = [*_memory_shares(held), *_time_shares(times, steps, lost, seconds)]
+    return Outcome(amounts=tuple(amounts), shares=tuple(shares), limits=tuple(limits))
+
+
+def model_flop(model: Model, sequence: int) -> float:
+    """Forward FLOP per token, exact: matrices, attention core over a whole sequence, logits."""
+    whole = Plan(chip="")
+    work = (Batch(sequences=1, new=sequence),)
+    operations = model_operations(model, work, whole, float(sequence))
+    return float(sum(operation.flop * operation.times for operation in operations)) / sequence
+
+
+def _lost(learning: Learning, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Any:
+    """Share of time lost to writing checkpoints, to failures and to starting again."""
+    size = CHECKPOINT_BYTES * (
+        learning.trainable if learning.frozen else count_parameters(learning.model).total
+    )
+    between = failures.job_failure_interval(chip_interval=knobs.failure_interval, chips=plan.chips)
+    writing = failures.checkpoint_time(size=size, chips=plan.chips, speed=knobs.checkpoint_speed)
+    stall = writing * knobs.checkpoint_stall
+    every = failures.young_interval(checkpoint_time=stall, failure_interval=between)
+    lost = failures.lost_share(
+        checkpoint_time=stall, interval=every, failure_interval=between, restart_time=knobs.restart
+    )
+    return np.clip(lost, 0.0, 0.9)
+
+
+def _memory_shares(held: Any) -> list[Share]:
+    names = ("weights", "gradients", "optimizer", "activations", "buffers", "resident")
+    return [Share(of="memory", name=name, value=getattr(held, name), unit="B") for name in names]
+
+
+def _time_shares(times: StepTime, steps: Any, lost: Any, seconds: Any) -> list[Share]:
+    """Parts of the whole job's time."""
+    rows = [
+        Share(of="time", name=name, value=steps * getattr(times, field), unit="s")
+        for name, field in _PARTS
+    ]
+    return [
+        *rows,
+        Share(of="time", name="failures and checkpoints", value=seconds * lost, unit="s"),
+    ]
+
+
+_PARTS = (
+    ("forward", "forward"),
+    ("backward", "backward"),
+    ("recomputation", "recompute"),
+    ("tensor exchange", "tensor"),
+    ("context exchange", "context"),
+    ("expert exchange", "expert"),
+    ("stage exchange", "stage"),
+    ("pipeline bubble", "bubble"),
+    ("data exchange", "data"),
+    ("optimizer", "update"),
+)

@@ -1,0 +1,1 @@
+"""Records → words, tables, JSON and explanations."""

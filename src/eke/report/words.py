@@ -1,0 +1,168 @@
+"""An answer in words: the answer first, then parts, grounds, what matters, what next."""
+
+from __future__ import annotations
+
+from eke.report.text import table, wrap
+from eke.types.need import Figure, Infeasible, Matter, Need, Part, Span
+from eke.types.plan import Plan
+from eke.units import show
+
+DEGREES = ("tensor", "pipeline", "virtual", "context", "expert", "data", "replicas")
+UNITS = {"chips": "1", "time": "s", "memory": "B", "energy": "J", "money": "USD"}
+
+
+def need_words(need: Need, command: str = "") -> str:
+    """The whole answer as text."""
+    blocks = [
+        headline(need),
+        layout(need.plan, need.chosen),
+        _figures(need),
+        *(_parts(need, of) for of in dict.fromkeys(part.of for part in need.parts)),
+        _grounds(need),
+        _matters(need.matters),
+        *(wrap(f"  note       {remark}", indent=" " * 13) for remark in need.remarks),
+        _next(need, command),
+    ]
+    return "\n".join(block for block in blocks if block) + "\n"
+
+
+def headline(need: Need) -> str:
+    """Line one: the answer with its unit."""
+    chips = f"{need.chips.likely:,.0f} {need.plan.chip}"
+    if need.job == "serve":
+        figures = need.figures
+        words = [
+            f"{chips} serve{'s' if need.chips.likely == 1 else ''} it",
+            f"{between(figures['ttft'])} to first token",
+            f"{between(figures['tpot'])} per token",
+        ]
+        if "cost_per_million_tokens" in figures:
+            words.append(f"{money(figures['cost_per_million_tokens'].span)} per million tokens")
+        return ", ".join(words)
+    words = [f"{spread(need.time, 's')} on {chips}"]
+    if need.money is not None:
+        words.append(spread(need.money, "USD"))
+    if need.energy is not None:
+        words.append(spread(need.energy, "J"))
+    return ", ".join(words)
+
+
+def between(figure: Figure) -> str:
+    """ "28 ms (20 – 43)": likely, then low and high."""
+    return spread(figure.span, figure.unit)
+
+
+def spread(span: Span, unit: str) -> str:
+    """A span as text, its unit once where all three share it."""
+    likely, low, high = (show(x, unit) for x in (span.likely, span.low, span.high))
+    if low == high:
+        return likely
+    word = likely.partition(" ")[2]
+    if word and low.endswith(f" {word}") and high.endswith(f" {word}"):
+        low, high = low.removesuffix(f" {word}"), high.removesuffix(f" {word}")
+    return f"{likely} ({low} – {high})"
+
+
+def money(span: Span) -> str:
+    """Dollars with their span."""
+    return spread(span, "USD")
+
+
+def layout(plan: Plan, chosen: bool) -> str:
+    """The plan in a line."""
+    degrees = [f"{name} {getattr(plan, name)}" for name in DEGREES if getattr(plan, name) > 1]
+    words = [*degrees, *_settings(plan)] or ["one chip"]
+    who = "smallest that fits" if chosen else "as given"
+    return wrap(f"\n  plan       {', '.join(words)} ({who})", indent=" " * 13).replace(
+        "\n ", "\n ", 1
+    )
+
+
+def _settings(plan: Plan) -> list[str]:
+    words = [f"weights {plan.weights}", f"computing in {plan.compute}"]
+    if plan.cache != "bf16":
+        words.append(f"cache {plan.cache}")
+    if plan.shard:
+        words.append("FSDP" if plan.shard == 3 else f"ZeRO-{plan.shard}")
+    if plan.recompute == "full":
+        words.append("full recomputation")
+    if plan.sparse:
+        words.append("2:4 sparse")
+    if plan.drafts:
+        words.append(f"{plan.drafts} drafts per step")
+    if plan.prefill is not None:
+        words.append(f"prefill on {plan.prefill.chips} {plan.prefill.chip}")
+    return words
+
+
+def _figures(need: Need) -> str:
+    rows = []
+    for name in ("memory", "time", "energy", "money"):
+        value = getattr(need, name)
+        if value is not None:
+            rows.append((name, *_cells(value, UNITS[name]), _means(need, name)))
+    for name, figure in need.figures.items():
+        rows.append((name.replace("_", " "), *_cells(figure.span, figure.unit), figure.means))
+    return "\n" + table(rows, head=("", "likely", "low", "high", ""))
+
+
+def _means(need: Need, name: str) -> str:
+    if name == "memory":
+        return "on the fullest chip"
+    return "per request" if need.job == "serve" else "the whole job"
+
+
+def _cells(span: Span, unit: str) -> tuple[str, str, str]:
+    if unit.startswith("USD per"):
+        unit = "USD"
+    if unit == "1" and span.high <= 1.5 and span.likely < 1:
+        likely, low, high = (f"{100 * x:.3g} %" for x in (span.likely, span.low, span.high))
+    else:
+        likely, low, high = (show(x, unit) for x in (span.likely, span.low, span.high))
+    return (likely, "", "") if low == high else (likely, low, high)
+
+
+def _parts(need: Need, of: str) -> str:
+    parts = [part for part in need.parts if part.of == of]
+    total = sum(part.span.likely for part in parts)
+    ranked = sorted(parts, key=lambda part: -part.span.likely)
+    words = [f"{part.name} {_part_words(part, total)}" for part in ranked if part.span.likely > 0]
+    return wrap(f"  {of:<10} {', '.join(words)}", indent=" " * 13)
+
+
+def _part_words(part: Part, total: float) -> str:
+    if part.of == "memory":
+        return show(part.span.likely, part.unit)
+    return f"{100 * part.span.likely / total:.2g} %"
+
+
+def _grounds(need: Need) -> str:
+    kinds: dict[str, list[str]] = {}
+    for ground in need.grounds:
+        kinds.setdefault(ground.kind, []).append(ground.name)
+    words = "; ".join(f"{len(names)} {kind}" for kind, names in kinds.items())
+    return wrap(f"  grounds    {words}: `eke explain` lists each with its source", indent=" " * 13)
+
+
+def _matters(matters: tuple[Matter, ...]) -> str:
+    words = [f"{m.name} {m.change} → {m.figure} ×{m.factor:.2f}" for m in matters[:4]]
+    return wrap("  matters    " + "; ".join(words), indent=" " * 13) if words else ""
+
+
+def _next(need: Need, command: str) -> str:
+    return f"  next       eke explain {command}" if command else ""
+
+
+def infeasible_words(found: Infeasible) -> str:
+    """Why it cannot be done and what is missing."""
+    unit = found.unit
+    lines = [
+        f"not feasible: {found.limit} is short by {show(found.by, unit)} "
+        f"({show(found.need, unit)} needed, {show(found.have, unit)} there)",
+        f"  try        {found.hint}",
+    ]
+    if found.plan is not None:
+        lines.insert(
+            1, layout(found.plan, True).strip("\n").replace("smallest that fits", "closest")
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,246 @@
+"""The smallest layout that fits: what `need` takes when no plan is given.
+
+Not the best plan: the fewest chips (serving) or the least splitting of the model (learning) that
+keeps every limit. Candidates are priced as arrays, through the same wiring as one plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from eke.errors import BadInput
+from eke.physics.answer import outcome, shortage
+from eke.physics.layers import count_parameters
+from eke.physics.machine import peak_format
+from eke.physics.train import default_sequence
+from eke.types.efficiency import Knobs
+from eke.types.fleet import Fleet, Pool
+from eke.types.job import Align, Job, Serve, Train, Tune
+from eke.types.model import Attention, Experts, LatentAttention, Model
+from eke.types.need import Infeasible
+from eke.types.plan import Plan, Plans, Width
+from eke.types.record import replace
+
+IN_FLIGHT = 256  # sequences an engine keeps in flight by default
+
+
+Choices = Mapping[str, Any]  # fields of the plan that are already decided
+
+
+def smallest(
+    job: Job, pools: list[tuple[Pool, Knobs]], choices: Choices | None = None
+) -> Plan | Infeasible:
+    """The smallest plan for the job on the first pool that can do it.
+
+    pools: with what arrives of each one's figures.  choices: fields of the plan to keep.
+    """
+    best: Infeasible | None = None
+    for pool, knobs in pools:
+        one = Fleet(pools=(pool,))
+        for candidates in _candidates(job, pool, choices or {}):
+            found = _first(job, candidates, one, knobs)
+            if isinstance(found, Plan):
+                return found
+            best = _nearer(best, found)
+    if best is None:
+        raise BadInput("no layout of this model divides these chips; give --tensor and --pipeline.")
+    return best
+
+
+def _nearer(one: Infeasible | None, other: Infeasible) -> Infeasible:
+    """Of two failures, the one that misses by less."""
+    if one is None:
+        return other
+    return other if _miss(other) <= _miss(one) else one
+
+
+def _miss(found: Infeasible) -> float:
+    return found.need / found.have if found.have > 0 else float("inf")
+
+
+def _first(job: Job, plans: Plans, fleet: Fleet, knobs: Knobs) -> Plan | Infeasible:
+    """The first feasible plan in the order given, or why the last one is not."""
+    result = outcome(job, plans, fleet, knobs)
+    feasible = np.broadcast_to(np.asarray(result.feasible), (len(plans),))
+    if feasible.any():
+        return plans[int(np.argmax(feasible))]
+    last = plans[len(plans) - 1]
+    missed = shortage(outcome(job, last, fleet, knobs), last)
+    assert missed is not None  # the same physics just called it infeasible
+    return missed
+
+
+def base_plan(job: Job, pool: Pool, choices: Choices) -> Plan:
+    """Formats and settings that every candidate shares."""
+    plan = Plan(chip=pool.chip.id, compute=sixteen_bit(pool))
+    if isinstance(job, Serve):
+        stored: Width = choices.get("weights", published_width(job.model))
+        compute = compute_width(stored, pool)
+        plan = replace(plan, batch=IN_FLIGHT, weights=stored, compute=compute)
+    return replace(plan, **choices)
+
+
+def sixteen_bit(pool: Pool) -> Width:
+    """The 16-bit format the chip computes in; wider where it has none."""
+    name = peak_format(pool, "bf16")
+    return "fp16" if name == "fp16" else "bf16" if name in ("bf16", "tf32") else "fp32"
+
+
+def published_width(model: Model) -> Width:
+    """The format in which the maker publishes the weights; 16 bits where that says nothing."""
+    known = ("fp8", "int8", "fp4", "int4")
+    return model.weight_format if model.weight_format in known else "bf16"  # type: ignore[return-value]
+
+
+def compute_width(stored: Width, pool: Pool) -> Width:
+    """Compute in the stored format where the chip can, else unpack to 16 bits."""
+    return stored if stored in pool.chip.peak else sixteen_bit(pool)
+
+
+def _candidates(job: Job, pool: Pool, choices: Choices) -> Iterator[Plans]:
+    """Blocks of plans to try in turn, each from the smallest up."""
+    if isinstance(job, Serve):
+        yield from _serving(job, pool, choices)
+    else:
+        yield from _learning(job, pool, choices)
+
+
+def _serving(job: Serve, pool: Pool, choices: Choices) -> Iterator[Plans]:
+    """Fewest chips first; among equals the least splitting."""
+    rows = []
+    data = choices.get("data", 1)
+    for tensor, pipeline in _splits(job.model, pool, choices):
+        group = tensor * pipeline * data
+        counts = _counts(pool.chips // group)
+        for replicas in (choices["replicas"],) if "replicas" in choices else counts:
+            rows.append((group * replicas, group, pipeline, tensor, replicas))
+    if rows:
+        base, table = base_plan(job, pool, choices), np.array(sorted(rows))
+        expert = np.where(_has_experts(job.model), table[:, 3] * data, 1)
+        yield Plans(
+            base=base,
+            tensor=table[:, 3],
+            pipeline=table[:, 2],
+            data=data,
+            replicas=table[:, 4],
+            expert=choices.get("expert", expert),
+            batch=base.batch,
+            token_budget=base.token_budget,
+            block=base.block,
+            drafts=base.drafts,
+        )
+
+
+def _has_experts(model: Model) -> bool:
+    return any(isinstance(stack.block.feed, Experts) for stack in model.stacks)
+
+
+def _counts(most: int) -> Iterable[int]:
+    """1, 2, 3, … in steps of at most 2 %, and the most there are."""
+    found, count = [], 1
+    while count < most:
+        found.append(count)
+        count = max(count + 1, int(count * 1.02))
+    return [*found, most] if most else []
+
+
+PIPELINES = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128)
+
+
+def _splits(model: Model, pool: Pool, choices: Choices) -> list[tuple[int, int]]:
+    """Tensor and pipeline degrees to try; a pipeline only once the fast links are used up."""
+    layers = sum(stack.count for stack in model.stacks)
+    tensors = [choices["tensor"]] if "tensor" in choices else _tensor_degrees(model, pool)
+    pipelines = (choices["pipeline"],) if "pipeline" in choices else PIPELINES
+    widest = max(tensors, default=1)
+    return [
+        (tensor, pipeline)
+        for tensor in tensors
+        for pipeline in pipelines
+        if pipeline <= layers
+        and tensor * pipeline <= pool.chips
+        and (pipeline == 1 or tensor == widest or "pipeline" in choices)
+    ]
+
+
+def _tensor_degrees(model: Model, pool: Pool) -> list[int]:
+    """Powers of two that divide the heads and stay inside the scale-up domain."""
+    mixers = [stack.block.mixer for stack in model.stacks]
+    heads = [mixer.heads for mixer in mixers if isinstance(mixer, Attention | LatentAttention)]
+    most = min(pool.domain, pool.chips, 64)
+    return [t for t in (1, 2, 4, 8, 16, 32, 64) if t <= most and all(a % t == 0 for a in heads)]
+
+
+def _learning(job: Train | Tune | Align, pool: Pool, choices: Choices) -> Iterator[Plans]:
+    """Least splitting first: plain copies, sharded copies, then tensor and pipeline, recomputing
+    only when nothing else fits. All chips of the pool are used as far as they divide."""
+    recomputes = (choices["recompute"],) if "recompute" in choices else ("selective", "full")
+    shards = (choices["shard"],) if "shard" in choices else (0, 1, 3)
+    for recompute in recomputes:
+        for shard in shards:
+            settled = {**choices, "recompute": recompute, "shard": shard}
+            yield from _learning_block(job, pool, settled)
+
+
+def _learning_block(job: Train | Tune | Align, pool: Pool, choices: Choices) -> Iterator[Plans]:
+    """One recomputation and ZeRO stage, from the least splitting up."""
+    context = choices.get("context", 1)
+    rows = []
+    for tensor, pipeline in _splits(job.model, pool, choices):
+        if choices["shard"] == 3 and pipeline > 1 and "pipeline" not in choices:
+            continue  # FSDP gathers whole layers; a pipeline holds on to few
+        ranks = choices.get("data", max(pool.chips // (tensor * pipeline * context), 1))
+        if tensor * pipeline * context * ranks <= pool.chips:
+            rows.append((tensor * pipeline, pipeline, tensor, ranks))
+    if not rows:
+        return
+    base, table = base_plan(job, pool, choices), np.array(sorted(rows))
+    tensors, data = table[:, 2], table[:, 3]
+    batch = _global_batch(job, learning_sequence(job), data * base.micro_batch)
+    yield Plans(
+        base=base,
+        tensor=tensors,
+        pipeline=table[:, 1],
+        context=context,
+        data=data,
+        virtual=base.virtual,
+        expert=choices.get("expert", _expert_degree(job.model, tensors * data)),
+        batch=choices.get("batch", batch),
+        micro_batch=base.micro_batch,
+    )
+
+
+def _expert_degree(model: Model, ranks: Any) -> Any:
+    """Experts spread over as many ranks as divide both them and the ranks, at most 64."""
+    count = max(
+        (s.block.feed.count for s in model.stacks if isinstance(s.block.feed, Experts)), default=1
+    )
+    return np.gcd(np.gcd(ranks, count), 64)
+
+
+def learning_sequence(job: Train | Tune | Align) -> int:
+    """Length of one training sequence [tokens]."""
+    if isinstance(job, Align):
+        return int(job.prompt + job.answer)
+    return job.sequence or min(
+        default_sequence(job.model), 8192 if isinstance(job, Train) else 4096
+    )
+
+
+def _global_batch(job: Train | Tune | Align, sequence: int, ranks: Any) -> Any:
+    """Sequences per step: as asked, or a usual number of tokens; a multiple of the ranks."""
+    if isinstance(job, Align):
+        asked = job.batch * job.samples
+    else:
+        asked = (job.batch or usual_batch(job)) / sequence
+    return (np.maximum(np.round(asked / ranks), 1) * ranks).astype(int)
+
+
+def usual_batch(job: Train | Tune) -> float:
+    """Global batch in tokens where none is given: assumed, and said in the answer."""
+    if isinstance(job, Tune):
+        return 131_072.0
+    return 4e6 if count_parameters(job.model).active > 3e9 else 0.5e6

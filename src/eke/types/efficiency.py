@@ -1,0 +1,69 @@
+"""How much of what a maker promises arrives: values measured, fitted or assumed, never published
+peaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eke.types.chip import SourceKind
+from eke.types.record import Record
+
+
+class Efficiency(Record):
+    """One such value, with its 80 % interval, in SI base units (`unit`)."""
+
+    name: str
+    low: float
+    likely: float
+    high: float
+    unit: str
+    kind: SourceKind
+    source: str
+    family: str = "any"  # the chip family it was found on
+    note: str = ""
+
+
+class Knobs(Record):
+    """The values the physics runs with: numbers, or arrays that hold one scenario per element.
+
+    Shares are of the published peak. See `docs/words.md` for each.
+    """
+
+    matmul: Any  # share of the peak that large 16- and 32-bit matrix multiplications reach
+    matmul_low: Any  # the same for 8- and 4-bit formats
+    matmul_rows: Any  # rows at which a matrix multiplication reaches half of that
+    attention: Any  # share of the peak in the attention core, forward
+    attention_backward: Any  # backward
+    memory: Any  # share of the memory bandwidth in long streams
+    link: Any  # share of the scale-up link in large messages
+    link_latency: Any  # per hop [s]
+    network: Any  # share of the network in large messages
+    network_latency: Any  # per hop [s]
+    launch: Any  # per operator of a forward pass, where it is not hidden [s]
+    step: Any  # the engine's own work per step: scheduling, sampling, sending [s]
+    overlap_tensor: Any  # share of tensor-parallel exchange hidden behind arithmetic
+    overlap_context: Any
+    overlap_expert: Any
+    overlap_data: Any
+    imbalance: Any  # load of the busiest expert rank over the mean
+    stage_imbalance: Any  # time of the slowest pipeline stage over the mean
+    reserved: Any  # memory the runtime keeps for itself on each chip [B]
+    reserved_share: Any  # but at most this share of it, on small chips
+    fragmentation: Any  # share of memory lost between allocations
+    failure_interval: Any  # mean time between failures that stop the job, per chip [s]
+    restart: Any  # from a failure until training again [s]
+    checkpoint_speed: Any  # writing checkpoints, per chip [B/s]
+    checkpoint_stall: Any  # share of the writing during which training waits
+    power_share: Any  # mean power of a busy chip over its maximum
+    idle_power: Any  # power of a waiting chip over that of a busy one
+    server_power: Any  # power of the server over that of its chips
+    pue: Any  # power of the site over that of its servers
+    electricity: Any  # [USD/J]
+    confidential: Any  # share of throughput that confidential computing costs
+    price: Any  # rent one finds over the rent in the catalogue
+    scatter: Any  # what the physics leaves out, as a factor on every duration
+    # What-ifs, 1 in every answer: "memory speed +10 %" scales what the maker published.
+    peak_change: Any = 1.0
+    memory_change: Any = 1.0
+    link_change: Any = 1.0
+    network_change: Any = 1.0

@@ -1,0 +1,148 @@
+"""What is wanted of the chips."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from eke.errors import BadInput
+from eke.types.model import Model
+from eke.types.record import Record
+
+
+class Promise(Record):
+    """`limit` is kept for the share `percentile` of requests: 0.5 s at 0.99."""
+
+    limit: float  # [s]
+    percentile: float = 0.5
+
+
+class Tier(Record):
+    """A share of users, by requests, who may use a context this long [tokens]."""
+
+    context: int
+    share: float
+
+
+class Train(Record, tag="train", tag_field="job"):
+    """Train a model from nothing.
+
+    sequence: length of one training sequence [tokens].  batch: global batch [tokens].
+    within: deadline [s].  None lets eke choose, and the answer says what it chose.
+    """
+
+    model: Model
+    tokens: float
+    sequence: int | None = None
+    batch: float | None = None
+    within: float | None = None
+
+    def __post_init__(self) -> None:
+        positive(self, "tokens", "sequence", "batch", "within")
+
+
+class Tune(Record, tag="tune", tag_field="job"):
+    """Fine-tune an existing model.
+
+    method: "full" changes every weight; "lora" trains factors of `rank` beside frozen weights;
+    "qlora" keeps those in 4 bits.  objective: supervised ("sft"), a reward model from pairs
+    ("reward"), or direct preference optimisation ("dpo").  tokens: per epoch, of all examples.
+    """
+
+    model: Model
+    tokens: float
+    method: Literal["full", "lora", "qlora"] = "full"
+    rank: int = 16
+    objective: Literal["sft", "reward", "dpo"] = "sft"
+    epochs: float = 1.0
+    sequence: int | None = None
+    batch: float | None = None
+    within: float | None = None
+
+    def __post_init__(self) -> None:
+        positive(self, "tokens", "rank", "epochs", "sequence", "batch", "within")
+
+
+class Align(Record, tag="align", tag_field="job"):
+    """Align a model with feedback.
+
+    method: "ppo" has four models (policy, reference, reward, critic), "grpo" no critic but
+    `samples` answers per prompt, "dpo" learns from pairs without generating.
+    prompt, answer: lengths [tokens].  epochs: passes over each batch of rollouts.
+    feedback: who judged the pairs the reward model (or DPO) learns from; `labels` pairs, at
+    `label_price` each when people do it [USD], or by the model `judge` when an AI does.
+    split: share of the chips that only generate (disaggregated); None takes turns on all.
+    """
+
+    model: Model
+    method: Literal["ppo", "grpo", "dpo"] = "ppo"
+    prompts: float = 100_000
+    prompt: float = 512
+    answer: float = 512
+    samples: int = 1
+    epochs: float = 1.0
+    reward_model: Model | None = None
+    feedback: Literal["human", "ai", "rule"] = "human"
+    labels: float = 50_000
+    label_price: float | None = None
+    judge: Model | None = None
+    batch: float = 512  # prompts per iteration
+    split: float | None = None
+    within: float | None = None
+
+    def __post_init__(self) -> None:
+        positive(self, "prompts", "prompt", "answer", "samples", "epochs", "batch", "within")
+        zero_or_more(self, "labels", "label_price")
+        if self.split is not None and not 0 < self.split < 1:
+            raise BadInput(f"split is {self.split}: a share between 0 and 1 of the chips.")
+
+
+class Serve(Record, tag="serve", tag_field="job"):
+    """Answer requests.
+
+    rate: requests per second at the peak [1/s].  prompt, answer: mean lengths [tokens].
+    spread: squared coefficient of variation of the work per request.
+    reuse: share of prompt tokens whose keys and values are still cached.
+    images: per request.  sound: seconds of speech per request [s].
+    tiers: who may use how long a context; every tier's share of requests fills its context.
+    """
+
+    model: Model
+    rate: float = 1.0
+    prompt: float = 1000
+    answer: float = 300
+    spread: float = 1.0
+    reuse: float = 0.0
+    images: float = 0.0
+    sound: float = 0.0
+    ttft: Promise | None = None
+    tpot: Promise | None = None
+    tiers: tuple[Tier, ...] = ()
+    confidential: bool = False
+    utilisation: float = 0.8  # largest share of the throughput one plans with
+
+    def __post_init__(self) -> None:
+        positive(self, "rate", "prompt", "answer", "utilisation")
+        zero_or_more(self, "reuse", "images", "sound", "spread")
+        if self.reuse > 1 or self.utilisation > 1:
+            raise BadInput("reuse and utilisation are shares between 0 and 1.")
+        if self.tiers and abs(sum(tier.share for tier in self.tiers) - 1) > 1e-6:
+            raise BadInput("the shares of the context tiers must add up to 100 %.")
+
+
+Job = Train | Tune | Align | Serve
+
+
+def positive(record: Record, *names: str) -> None:
+    """Refuse fields that are set but not above zero (NaN included)."""
+    for name in names:
+        value = getattr(record, name)
+        if value is not None and not 0 < value < 1e30:
+            raise BadInput(f"{name} is {value}; it must be a finite number above zero.")
+
+
+def zero_or_more(record: Record, *names: str) -> None:
+    """Refuse fields that are set but negative, endless or NaN."""
+    for name in names:
+        value = getattr(record, name)
+        if value is not None and not 0 <= value < 1e30:
+            raise BadInput(f"{name} is {value}; it must be a finite number, zero or more.")

@@ -1,0 +1,148 @@
+"""How a job is laid out on chips."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from eke.errors import BadInput
+from eke.types.record import Record
+
+Width = Literal["fp32", "bf16", "fp16", "fp8", "int8", "fp4", "int4"]
+BYTES: dict[str, float] = {  # per number, with the scales that block formats carry
+    "fp32": 4.0,
+    "tf32": 4.0,
+    "bf16": 2.0,
+    "fp16": 2.0,
+    "fp8": 1.0,
+    "int8": 1.0,
+    "fp4": 0.5 + 1 / 16,  # one 8-bit scale per 16 numbers (NVFP4)
+    "int4": 0.5 + 2 / 128,  # one 16-bit scale per 128 numbers (GPTQ, AWQ)
+}
+Recompute = Literal["none", "selective", "full"]
+Schedule = Literal["1f1b", "interleaved", "zero-bubble", "gpipe"]
+Optimizer = Literal["adam", "adam-8bit", "muon", "adafactor", "sgd"]
+
+
+class Plan(Record):
+    """One layout. Whole chips: tensor × pipeline × context × data × replicas.
+
+    tensor, pipeline, context, expert, data: parallel degrees.  virtual: stages per pipeline rank.
+    expert: chips over which the routed experts are spread; it reuses tensor and data ranks.
+    data: for training, all data-parallel ranks; for serving, ranks of one replica that share
+    experts.  replicas: independent copies.  shard: ZeRO stage, 3 is FSDP.
+    batch: training, sequences per step; serving, sequences in flight per replica.
+    token_budget: most tokens of one engine step.  block: tokens per page of the cache.
+    drafts: tokens guessed per step, kept with probability `acceptance` each.
+    prefill: a disaggregated plan's other half; this half then only decodes.
+    """
+
+    chip: str
+    tensor: int = 1
+    sequence: bool = True  # with tensor parallelism, norms split over the sequence
+    pipeline: int = 1
+    virtual: int = 1
+    context: int = 1
+    expert: int = 1
+    data: int = 1
+    replicas: int = 1
+    shard: Literal[0, 1, 2, 3] = 0
+    micro_batch: int = 1
+    batch: int = 1
+    recompute: Recompute = "selective"
+    schedule: Schedule = "1f1b"
+    optimizer: Optimizer = "adam"
+    compute: Width = "bf16"
+    weights: Width = "bf16"
+    cache: Width = "bf16"
+    gradients: Width = "fp32"
+    sparse: bool = False  # 2:4 structured sparsity
+    token_budget: int = 8192
+    block: int = 16
+    drafts: int = 0
+    acceptance: float = 0.7
+    draft_cost: float = 0.1  # time of a draft step over a step of the model itself
+    prefill: Plan | None = None
+
+    @property
+    def group(self) -> int:
+        """Chips that hold one copy of the model's work: one replica."""
+        return self.tensor * self.pipeline * self.context * self.data
+
+    @property
+    def chips(self) -> int:
+        """All chips, the prefill half included."""
+        own = self.group * self.replicas
+        return own + (self.prefill.chips if self.prefill is not None else 0)
+
+
+NUMBERS = (
+    *("tensor", "pipeline", "virtual", "context", "expert", "data", "replicas"),
+    *("micro_batch", "batch", "token_budget", "block"),
+)
+
+
+def check_plan(plan: Plan) -> None:
+    """Refuse degrees below one and combinations that mean nothing. Raises BadInput."""
+    for name in NUMBERS:
+        if getattr(plan, name) < 1:
+            raise BadInput(f"{name} is {getattr(plan, name)}; it must be a whole number from 1 up.")
+    if plan.drafts < 0 or not 0 <= plan.acceptance <= 1:
+        raise BadInput("drafts must be 0 or more and acceptance a share between 0 and 1.")
+    if (plan.tensor * plan.data * plan.context) % plan.expert:
+        raise BadInput(
+            f"expert is {plan.expert}; it reuses tensor × context × data ranks "
+            f"({plan.tensor} × {plan.context} × {plan.data}) and must divide their product."
+        )
+    if plan.virtual > 1 and plan.pipeline == 1:
+        raise BadInput(f"virtual is {plan.virtual}, but there is no pipeline to interleave.")
+    if plan.prefill is not None:
+        check_plan(plan.prefill)
+
+
+class Plans(Record):
+    """Many plans at once: whole numbers are equally long arrays, choices are shared by all.
+
+    Field names are those of `Plan`, so that the same wiring prices one plan or a million.
+    """
+
+    base: Plan
+    tensor: Any = 1
+    pipeline: Any = 1
+    virtual: Any = 1
+    context: Any = 1
+    expert: Any = 1
+    data: Any = 1
+    replicas: Any = 1
+    micro_batch: Any = 1
+    batch: Any = 1
+    token_budget: Any = 8192
+    block: Any = 16
+    drafts: Any = 0
+
+    def __getattr__(self, name: str) -> Any:
+        """What all plans of the block share comes from `base`."""
+        return getattr(self.base, name)
+
+    @property
+    def group(self) -> Any:
+        """Chips of one replica, per plan."""
+        return self.tensor * self.pipeline * self.context * self.data
+
+    @property
+    def chips(self) -> Any:
+        """All chips, per plan."""
+        return self.group * self.replicas
+
+    def __len__(self) -> int:
+        return max(getattr(getattr(self, name), "size", 1) for name in NUMBERS)
+
+    def __getitem__(self, index: int) -> Plan:
+        from eke.types.record import fields
+
+        picked = {name: _pick(getattr(self, name), index) for name in (*NUMBERS, "drafts")}
+        return Plan(**(fields(self.base) | picked))
+
+
+def _pick(value: Any, index: int) -> int:
+    """One whole number out of an array, or the number all share."""
+    return int(value[index]) if getattr(value, "ndim", 0) else int(value)

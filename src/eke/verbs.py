@@ -1,0 +1,69 @@
+"""The verbs people call: the same in Python, on the command line and over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eke.catalog.efficiencies import efficiencies
+from eke.catalog.fleets import fleet as named_fleet
+from eke.errors import BadInput
+from eke.physics.answer import answer, outcome, pool_of
+from eke.physics.formula import Call, recording
+from eke.physics.scenarios import likely
+from eke.search.smallest import smallest
+from eke.types.fleet import Fleet
+from eke.types.job import Job
+from eke.types.need import Infeasible, Need
+from eke.types.plan import Plan, check_plan
+
+
+def need(
+    job: Job,
+    plan: Plan | None = None,
+    fleet: Fleet | str | None = None,
+    *,
+    choices: Mapping[str, Any] | None = None,
+) -> Need | Infeasible:
+    """What a job takes on a plan; without a plan, on the smallest layout that fits the fleet.
+
+    choices: fields of the plan that are decided while eke picks the rest, such as
+    ``{"tensor": 8, "weights": "fp8"}``. Raises EkeError for input that makes no sense.
+    """
+    where = _fleet(fleet)
+    if plan is None:
+        pools = [(pool, likely(efficiencies(pool.chip.family))) for pool in where.pools]
+        found = smallest(job, pools, choices)
+        if isinstance(found, Infeasible):
+            return found
+        picked = found
+    else:
+        picked = plan
+    _check(picked, where)
+    values = efficiencies(pool_of(where, picked.chip).chip.family)
+    return answer(job, picked, where, values, chosen=plan is None)
+
+
+def working(job: Job, plan: Plan, fleet: Fleet | str) -> list[Call]:
+    """Every formula at work behind the likeliest figures of an answer, in order."""
+    where = _fleet(fleet)
+    values = efficiencies(pool_of(where, plan.chip).chip.family)
+    with recording() as tape:
+        outcome(job, plan, where, likely(values))
+    return tape
+
+
+def _fleet(fleet: Fleet | str | None) -> Fleet:
+    if fleet is None:
+        raise BadInput('no chips given; say which and how many, such as fleet="8xh100-sxm".')
+    return named_fleet(fleet) if isinstance(fleet, str) else fleet
+
+
+def _check(plan: Plan, fleet: Fleet) -> None:
+    check_plan(plan)
+    known = [pool.chip.id for pool in fleet.pools]
+    if plan.chip not in known:
+        raise BadInput(f"the plan is for {plan.chip}, the fleet has {', '.join(known)}.")
+    have = pool_of(fleet, plan.chip).chips
+    if plan.chips > have:
+        raise BadInput(f"the plan takes {plan.chips:,} chips, the fleet has {have:,}.")
