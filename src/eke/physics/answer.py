@@ -60,7 +60,10 @@ def answer(
     names = list(efficiencies)
     figures = {
         amount.name: Figure(
-            span=span(amount.value, len(names)), unit=amount.unit, means=amount.means
+            span=span(amount.value, len(names)),
+            unit=amount.unit,
+            means=amount.means,
+            how=amount.how,
         )
         for amount in result.amounts
     }
@@ -79,6 +82,7 @@ def answer(
         ),
         grounds=(*_chip_grounds(job, plan, fleet), *_grounds(result, efficiencies)),
         matters=_matters(job, plan, fleet, efficiencies, leading),
+        how={a.name: a.how for a in result.amounts if a.name in BASIC and a.how},
         remarks=result.remarks,
     )
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from eke.physics import exchange
 from eke.physics.machine import Machine
 from eke.physics.operations import (
@@ -15,6 +13,7 @@ from eke.physics.operations import (
     logits_operation,
     stack_operations,
 )
+from eke.physics.roofline import matmul_rate, roofline_time
 from eke.types.model import Model, Stack
 from eke.types.record import Record
 
@@ -52,17 +51,16 @@ class Pass(Record):
 
 def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
     """Time of one operation on one chip, and its time if only memory mattered [s]."""
+    moved = operation.weights + operation.moved
+    reading = moved / machine.memory
     if operation.kind == "stream":
-        reading = (operation.weights + operation.moved) / machine.memory
         return reading, reading
-    if operation.kind == "attention":
-        reading = operation.moved / machine.memory
-        return np.maximum(operation.flop / machine.attention, reading), reading
-    rate = machine.peak * operation.rows / (operation.rows + machine.rows)
-    reading = (operation.weights + operation.moved) / machine.memory
-    computing = operation.flop / np.maximum(rate, 1.0)
+    rate = machine.attention
+    if operation.kind == "matrix":
+        rate = matmul_rate(peak=machine.peak, rows=operation.rows, half_rows=machine.rows)
+    time = roofline_time(flop=operation.flop, rate=rate, moved=moved, speed=machine.memory)
     imbalance = machine.knobs.imbalance if operation.part == "experts" else 1.0
-    return np.maximum(computing, reading) * imbalance, reading * imbalance
+    return time * imbalance, reading * imbalance
 
 
 def model_operations(

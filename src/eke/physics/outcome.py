@@ -8,12 +8,16 @@ from eke.types.record import Record
 
 
 class Amount(Record):
-    """One figure of an answer, in base units; an array over plans or scenarios."""
+    """One figure of an answer, in base units; an array over plans or scenarios.
+
+    how: what it is computed from, in terms of other figures: "steps × step_time / goodput".
+    """
 
     name: str
     value: Any
     unit: str
     means: str
+    how: str = ""
 
 
 class Share(Record):

@@ -29,3 +29,23 @@ def overlapped_time(*, compute: Number, exchange: Number, overlap: Number) -> Nu
     [1].
     """
     return compute + exchange - overlap * np.minimum(compute, exchange)
+
+
+@formula(unit="FLOP/s", equation="F m / (m + m½)", source=("eke-derived",))
+def matmul_rate(*, peak: Number, rows: Number, half_rows: Number) -> Number:
+    """Arithmetic speed of a matrix multiplication of few rows [FLOP/s].
+
+    peak: reached with many rows [FLOP/s].  rows: of the left matrix [1].  half_rows: at which half
+    of that is reached [1].
+    """
+    return peak * rows / (rows + half_rows)
+
+
+@formula(unit="s", equation="max(C / F, Q / W)", source=("williams2009",))
+def roofline_time(*, flop: Number, rate: Number, moved: Number, speed: Number) -> Number:
+    """Time of an operation bounded by arithmetic or by memory [s].
+
+    flop: to do [FLOP].  rate: of the arithmetic [FLOP/s].  moved: bytes read and written [B].
+    speed: of the memory [B/s].
+    """
+    return np.maximum(flop / rate, moved / speed)

@@ -48,7 +48,13 @@ def _common(
     tokens = job.answer + sum(ask.share * (ask.new + ask.cached) for ask in asks(job))
     found = [
         Amount(name="chips", value=plan.chips, unit="1", means="chips in use"),
-        Amount(name="time", value=whole, unit="s", means="one request, first to last"),
+        Amount(
+            name="time",
+            value=whole,
+            unit="s",
+            means="one request, first to last",
+            how="ttft + (answer − 1) × tpot",
+        ),
         Amount(name="memory", value=used, unit="B", means="in use on the fullest chip"),
     ]
     if energy is not None:
@@ -76,6 +82,7 @@ def _money(money: Any, tokens: float, answer: float, busy: Any) -> list[Amount]:
             value=money / tokens * 1e6,
             unit=million,
             means="of prompt and answer together",
+            how="money / (prompt + answer) × 1,000,000",
         ),
         Amount(
             name="cost_per_million_answer_tokens",
@@ -88,6 +95,7 @@ def _money(money: Any, tokens: float, answer: float, busy: Any) -> list[Amount]:
             value=money / tokens * 1e6 * busy,
             unit=million,
             means="of prompt and answer, with the chips kept full",
+            how="cost_per_million_tokens × utilisation",
         ),
     ]
 
@@ -125,6 +133,7 @@ def _more(job: Serve, plan: AnyPlan, state: Load, users: latency.Seen) -> list[A
             value=job.rate / ceiling,
             unit="1",
             means="rate over the most the plan can do",
+            how="rate / rate_most",
         ),
         Amount(
             name="flop_rate",

@@ -58,7 +58,16 @@ def learning_outcome(
     money = price_of(pool, plan.chips, seconds, knobs, energy)
     amounts = [
         Amount(name="chips", value=plan.chips, unit="1", means="chips in use"),
-        Amount(name="time", value=seconds, unit="s", means="from first step to last"),
+        Amount(
+            name="time",
+            value=seconds,
+            unit="s",
+            means="from first step to last",
+            how="steps × step_time / goodput",
+        ),
+        Amount(name="steps", value=steps, unit="1", means="optimizer steps", how="tokens / batch"),
+        Amount(name="tokens", value=steps * per_step, unit="token", means="learnt from"),
+        Amount(name="batch", value=per_step, unit="token", means="tokens per optimizer step"),
         Amount(name="memory", value=held.total, unit="B", means="on the fullest chip"),
         Amount(name="flop", value=used_flop, unit="FLOP", means="of the model, no recomputation"),
         Amount(name="step_time", value=times.total, unit="s", means="one optimizer step"),
@@ -67,6 +76,7 @@ def learning_outcome(
             value=per_step / times.total / plan.chips,
             unit="token/s",
             means="while running",
+            how="batch / step_time / chips",
         ),
         Amount(
             name="mfu",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from eke.types.record import Record
 
 
-def to_json(record: Record | list[Record]) -> str:
+def to_json(record: Record | Sequence[Record]) -> str:
     """Indented JSON. Numbers are in base units; every figure names its unit."""
     return msgspec.json.format(msgspec.json.encode(record), indent=2).decode()

@@ -24,6 +24,7 @@ class Figure(Record):
     span: Span
     unit: str
     means: str  # in plain words
+    how: str = ""  # from which other figures it is computed
 
 
 class Part(Record):
@@ -73,6 +74,7 @@ class Need(Record, tag="need", tag_field="answer"):
     parts: tuple[Part, ...]
     grounds: tuple[Ground, ...]
     matters: tuple[Matter, ...]
+    how: dict[str, str] = {}  # from which other figures chips, time, memory … are computed
     remarks: tuple[str, ...] = ()  # what the answer assumed or rounded, in words
 
 

@@ -1,0 +1,137 @@
+"""Where the numbers of an answer come from: figures, operations, formulas, grounds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from eke.physics.formula import FORMULAS, Call
+from eke.report.text import table, wrap
+from eke.report.words import UNITS, headline, layout, spread
+from eke.types.chip import Source
+from eke.types.need import Ground, Need
+from eke.units import show
+
+
+def explain_words(need: Need, tape: list[Call], sources: Mapping[str, Source]) -> str:
+    """The working behind an answer as text."""
+    blocks = [
+        headline(need) + layout(need.plan, need.chosen),
+        "Figures, and what each is computed from",
+        figures(need),
+        "Formulas at work, with the numbers of the likeliest case",
+        formulas(tape),
+        "Grounds: every value the answer rests on",
+        grounds(need.grounds, sources),
+        "Sources",
+        cited(need, tape, sources),
+        *(wrap(f"note: {remark}") for remark in need.remarks),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def figures(need: Need) -> str:
+    """Each figure with its span, and its expression with the numbers put in."""
+    values = {name: figure.span.likely for name, figure in need.figures.items()}
+    rows = []
+    for name, unit in UNITS.items():
+        span = getattr(need, name)
+        if span is not None:
+            values[name] = span.likely
+            rows.append((name, spread(span, unit), need.how.get(name, "")))
+    for name, figure in need.figures.items():
+        unit = "USD" if figure.unit.startswith("USD per") else figure.unit
+        rows.append((name, spread(figure.span, unit), figure.how or figure.means))
+    shown = [(name, value, substituted(how, values)) for name, value, how in rows]
+    return table(shown)
+
+
+def substituted(how: str, values: Mapping[str, float]) -> str:
+    """ "steps × step_time" → "steps × step_time = 75,000 × 13.7"."""
+    if not any(re.search(rf"\b{name}\b", how) for name in values):
+        return how
+    numbers = re.sub(
+        r"[a-z_]{3,}", lambda m: f"{values[m[0]]:,.4g}" if m[0] in values else m[0], how
+    )
+    return f"{how} = {numbers}" if numbers != how else how
+
+
+def formulas(tape: list[Call]) -> str:
+    """Each formula once, with the call that counts most: its inputs and what came out."""
+    groups: dict[str, list[Call]] = {}
+    for call in tape:
+        groups.setdefault(call.name, []).append(call)
+    return "\n".join(_formula_words(name, calls) for name, calls in groups.items())
+
+
+def _formula_words(name: str, calls: list[Call]) -> str:
+    formula = FORMULAS[name]
+    largest = max(calls, key=lambda call: _scalar(call.output))
+    units = formula.inputs
+    inputs = ", ".join(
+        f"{key.replace('_', ' ')} {show(_scalar(value), _unit(units.get(key, '1')))}"
+        for key, value in largest.inputs.items()
+    )
+    times = f"; the largest of {len(calls)} uses" if len(calls) > 1 else ""
+    lines = [
+        f"  {name}: {formula.words}   [{', '.join(formula.source)}]",
+        f"      {formula.equation}",
+        wrap(
+            f"      = {show(_scalar(largest.output), _unit(formula.unit))} from {inputs}{times}",
+            indent=" " * 8,
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _unit(unit: str) -> str:
+    return unit if unit in ("s", "B", "B/s", "FLOP", "FLOP/s", "W", "J", "USD", "USD/s") else "1"
+
+
+def _scalar(value: Any) -> float:
+    """The one number of a scalar call, the largest of an array of cases."""
+    return float(np.max(np.asarray(value, dtype=float)))
+
+
+def grounds(found: tuple[Ground, ...], sources: Mapping[str, Source]) -> str:
+    """Values by kind: published first, assumed last."""
+    order = ("given", "published", "measured", "fitted", "derived", "assumed")
+    rows = [
+        (ground.kind, ground.name, _value(ground), ground.source, ground.note)
+        for kind in order
+        for ground in found
+        if ground.kind == kind
+    ]
+    return table([tuple(cell[:76] for cell in row) for row in rows])
+
+
+def _value(ground: Ground) -> str:
+    if isinstance(ground.value, str):
+        return ground.value
+    if ground.unit == "1" and ground.value <= 1:
+        words = [
+            f"{100 * x:.3g} %" for x in (ground.value, ground.low, ground.high) if x is not None
+        ]
+    else:
+        words = [
+            show(x, ground.unit) for x in (ground.value, ground.low, ground.high) if x is not None
+        ]
+    return (
+        words[0]
+        if len(words) == 1 or len(set(words)) == 1
+        else (f"{words[0]} ({words[1]} – {words[2]})")
+    )
+
+
+def cited(need: Need, tape: list[Call], sources: Mapping[str, Source]) -> str:
+    """Title and address of every source named above; formulas' sources are in docs/sources.bib."""
+    keys = dict.fromkeys(ground.source for ground in need.grounds)
+    rows = [
+        (key, sources[key].kind, sources[key].title, sources[key].url)
+        for key in keys
+        if key in sources
+    ]
+    return table(rows)
