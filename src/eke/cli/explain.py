@@ -29,8 +29,8 @@ def _explained(kind: str) -> click.Command:
 
 
 def _run(kind: str, given: dict[str, Any]) -> None:
+    from eke.asking import ask
     from eke.catalog.sources import sources
-    from eke.cli.answering import job_and_fleet
     from eke.report.explain import explain_words
     from eke.report.json import to_json
     from eke.report.words import infeasible_words
@@ -38,7 +38,7 @@ def _run(kind: str, given: dict[str, Any]) -> None:
     from eke.verbs import need, working
 
     as_json = given.pop("as_json")
-    job, where, decided = job_and_fleet(kind, given)
+    job, where, decided = ask(kind, given)
     found = need(job, None, where, choices=decided)
     if isinstance(found, Infeasible):
         click.echo(to_json(found) if as_json else infeasible_words(found), nl=as_json)

@@ -97,19 +97,28 @@ def align(**given: Any) -> None:
 
 def run(kind: str, given: dict[str, Any]) -> None:
     """Answer on stdout; exit code 3 when it cannot be done."""
-    from eke.cli.answering import answer_of, command_words
+    from eke.asking import ask
     from eke.report.json import to_json
     from eke.report.words import infeasible_words, need_words
     from eke.types.need import Infeasible
+    from eke.verbs import need
 
     as_json = given.pop("as_json")
-    words = command_words(kind, sys.argv)
-    found = answer_of(kind, given)
+    job, where, decided = ask(kind, given)
+    found = need(job, None, where, choices=decided)
     if as_json:
         click.echo(to_json(found))
     elif isinstance(found, Infeasible):
         click.echo(infeasible_words(found), nl=False)
     else:
-        click.echo(need_words(found, words), nl=False)
+        click.echo(need_words(found, command_words(kind)), nl=False)
     if isinstance(found, Infeasible):
         sys.exit(3)
+
+
+def command_words(kind: str) -> str:
+    """The user's own words after `eke need`, for the suggestion of what to do next."""
+    from shlex import join
+
+    arguments = sys.argv
+    return join(arguments[arguments.index("need") + 1 :] if "need" in arguments else [kind])

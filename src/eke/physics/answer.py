@@ -18,7 +18,7 @@ from eke.types.fleet import Fleet, Pool
 from eke.types.job import Align, Job, Serve, Train, Tune
 from eke.types.need import Figure, Ground, GroundKind, Infeasible, Matter, Need, Part
 from eke.types.plan import Plan, Plans
-from eke.types.record import replace
+from eke.types.record import fields, replace
 
 BASIC = ("chips", "time", "memory", "energy", "money")
 LEADING = {"serve": "tpot", "train": "time", "tune": "time", "align": "time"}
@@ -80,7 +80,11 @@ def answer(
             for s in result.shares
             if np.any(np.asarray(s.value) > 0)
         ),
-        grounds=(*_chip_grounds(job, plan, fleet), *_grounds(result, efficiencies)),
+        grounds=(
+            *_given(job),
+            *_chip_grounds(job, plan, fleet),
+            *_grounds(result, efficiencies),
+        ),
         matters=_matters(job, plan, fleet, efficiencies, leading),
         how={a.name: a.how for a in result.amounts if a.name in BASIC and a.how},
         remarks=result.remarks,
@@ -104,6 +108,16 @@ def shortage(result: Outcome, plan: Plan) -> Infeasible | None:
     return Infeasible(
         limit=limit.name, need=need, have=have, unit=limit.unit, hint=limit.hint, plan=plan
     )
+
+
+def _given(job: Job) -> list[Ground]:
+    """The numbers of the job itself, as asked or by default."""
+    units = {"rate": "1/s", "prompt": "token", "answer": "token", "tokens": "token"}
+    return [
+        Ground(name=name, value=value, unit=units.get(name, "1"), kind="given", source="the job")
+        for name, value in fields(job).items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and value
+    ]
 
 
 def _chip_grounds(job: Job, plan: Plan, fleet: Fleet) -> list[Ground]:

@@ -85,7 +85,7 @@ def point_to_point_time(*, size: Number, bandwidth: Number, latency: Number) -> 
 
 @formula(
     unit="s",
-    equation="min over tree and ring of (2 hops α) + 2 (p − 1)/p · S / B, fast links then network",
+    equation="2 (i−1)/i S/B_in + 2 log₂(i) α_in + 2 (o−1)/o S/(i B_out) + 2 log₂(o) α_out, o = p/i",
     source=("patarasuk2009", "thakur2005"),
 )
 def hierarchical_all_reduce_time(

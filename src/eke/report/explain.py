@@ -35,24 +35,23 @@ def explain_words(need: Need, tape: list[Call], sources: Mapping[str, Source]) -
 
 def figures(need: Need) -> str:
     """Each figure with its span, and its expression with the numbers put in."""
-    values = {name: figure.span.likely for name, figure in need.figures.items()}
+    values = {g.name: g.value for g in need.grounds if isinstance(g.value, int | float)}
+    values |= {name: figure.span.likely for name, figure in need.figures.items()}
     rows = []
     for name, unit in UNITS.items():
         span = getattr(need, name)
         if span is not None:
             values[name] = span.likely
-            rows.append((name, spread(span, unit), need.how.get(name, "")))
+            rows.append((name, spread(span, unit), substituted(need.how.get(name, ""), values)))
     for name, figure in need.figures.items():
         unit = "USD" if figure.unit.startswith("USD per") else figure.unit
-        rows.append((name, spread(figure.span, unit), figure.how or figure.means))
-    shown = [(name, value, substituted(how, values)) for name, value, how in rows]
-    return table(shown)
+        how = substituted(figure.how, values) or figure.means
+        rows.append((name, spread(figure.span, unit), how))
+    return table(rows)
 
 
 def substituted(how: str, values: Mapping[str, float]) -> str:
     """ "steps × step_time" → "steps × step_time = 75,000 × 13.7"."""
-    if not any(re.search(rf"\b{name}\b", how) for name in values):
-        return how
     numbers = re.sub(
         r"[a-z_]{3,}", lambda m: f"{values[m[0]]:,.4g}" if m[0] in values else m[0], how
     )
@@ -111,7 +110,7 @@ def grounds(found: tuple[Ground, ...], sources: Mapping[str, Source]) -> str:
 def _value(ground: Ground) -> str:
     if isinstance(ground.value, str):
         return ground.value
-    if ground.unit == "1" and ground.value <= 1:
+    if ground.unit == "1" and ground.value <= 1 and ground.low is not None:
         words = [
             f"{100 * x:.3g} %" for x in (ground.value, ground.low, ground.high) if x is not None
         ]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from eke.report.text import table, wrap
 from eke.types.need import Figure, Infeasible, Matter, Need, Part, Span
-from eke.types.plan import Plan
+from eke.types.plan import DEGREES, Plan
 from eke.units import show
 
-DEGREES = ("tensor", "pipeline", "virtual", "context", "expert", "data", "replicas")
 UNITS = {"chips": "1", "time": "s", "memory": "B", "energy": "J", "money": "USD"}
 
 

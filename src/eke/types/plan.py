@@ -18,6 +18,7 @@ BYTES: dict[str, float] = {  # per number, with the scales that block formats ca
     "fp4": 0.5 + 1 / 16,  # one 8-bit scale per 16 numbers (NVFP4)
     "int4": 0.5 + 2 / 128,  # one 16-bit scale per 128 numbers (GPTQ, AWQ)
 }
+DEGREES = ("tensor", "pipeline", "virtual", "context", "expert", "data", "replicas")
 Recompute = Literal["none", "selective", "full"]
 Schedule = Literal["1f1b", "interleaved", "zero-bubble", "gpipe"]
 Optimizer = Literal["adam", "adam-8bit", "muon", "adafactor", "sgd"]
@@ -75,10 +76,7 @@ class Plan(Record):
         return own + (self.prefill.chips if self.prefill is not None else 0)
 
 
-NUMBERS = (
-    *("tensor", "pipeline", "virtual", "context", "expert", "data", "replicas"),
-    *("micro_batch", "batch", "token_budget", "block"),
-)
+NUMBERS = (*DEGREES, "micro_batch", "batch", "token_budget", "block")
 
 
 def check_plan(plan: Plan) -> None:

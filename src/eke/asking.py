@@ -1,0 +1,144 @@
+"""From words to jobs: what the command line, the claims and the web page ask of the verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eke.catalog.fleets import fleet
+from eke.catalog.models import model
+from eke.errors import BadInput
+from eke.types.chip import Fact
+from eke.types.fleet import Fleet
+from eke.types.job import Align, Job, Promise, Serve, Tier, Train, Tune
+from eke.types.plan import DEGREES
+from eke.types.record import replace
+from eke.units import quantity
+
+JOB_FIELDS = {
+    "serve": (
+        *("rate", "prompt", "answer", "reuse", "tiers", "ttft", "tpot", "images", "sound"),
+        *("spread", "utilisation", "confidential"),
+    ),
+    "train": ("tokens", "sequence", "batch", "within"),
+    "tune": ("tokens", "epochs", "lora", "qlora", "objective", "sequence", "batch", "within"),
+    "align": (
+        *("method", "prompts", "prompt", "answer", "samples", "epochs", "batch", "within"),
+        *("reward_model", "feedback", "labels", "label_price", "judge", "split"),
+    ),
+}
+
+
+# The dimension of each field that is a quantity, for callers that hold text.
+FIELD_UNITS = {
+    "rate": "1/s",
+    **dict.fromkeys(("prompt", "answer", "tokens", "sequence"), "token"),
+    **dict.fromkeys(("reuse", "images", "spread", "utilisation", "split", "acceptance"), "1"),
+    **dict.fromkeys(("epochs", "prompts", "labels", "batch"), "1"),
+    **dict.fromkeys(("sound", "within"), "s"),
+    "label_price": "USD",
+    "price": "USD/s",
+}
+_PLAN = (
+    *(*DEGREES, "micro_batch", "weights", "compute", "shard", "recompute", "schedule"),
+    *("optimizer", "cache", "batch", "token_budget", "sparse", "drafts", "acceptance"),
+)
+
+
+def choices(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a plan among the options given."""
+    return {name: given[name] for name in _PLAN if given.get(name) not in (None, False)}
+
+
+def make_job(kind: str, model: Any, given: dict[str, Any]) -> Job:
+    """The job that a command's options describe; raises BadInput for what makes no sense."""
+    makers: dict[str, Any] = {"serve": _serve, "train": Train, "tune": _tune, "align": _align}
+    fields = {name: value for name, value in given.items() if value is not None}
+    made: Job = makers[kind](model=model, **fields)
+    return made
+
+
+def _serve(**given: Any) -> Serve:
+    for name in ("ttft", "tpot"):
+        if name in given:
+            given[name] = promise(given[name])
+    if "tiers" in given:
+        given["tiers"] = tiers(given["tiers"])
+    return Serve(**given)
+
+
+def _tune(**given: Any) -> Tune:
+    rank, quantised = given.pop("lora", None), given.pop("qlora", None)
+    if rank and quantised:
+        raise BadInput("--lora and --qlora exclude each other; give one of them.")
+    if rank or quantised:
+        given |= {"method": "qlora" if quantised else "lora", "rank": quantised or rank}
+    return Tune(**given)
+
+
+def _align(**given: Any) -> Align:
+    for name in ("reward_model", "judge"):
+        if name in given:
+            given[name] = model(given[name])
+    return Align(**given)
+
+
+def promise(text: str) -> Promise:
+    """ "500ms@p99" as a promise; without a percentile, the median."""
+    limit, _, percentile = text.partition("@")
+    share = 0.5
+    if percentile:
+        try:
+            share = float(percentile.lower().removeprefix("p")) / 100
+        except ValueError:
+            share = -1.0
+        if not 0 < share < 1:
+            raise BadInput(f"{percentile[:20]!r} is no percentile; expected @p50 … @p99.9.")
+    return Promise(limit=quantity(limit, "s"), percentile=share)
+
+
+def tiers(text: str) -> tuple[Tier, ...]:
+    """ "8k:98%,32k:2%" as context tiers; ":all" is 100 %."""
+    found = []
+    for part in text.split(","):
+        context, colon, share = part.partition(":")
+        whole = 1.0 if share.strip() in ("all", "") else quantity(share, "1")
+        found.append(Tier(context=int(_context(context)), share=whole))
+        if not colon and "," in text:
+            raise BadInput(f"{part!r}: expected CONTEXT:SHARE, such as 32k:2%.")
+    return tuple(found)
+
+
+def _context(text: str) -> float:
+    """Contexts are powers of two: 8k is 8,192 tokens."""
+    word = text.strip().lower()
+    if word.endswith("k") and word[:-1].isdigit():
+        return 1024.0 * int(word[:-1])
+    return quantity(text, "token")
+
+
+def ask(kind: str, given: Mapping[str, Any]) -> tuple[Job, Fleet, dict[str, Any]]:
+    """What the words of a question describe: the job, the fleet, and decided plan fields.
+
+    kind: "serve", "train", "tune" or "align".  given: the fields of the job and of the plan,
+    "model" and "fleet" by name, quantities in base units. Raises EkeError.
+    """
+    where = fleet(given["fleet"])
+    if given.get("price") is not None:
+        where = _priced(where, given["price"])
+    mine = {name: given[name] for name in JOB_FIELDS[kind] if given.get(name) is not None}
+    if "sequence" in mine:
+        mine["sequence"] = int(mine["sequence"])
+    rest = {name: value for name, value in given.items() if name not in mine}
+    job = make_job(kind, model(given["model"]), mine)
+    return job, where, choices(given if kind == "serve" else rest)
+
+
+def _priced(where: Fleet, rent: float) -> Fleet:
+    """The fleet at the user's own price."""
+    note = "given with --price"
+    fact = Fact(value=rent, unit="USD/s", source="you", kind="assumed", note=note)
+    pools = tuple(
+        replace(pool, rent=rent, facts={**pool.facts, "rent": fact}) for pool in where.pools
+    )
+    return replace(where, pools=pools)
