@@ -1,0 +1,1 @@
+"""Published claims about AI compute, reproduced or refuted."""

@@ -1,0 +1,70 @@
+"""Claims as a table, and the working of one."""
+
+from __future__ import annotations
+
+from eke.claims.claim import Checked, Verdict, Worked
+from eke.report.text import table, wrap
+from eke.report.words import spread
+from eke.units import show
+
+
+def claims_table(found: list[Verdict]) -> str:
+    """One line a claim: who, what, verdict."""
+    rows = [
+        (str(each.claim.number), each.claim.id, each.claim.title[:62], each.words[:96])
+        for each in found
+    ]
+    counts = {kind: sum(v.verdict == kind for v in found) for kind in _KINDS}
+    totals = ", ".join(
+        f"{count} {words}"
+        for (_, words), count in zip(_KINDS.items(), counts.values(), strict=True)
+    )
+    head = ("", "id", "claim", "verdict")
+    return f"{len(found)} claims: {totals}\n\n{table(rows, head, indent='')}\n"
+
+
+_KINDS = {
+    "reproduces": "reproduce",
+    "off": "are off in at least one figure",
+    "cannot be checked": "cannot be checked",
+}
+
+
+def claim_words(found: Verdict) -> str:
+    """Who said it, the working step by step, quoted beside computed, the verdict."""
+    claim = found.claim
+    blocks = [
+        f"{claim.number}. {claim.title}: {found.words}",
+        wrap(
+            f"  {claim.who}; {claim.where}, {claim.when}. Seen: {claim.seen or 'not'}.", indent="  "
+        ),
+        wrap(f"  {claim.says}", indent="  ") if claim.says else "",
+        "\nWorking\n" + "\n".join(_step(each) for each in found.worked),
+        "\nQuoted beside computed\n" + table([_row(each) for each in found.checked], _HEAD),
+        *(wrap(f"  note  {note}", indent=" " * 8) for note in claim.notes),
+    ]
+    return "\n".join(block for block in blocks if block) + "\n"
+
+
+_HEAD = ("figure", "quoted", "computed", "verdict")
+
+
+def _step(worked: Worked) -> str:
+    value = spread(worked.span, worked.unit) if worked.span else _value(worked.value, worked.unit)
+    hidden = " (hidden input)" if worked.step.hidden else ""
+    note = f"  {worked.step.note}" if worked.step.note else ""
+    how = "" if worked.how == worked.step.value else f"  = {worked.how}"
+    return wrap(f"  {worked.step.name} {value}{hidden}{how}{note}", indent=" " * 6)
+
+
+def _value(value: float, unit: str) -> str:
+    if unit == "FLOP" and value >= 1e18:
+        return f"{show(value, unit)} ({value / 86400e15:,.6g} PF-days)"
+    return show(value, unit, 4)
+
+
+def _row(checked: Checked) -> tuple[str, str, str, str]:
+    unit = checked.unit
+    quoted = "" if checked.quoted is None else show(checked.quoted, unit, 5)
+    computed = "" if checked.computed is None else show(checked.computed, unit, 5)
+    return (checked.name, quoted, computed, checked.words)
