@@ -9,7 +9,7 @@ from eke.physics.formula import Number, formula
 def training_flop(*, parameters: Number, tokens: Number) -> Number:
     """FLOP to train a model, attention left out [FLOP].
 
-    parameters: of the model, active ones [FLOP].  tokens: trained on [1].
+    parameters: of the model, active ones, one FLOP each [FLOP].  tokens: trained on [1].
     """
     return 6 * parameters * tokens
 
@@ -18,7 +18,7 @@ def training_flop(*, parameters: Number, tokens: Number) -> Number:
 def inference_flop(*, parameters: Number, tokens: Number) -> Number:
     """FLOP to run a model over tokens, attention left out [FLOP].
 
-    parameters: of the model, active ones [FLOP].  tokens: read and written [1].
+    parameters: of the model, active ones, one FLOP each [FLOP].  tokens: read and written [1].
     """
     return 2 * parameters * tokens
 

@@ -15,6 +15,7 @@ from eke.physics import footprint, speculative
 from eke.physics.forward import Pass, encoder_pass, forward
 from eke.physics.machine import Machine
 from eke.physics.operations import AnyPlan, Batch, weight_bytes
+from eke.physics.roofline import hidden_time
 from eke.types.job import Serve
 from eke.types.model import Model
 from eke.types.record import Record
@@ -196,12 +197,10 @@ def prefill_time(job: Serve, plan: AnyPlan, machine: Machine) -> Any:
 
 def _duration(once: Pass, machine: Machine) -> Any:
     """Compute and exchange composed with what overlaps [s]; stages hand over in turn."""
-    knobs = machine.knobs
-    hidden = knobs.overlap_tensor * np.minimum(once.compute, once.tensor)
-    hidden = hidden + knobs.overlap_expert * np.minimum(
-        once.compute * (1 - knobs.overlap_tensor), once.expert
-    )
-    return once.compute + once.exchange - hidden
+    knobs, room = machine.knobs, once.compute
+    tensor = hidden_time(exchange=once.tensor, room=room, overlap=knobs.overlap_tensor)
+    expert = hidden_time(exchange=once.expert, room=room - tensor, overlap=knobs.overlap_expert)
+    return once.compute + once.exchange - tensor - expert
 
 
 def _slowdown(job: Serve, machine: Machine) -> Any:

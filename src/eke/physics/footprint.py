@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from eke.physics.layers import block_vectors, block_weights, encoder_parameters
+from eke.physics.memory import paged_tokens
 from eke.physics.operations import AnyPlan, expert_cut, kv_numbers
 from eke.types.model import Attention, LinearAttention, Model, StateSpace
 from eke.types.plan import BYTES
@@ -69,7 +70,7 @@ def cache_bytes(model: Model, tokens: Any, plan: AnyPlan) -> Any:
         mixer = stack.block.mixer
         pieces = np.minimum(t, mixer.kv_heads) if isinstance(mixer, Attention) else 1
         window = (mixer.window if isinstance(mixer, Attention) else None) or 1e18
-        pages = np.ceil(np.minimum(tokens, window) / plan.block) * plan.block
+        pages = paged_tokens(tokens=np.minimum(tokens, window), block=plan.block)
         total = total + stack.count * pages * kv_numbers(mixer) * width / pieces
         total = total + stack.count * _state_bytes(mixer) / t
         if stack.block.cross is not None and model.encoders:

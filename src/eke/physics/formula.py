@@ -33,9 +33,8 @@ class Formula(Record):
     def inputs(self) -> dict[str, str]:
         """Unit of every input, read from the docstring: "size, ranks: … [B]."."""
         units: dict[str, str] = {}
-        for names, unit in re.findall(
-            r"([a-z_, ]+):[^:\[\]]*\[([^]]+)\]", self.function.__doc__ or ""
-        ):
+        text = " ".join((self.function.__doc__ or "").split())
+        for names, unit in re.findall(r"([a-z_, ]+):[^:\[\]]*\[([^]]+)\]", text):
             units |= {name.strip(): unit for name in names.split(",")}
         return units
 

@@ -14,6 +14,8 @@ from eke.physics.forward import Pass, forward
 from eke.physics.layers import block_weights
 from eke.physics.machine import Machine
 from eke.physics.operations import ACTIVATION, AnyPlan, Batch, expert_cut
+from eke.physics.roofline import hidden_time
+from eke.types.efficiency import Knobs
 from eke.types.model import Model
 from eke.types.plan import BYTES
 from eke.types.record import Record
@@ -74,47 +76,76 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
     once, knobs, m = learning_pass(learning, plan, machine), machine.knobs, micro_batches(plan)
     backward = backward_compute(once, learning, plan, machine)
     again = once.compute if plan.recompute == "full" else 0.0 * once.compute
-    rounds = (3.0 if plan.recompute == "full" else 2.0) + learning.reads
     ahead = once.compute * (1 + learning.reads)
-    compute = ahead + backward + again
-    tensor = _exposed(rounds * once.tensor, compute, knobs.overlap_tensor)
-    context = _exposed(3 * once.context, once.attention * 3.0, knobs.overlap_context)
-    expert = _exposed(rounds * once.expert, compute, knobs.overlap_expert)
-    stage = 2 * once.stage
+    work = _Exchange.of(once, learning, plan, ahead + backward + again, knobs)
     uneven = _uneven(sum(stack.count for stack in learning.model.stacks), plan, knobs)
-    per_stage = (compute + tensor + context + expert) / plan.pipeline * uneven
-    handing = stage / np.maximum(plan.pipeline, 1)
-    busy = m * (per_stage + handing)
-    bubble = pipeline_bubble(plan, per_stage + handing)
-    data = data_exchange(learning, plan, machine)
-    window = np.where(np.asarray(plan.shard) == 3, m * per_stage, per_stage)
-    exposed = _exposed(data, window, knobs.overlap_data)
+    share = m / plan.pipeline * uneven  # of a whole pass over all micro-batches, on one stage
+    handing = 2 * once.stage / plan.pipeline
+    per_stage = (work.compute + work.exposed) / plan.pipeline * uneven + handing
+    bubble = pipeline_bubble(plan, per_stage)
     update = update_time(learning, plan, machine)
-    share = m / plan.pipeline * uneven
-    total = (busy + bubble + exposed + update) * knobs.scatter
+    data = data_exchange(learning, plan, machine)
+    behind = share if plan.shard == 3 else share / m  # FSDP gathers all along, others at the end
+    exposed = data - hidden_time(exchange=data, room=work.room * behind, overlap=knobs.overlap_data)
+    parts = {
+        "forward": share * ahead,
+        "backward": share * backward,
+        "recompute": share * again,
+        "tensor": share * work.tensor,
+        "context": share * work.context,
+        "expert": share * work.expert,
+        "stage": m * handing,
+        "bubble": bubble,
+        "data": exposed,
+        "update": update,
+    }
+    slow = knobs.scatter
     return StepTime(
-        forward=share * ahead * knobs.scatter,
-        backward=share * backward * knobs.scatter,
-        recompute=share * again * knobs.scatter,
-        tensor=share * tensor * knobs.scatter,
-        context=share * context * knobs.scatter,
-        expert=share * expert * knobs.scatter,
-        stage=m * handing * knobs.scatter,
-        bubble=bubble * knobs.scatter,
-        data=exposed * knobs.scatter,
-        update=update * knobs.scatter,
-        total=total,
-        compute=share * compute + bubble + update,
-        exchange=share * (rounds * once.tensor + 3 * once.context + rounds * once.expert)
-        + m * handing
-        + data,
+        **{name: value * slow for name, value in parts.items()},
+        total=sum(parts.values()) * slow,
+        compute=(share * work.compute + bubble + update) * slow,
+        exchange=(share * work.whole + m * handing + data) * slow,
         flop=m / plan.pipeline * executed_flop(once, learning, plan),
     )
 
 
-def _exposed(exchanging: Any, computing: Any, overlap: Any) -> Any:
-    """What remains of an exchange beside computing that hides a share of it."""
-    return exchanging - overlap * np.minimum(exchanging, computing)
+class _Exchange(Record):
+    """Exchanges of one micro-batch over all layers [s]: what each adds to the computing, all of
+    them before overlap, and the computing that still hides nothing."""
+
+    compute: Any
+    tensor: Any
+    context: Any
+    expert: Any
+    whole: Any
+    room: Any
+
+    @property
+    def exposed(self) -> Any:
+        """What exchanging adds in all."""
+        return self.tensor + self.context + self.expert
+
+    @classmethod
+    def of(
+        cls, once: Pass, learning: Learning, plan: AnyPlan, compute: Any, knobs: Knobs
+    ) -> _Exchange:
+        """Tensor and expert exchanges pass once per pass over the layers; the ring of context
+        ranks passes keys and values once forward and, with their gradients, twice backward."""
+        rounds = (3.0 if plan.recompute == "full" else 2.0) + learning.reads
+        tensor, context, expert = rounds * once.tensor, 3 * once.context, rounds * once.expert
+        one = hidden_time(exchange=tensor, room=compute, overlap=knobs.overlap_tensor)
+        attending = np.minimum(3 * once.attention, compute - one)
+        two = hidden_time(exchange=context, room=attending, overlap=knobs.overlap_context)
+        room = compute - one - two
+        three = hidden_time(exchange=expert, room=room, overlap=knobs.overlap_expert)
+        return cls(
+            compute=compute,
+            tensor=tensor - one,
+            context=context - two,
+            expert=expert - three,
+            whole=tensor + context + expert,
+            room=room - three,
+        )
 
 
 def _uneven(layers: int, plan: AnyPlan, knobs: Any) -> Any:

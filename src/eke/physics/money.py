@@ -22,13 +22,3 @@ def straight_line_cost(*, chips: Number, seconds: Number, price: Number, life: N
     life: over which it is written off [s].
     """
     return chips * seconds * price / life
-
-
-@formula(unit="1/yr", equation="i (1 + i)^n / ((1 + i)^n − 1)", source=("pypsa2018",))
-def capital_recovery(*, interest: Number, years: Number) -> Number:
-    """Yearly payment per unit of capital [1/yr].
-
-    interest: per year [1].  years: of life [1].
-    """
-    grown = (1 + interest) ** years
-    return interest * grown / (grown - 1)

@@ -48,32 +48,6 @@ def all_to_all_time(*, size: Number, ranks: Number, bandwidth: Number, latency: 
     return α * np.log2(p) + (p - 1) / p * S / B
 
 
-@formula(unit="s", equation="2 α log₂ p + 2 S / B · (p > 1)", source=("sanders2009",))
-def tree_all_reduce_time(
-    *, size: Number, ranks: Number, bandwidth: Number, latency: Number
-) -> Number:
-    """Time of a double binary tree all-reduce [s].
-
-    size: bytes on each rank [B].  ranks: chips in the tree [1].  bandwidth: one direction, per
-    rank [B/s].  latency: per hop [s].
-    """
-    S, p, B, α = size, ranks, bandwidth, latency
-    return 2 * α * np.log2(p) + 2 * S / B * (p > 1)
-
-
-@formula(unit="s", equation="(2 α + (1 + 1/p) S / B) · (p > 1)", source=("graham2016",))
-def switch_all_reduce_time(
-    *, size: Number, ranks: Number, bandwidth: Number, latency: Number
-) -> Number:
-    """Time of an all-reduce inside the switch (NVLS, SHARP) [s].
-
-    size: bytes on each rank [B].  ranks: chips on the switch [1].  bandwidth: one direction, per
-    rank [B/s].  latency: per hop [s].
-    """
-    S, p, B, α = size, ranks, bandwidth, latency
-    return (2 * α + (1 + 1 / p) * S / B) * (p > 1)
-
-
 @formula(unit="s", equation="α + S / B", source=("hockney1994",))
 def point_to_point_time(*, size: Number, bandwidth: Number, latency: Number) -> Number:
     """Time to send a message to one other chip [s].
@@ -142,16 +116,3 @@ def hierarchical_all_to_all_time(
     inside = (i - 1) / p * S / inner_bandwidth + np.log2(i) * inner_latency
     between = (p - i) / p * S / outer_bandwidth + np.log2(np.maximum(p / i, 1)) * outer_latency
     return np.maximum(inside, between)
-
-
-@formula(unit="s", equation="max(T_min X/2, S / (W n))", source=("austin2025",))
-def torus_all_gather_time(
-    *, size: Number, length: Number, axes: Number, bandwidth: Number, latency: Number
-) -> Number:
-    """Time of an all-gather on a torus with wrap-around links [s].
-
-    size: bytes of the whole array [B].  length: chips along one axis [1].  axes: over which the
-    array is spread [1].  bandwidth: both directions of one axis together [B/s].  latency: per hop
-    [s].
-    """
-    return np.maximum(latency * length / 2, size / (bandwidth * axes)) * (length > 1)

@@ -17,18 +17,18 @@ def experts_touched(*, experts: Number, active: Number, tokens: Number) -> Numbe
     return np.maximum(E * (1 - (1 - k / E) ** T), np.minimum(k, E))
 
 
-@formula(
-    unit="s",
-    equation="compute + exchange − overlap · min(compute, exchange)",
-    source=("austin2025",),
-)
-def overlapped_time(*, compute: Number, exchange: Number, overlap: Number) -> Number:
-    """Time of computing and exchanging that partly hide each other [s].
+@formula(unit="s", equation="overlap · min(exchange, room)", source=("austin2025",))
+def hidden_time(*, exchange: Number, room: Number, overlap: Number) -> Number:
+    """Time of an exchange that passes behind computing [s].
 
-    compute: alone [s].  exchange: alone [s].  overlap: share of the shorter one that is hidden
-    [1].
+    What several exchanges hide behind the same computing adds up to at most all of it, when each
+    takes its room from what the others left; so a step takes at least the longer of computing and
+    exchanging, and at most their sum.
+
+    exchange: alone [s].  room: computing that hides nothing else yet [s].  overlap: share of the
+    shorter of the two that is hidden [1].
     """
-    return compute + exchange - overlap * np.minimum(compute, exchange)
+    return overlap * np.minimum(exchange, room)
 
 
 @formula(unit="FLOP/s", equation="F m / (m + m½)", source=("eke-derived",))

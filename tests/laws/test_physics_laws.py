@@ -1,0 +1,128 @@
+"""What must hold for any job, plan and chip."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.conftest import CHIPS, models, plans, pool_of
+
+from eke.catalog.efficiencies import efficiencies
+from eke.physics.engine import decode_pass
+from eke.physics.learn import Learning, learning_memory, step_time
+from eke.physics.machine import machine
+from eke.physics.scenarios import likely, scenarios, span
+from eke.physics.serve import serve
+from eke.physics.train import train
+from eke.types.job import Serve, Train
+from eke.types.model import Model
+from eke.types.plan import NUMBERS, Plan, Plans
+from eke.types.record import replace
+
+EFFICIENCIES = efficiencies("hopper")
+LIKELY = likely(EFFICIENCIES)
+FASTER = ("peak_change", "memory_change", "link_change", "network_change")
+
+
+@given(models(), plans(), st.sampled_from(CHIPS))
+def test_a_step_lies_between_the_longer_part_and_the_sum(
+    model: Model, plan: Plan, chip: str
+) -> None:
+    here = machine(pool_of(chip), plan, LIKELY)
+    step = step_time(Learning(model=model, sequence=2048), plan, here)
+    assert max(step.compute, step.exchange) * 0.999 <= step.total
+    assert step.total <= (step.compute + step.exchange) * 1.001
+
+
+@given(models(), plans(), st.sampled_from(FASTER))
+def test_a_faster_chip_never_trains_slower(model: Model, plan: Plan, what: str) -> None:
+    learning, pool = Learning(model=model, sequence=2048), pool_of("h100-sxm")
+    slow = step_time(learning, plan, machine(pool, plan, LIKELY)).total
+    quick = step_time(learning, plan, machine(pool, plan, replace(LIKELY, **{what: 2.0}))).total
+    assert quick <= slow * (1 + 1e-12)
+
+
+@given(models(), plans(serving=True), st.sampled_from(FASTER), st.integers(1, 200))
+def test_a_faster_chip_never_decodes_slower(
+    model: Model, plan: Plan, what: str, users: int
+) -> None:
+    job, pool = Serve(model=model), pool_of("h100-sxm")
+    slow = decode_pass(job, plan, machine(pool, plan, LIKELY), users)
+    quick = decode_pass(job, plan, machine(pool, plan, replace(LIKELY, **{what: 2.0})), users)
+    assert quick.compute + quick.exchange <= (slow.compute + slow.exchange) * (1 + 1e-12)
+
+
+@given(models(), plans(serving=True), st.floats(0.1, 50), st.sampled_from(CHIPS))
+def test_serving_figures_are_finite_and_spans_ordered(
+    model: Model, plan: Plan, rate: float, chip: str
+) -> None:
+    job = Serve(model=model, rate=rate, prompt=700, answer=200)
+    result = serve(job, replace(plan, chip=chip), pool_of(chip), scenarios(EFFICIENCIES))
+    for amount in result.amounts:
+        values = np.asarray(amount.value, dtype=float)
+        assert np.isfinite(values).all() and (values >= 0).all(), amount.name
+        found = span(values, len(EFFICIENCIES))
+        assert found.low <= found.likely <= found.high
+
+
+@given(models(), plans(), st.sampled_from(CHIPS))
+def test_training_figures_are_finite_and_spans_ordered(model: Model, plan: Plan, chip: str) -> None:
+    job = Train(model=model, tokens=1e9)
+    result = train(job, replace(plan, chip=chip), pool_of(chip), scenarios(EFFICIENCIES))
+    for amount in result.amounts:
+        values = np.asarray(amount.value, dtype=float)
+        assert np.isfinite(values).all() and (values >= 0).all(), amount.name
+        found = span(values, len(EFFICIENCIES))
+        assert found.low <= found.likely <= found.high
+
+
+@given(models(), st.lists(plans(), min_size=2, max_size=5))
+def test_many_plans_at_once_equal_each_alone(model: Model, several: list[Plan]) -> None:
+    base = replace(several[0], virtual=1)
+    alike = [replace(base, **{name: getattr(plan, name) for name in NUMBERS}) for plan in several]
+    columns = {name: np.array([getattr(plan, name) for plan in alike]) for name in NUMBERS}
+    together = Plans(base=base, **columns)
+    pool, job = pool_of("h100-sxm"), Train(model=model, tokens=1e9)
+    many = train(job, together, pool, LIKELY)
+    for i, plan in enumerate(alike):
+        assert together[i] == plan
+        alone = train(job, plan, pool, LIKELY)
+        for amount in alone.amounts:
+            value = np.broadcast_to(many[amount.name], (len(alike),))[i]
+            assert np.isclose(value, amount.value, rtol=1e-12), amount.name
+
+
+@given(models(), st.lists(plans(serving=True), min_size=2, max_size=4))
+def test_many_serving_plans_at_once_equal_each_alone(model: Model, several: list[Plan]) -> None:
+    base = several[0]
+    alike = [replace(base, **{name: getattr(plan, name) for name in NUMBERS}) for plan in several]
+    columns = {name: np.array([getattr(plan, name) for plan in alike]) for name in NUMBERS}
+    pool, job = pool_of("h100-sxm"), Serve(model=model, rate=2.0)
+    many = serve(job, Plans(base=base, **columns), pool, LIKELY)
+    for i, plan in enumerate(alike):
+        alone = serve(job, plan, pool, LIKELY)
+        for amount in alone.amounts:
+            value = np.broadcast_to(many[amount.name], (len(alike),))[i]
+            assert np.isclose(value, amount.value, rtol=1e-9), amount.name
+
+
+@given(models(), plans())
+def test_splitting_or_sharding_never_takes_more_memory(model: Model, plan: Plan) -> None:
+    learning = Learning(model=model, sequence=2048)
+    plain = replace(plan, shard=0)
+    held = learning_memory(learning, plain)
+    sharded = learning_memory(learning, replace(plan, shard=1))
+    assert sharded.optimizer <= held.optimizer * (1 + 1e-12)
+    if plan.tensor < 8:
+        wider = replace(plain, tensor=plan.tensor * 2)
+        assert learning_memory(learning, wider).total <= held.total * (1 + 1e-12)
+
+
+@given(models(), st.integers(1, 400), st.integers(1, 400))
+def test_more_users_never_make_a_step_shorter(model: Model, one: int, other: int) -> None:
+    plan, pool = Plan(chip="h100-sxm"), pool_of("h100-sxm")
+    here = machine(pool, plan, LIKELY)
+    few, many = sorted((one, other))
+    job = Serve(model=model)
+    short, long = (decode_pass(job, plan, here, users).compute for users in (few, many))
+    assert short <= long * (1 + 1e-12)
