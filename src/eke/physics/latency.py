@@ -80,7 +80,10 @@ def _slot_wait(job: Serve, plan: AnyPlan, state: Load) -> Any:
     """Wait for a place among the sequences in flight: Erlang C with `most` places [s]."""
     busy = np.minimum(job.rate / plan.replicas / state.ceiling, 0.98)
     hold = job.answer * state.step.mean / emitted(plan)
-    return queueing.many_servers_wait_time(servers=state.most, busy=busy, service_time=hold)
+    chance = queueing.waiting_chance(servers=state.most, busy=busy)
+    return queueing.many_servers_wait_time(
+        chance=chance, servers=state.most, busy=busy, service_time=hold
+    )
 
 
 def _normal(percentile: float) -> float:

@@ -77,7 +77,7 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
     backward = backward_compute(once, learning, plan, machine)
     again = once.compute if plan.recompute == "full" else 0.0 * once.compute
     ahead = once.compute * (1 + learning.reads)
-    work = _Exchange.of(once, learning, plan, ahead + backward + again, knobs)
+    work = _exchanges(once, learning, plan, ahead + backward + again, knobs)
     uneven = _uneven(sum(stack.count for stack in learning.model.stacks), plan, knobs)
     share = m / plan.pipeline * uneven  # of a whole pass over all micro-batches, on one stage
     handing = 2 * once.stage / plan.pipeline
@@ -125,27 +125,27 @@ class _Exchange(Record):
         """What exchanging adds in all."""
         return self.tensor + self.context + self.expert
 
-    @classmethod
-    def of(
-        cls, once: Pass, learning: Learning, plan: AnyPlan, compute: Any, knobs: Knobs
-    ) -> _Exchange:
-        """Tensor and expert exchanges pass once per pass over the layers; the ring of context
-        ranks passes keys and values once forward and, with their gradients, twice backward."""
-        rounds = (3.0 if plan.recompute == "full" else 2.0) + learning.reads
-        tensor, context, expert = rounds * once.tensor, 3 * once.context, rounds * once.expert
-        one = hidden_time(exchange=tensor, room=compute, overlap=knobs.overlap_tensor)
-        attending = np.minimum(3 * once.attention, compute - one)
-        two = hidden_time(exchange=context, room=attending, overlap=knobs.overlap_context)
-        room = compute - one - two
-        three = hidden_time(exchange=expert, room=room, overlap=knobs.overlap_expert)
-        return cls(
-            compute=compute,
-            tensor=tensor - one,
-            context=context - two,
-            expert=expert - three,
-            whole=tensor + context + expert,
-            room=room - three,
-        )
+
+def _exchanges(
+    once: Pass, learning: Learning, plan: AnyPlan, compute: Any, knobs: Knobs
+) -> _Exchange:
+    """Tensor and expert exchanges happen once per pass over the layers; the ring of context
+    ranks passes keys and values once forward and, with their gradients, twice backward."""
+    rounds = (3.0 if plan.recompute == "full" else 2.0) + learning.reads
+    tensor, context, expert = rounds * once.tensor, 3 * once.context, rounds * once.expert
+    one = hidden_time(exchange=tensor, room=compute, overlap=knobs.overlap_tensor)
+    attending = np.minimum(3 * once.attention, compute - one)
+    two = hidden_time(exchange=context, room=attending, overlap=knobs.overlap_context)
+    room = compute - one - two
+    three = hidden_time(exchange=expert, room=room, overlap=knobs.overlap_expert)
+    return _Exchange(
+        compute=compute,
+        tensor=tensor - one,
+        context=context - two,
+        expert=expert - three,
+        whole=tensor + context + expert,
+        room=room - three,
+    )
 
 
 def _uneven(layers: int, plan: AnyPlan, knobs: Any) -> Any:

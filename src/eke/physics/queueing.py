@@ -20,14 +20,36 @@ def mg1_wait_time(
     return λ * s * s * (1 + c2) / (2 * np.maximum(1 - λ * s, 1e-9))
 
 
-@formula(unit="s", equation="ρ^(√(2 (c + 1)) − 1) / (c (1 − ρ)) · s", source=("sakasegawa1977",))
-def many_servers_wait_time(*, servers: Number, busy: Number, service_time: Number) -> Number:
+@formula(
+    unit="1",
+    equation="1 / (1 + β Φ(β) / φ(β)), β = (1 − ρ) √c",
+    source=("halfin1981",),
+)
+def waiting_chance(*, servers: Number, busy: Number) -> Number:
+    """Chance of waiting before many equal servers, the limit of Erlang C [1].
+
+    servers: how many, not necessarily whole [1].  busy: share of their time they work [1].
+    """
+    β = np.maximum(1 - busy, 1e-9) * np.sqrt(servers)
+    density = np.exp(-β * β / 2) / np.sqrt(2 * np.pi)
+    t = 1 / (1 + 0.2316419 * β)  # abramowitz1964, 26.2.17: error below 7.5e-8
+    tail = t * (
+        0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429)))
+    )
+    below = 1 - density * tail
+    return 1 / (1 + β * below / np.maximum(density, 1e-300))
+
+
+@formula(unit="s", equation="P(wait) s / (c (1 − ρ))", source=("erlang1917",))
+def many_servers_wait_time(
+    *, chance: Number, servers: Number, busy: Number, service_time: Number
+) -> Number:
     """Mean wait before many equal servers, Poisson arrivals, exponential service [s].
 
-    servers: how many [1].  busy: share of their time they work [1].  service_time: mean [s].
+    chance: of waiting at all [1].  servers: how many [1].  busy: share of their time they work
+    [1].  service_time: mean [s].
     """
-    c, ρ, s = servers, busy, service_time
-    return ρ ** (np.sqrt(2 * (c + 1)) - 1) / (c * np.maximum(1 - ρ, 1e-9)) * s
+    return chance * service_time / (servers * np.maximum(1 - busy, 1e-9))
 
 
 @formula(unit="s", equation="W/ρ · ln(ρ / (1 − q))", source=("kleinrock1975",))

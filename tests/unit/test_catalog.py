@@ -1,0 +1,138 @@
+"""The catalogue: everything loads, checks out, and a user's folder wins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eke.catalog import files
+from eke.catalog.check import check
+from eke.catalog.chips import chip, chip_names
+from eke.catalog.fleets import fleet
+from eke.catalog.models import model, model_names
+from eke.catalog.prices import price
+from eke.catalog.systems import system_names
+from eke.errors import BadFile, BadInput, EkeError, UnknownChip, UnknownModel
+from eke.physics.layers import count_parameters
+
+
+def test_it_holds_what_it_should() -> None:
+    assert len(chip_names()) >= 85
+    assert len(system_names()) >= 45
+    assert len(model_names()) >= 139
+    for name in (
+        *("v100", "a100", "h100", "h800", "h20", "h200", "b200", "gb200", "mi300x", "tpu-v5p"),
+        *("trainium2", "gaudi3", "athena", "dojo", "dojo-tile", "cs-2", "tiangai-100"),
+        *("ascend-910c", "mlu290-m5", "rtx-4090", "m2-ultra", "xeon", "epyc", "graviton4"),
+    ):
+        assert chip(name).facts
+
+
+def test_figures_of_some_chips() -> None:
+    h100 = chip("h100-sxm")
+    assert h100.peak["bf16"] == 989e12 and h100.memory_speed == 3.35e12
+    assert h100.facts["memory_size"].kind == "published"
+    cs2 = chip("wse-2")
+    assert cs2.memory_size == 40e9 and cs2.stream_size == 2.4e15 and cs2.stream_speed == 150e9
+    assert chip("v100").peak.get("bf16") is None
+
+
+def test_everything_resolves() -> None:
+    errors = [
+        f for f in check(lambda m: count_parameters(m).total, year=2026) if f.severity == "error"
+    ]
+    assert errors == []
+
+
+def test_fleets() -> None:
+    eight = fleet("8xh100-sxm").pools[0]
+    assert (eight.chips, eight.domain, eight.network_speed) == (8, 8, 50e9)
+    assert fleet("2xdgx-h100").pools[0].chips == 16
+    assert fleet("1xgb200-nvl72").pools[0].domain == 72
+    assert fleet("8xh100-sxm+4xl40s").chips == 12
+    with pytest.raises(UnknownChip, match="closest: h100-sxm"):
+        fleet("8xh100-smx")
+    for bad in ("", "0xh100-sxm", "99999999999xh100-sxm", "8x", "x"):
+        with pytest.raises(EkeError):
+            fleet(bad)
+
+
+def test_models_by_any_name() -> None:
+    assert model("gpt-3").id == "gpt-3-175b"
+    assert model("Llama-3.1-70B").id == "llama-3.1-70b"
+    with pytest.raises(UnknownModel, match=r"closest: .*llama-3.1-70b"):
+        model("llama-3.1-70bb")
+    with pytest.raises(BadInput, match="not published"):
+        model("gpt-4o")
+    with pytest.raises(BadFile, match="cannot be read"):
+        model("./nowhere/config.json")
+
+
+def test_prices_are_dated() -> None:
+    found = price("h100-sxm", "rent")
+    assert found is not None and found.date >= "2025" and found.source
+
+
+def test_a_users_folder_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "chips").mkdir()
+    built_in = (files.DATA / "chips" / "h100-sxm.toml").read_text()
+    mine = built_in.replace('"80 GB"', '"96 GB"')
+    (tmp_path / "chips" / "h100-sxm.toml").write_text(mine)
+    (tmp_path / "prices.csv").write_text(
+        "chip,basis,value,date,source,kind,note\nh100-sxm,rent,1 USD/h,2026-11-01,eke,assumed,\n"
+    )
+    monkeypatch.setenv("EKE_CATALOG", str(tmp_path))
+    assert chip("h100").memory_size == 96e9
+    found = price("h100-sxm", "rent")
+    assert found is not None and found.value == pytest.approx(1 / 3600)
+
+
+GOOD = (files.DATA / "chips" / "h100-sxm.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    "text,says",
+    [
+        ("", "is empty"),
+        ("id = ", "is not TOML"),
+        ("\x00\x01\x02", "is not TOML"),
+        (GOOD.replace("year = 2022", 'year = "old"'), r"Expected `int`.*\$\.year"),
+        (GOOD.replace("[memory]", "[memroy]"), "Did you mean memory"),
+        (GOOD.replace('"80 GB"', "nan"), "memory.size.value is nan"),
+        (GOOD.replace('"80 GB"', '"-80 GB"'), "memory.size.*absurd"),
+        (GOOD.replace('"80 GB"', '"80 Gb/s"'), "memory.size.*expected bytes"),
+        (GOOD.replace('"3.35 TB/s"', '"3e30 B/s"'), "memory.speed.*absurd"),
+        (GOOD.replace('vendor = "NVIDIA"', ""), "missing required field `vendor`"),
+        ("a = [" * 500, "is not TOML"),
+    ],
+)
+def test_bad_chip_files_name_file_and_field(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(BadFile, match=says) as caught:
+        chip(str(path))
+    assert "bad.toml" in str(caught.value)
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(b"\xff\xfe\x00junk")
+    with pytest.raises(BadFile, match="is not text"):
+        chip(str(path))
+    with pytest.raises(BadFile, match="is a folder"):
+        files.read_text(tmp_path)
+    with pytest.raises(BadFile, match="No such file"):
+        files.read_text(tmp_path / "none")
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.toml"
+    with path.open("wb") as file:
+        file.truncate(100_000_000)
+    with pytest.raises(BadFile, match="100,000,000 bytes"):
+        chip(str(path))
+    config = tmp_path / "config.json"
+    config.write_bytes(path.read_bytes()[:11_000_000])
+    with pytest.raises(BadFile, match="bytes; such files have at most"):
+        model(str(config))
