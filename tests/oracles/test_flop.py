@@ -27,13 +27,11 @@ def unmasked(model: Model) -> Model:
     return replace(model, stacks=tuple(seen(stack) for stack in model.stacks))
 
 
-@pytest.mark.parametrize("name", RECORD["cases"])
+@pytest.mark.parametrize("name", [name for name in RECORD["cases"] if name != "deepseek_v3"])
 def test_flop_is_exact(name: str) -> None:
     case = RECORD["cases"][name]
     model = model_from_config(case["config"], name)
     n, s = RECORD["sequences"], RECORD["sequence"]
-    if "kv_lora_rank" in case["config"]:
-        pytest.skip("latent attention has no unmasked form; see test_latent_flop")
     operations = model_operations(
         unmasked(model), (Batch(sequences=n, new=s),), Plan(chip=""), n * s
     )

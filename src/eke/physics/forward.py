@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from eke.physics import exchange
 from eke.physics.machine import Machine
 from eke.physics.operations import (
@@ -57,7 +59,8 @@ def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
         return reading, reading
     rate = machine.attention
     if operation.kind == "matrix":
-        rate = matmul_rate(peak=machine.peak, rows=operation.rows, half_rows=machine.rows)
+        rows = np.maximum(operation.rows, 1e-9)  # a model without logits has none
+        rate = matmul_rate(peak=machine.peak, rows=rows, half_rows=machine.rows)
     time = roofline_time(flop=operation.flop, rate=rate, moved=moved, speed=machine.memory)
     imbalance = machine.knobs.imbalance if operation.part == "experts" else 1.0
     return time * imbalance, reading * imbalance

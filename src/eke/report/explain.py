@@ -71,7 +71,7 @@ def _formula_words(name: str, calls: list[Call]) -> str:
     largest = max(calls, key=lambda call: _scalar(call.output))
     units = formula.inputs
     inputs = ", ".join(
-        f"{key.replace('_', ' ')} {show(_scalar(value), _unit(units.get(key, '1')))}"
+        f"{key.replace('_', ' ')} {_shown(_scalar(value), _unit(units.get(key, '1')))}"
         for key, value in largest.inputs.items()
     )
     times = f"; the largest of {len(calls)} uses" if len(calls) > 1 else ""
@@ -84,6 +84,10 @@ def _formula_words(name: str, calls: list[Call]) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def _shown(value: float, unit: str) -> str:
+    return "without end" if value >= 1e17 and unit == "1" else show(value, unit)
 
 
 def _unit(unit: str) -> str:

@@ -1,0 +1,126 @@
+"""The command line: answers, exit codes, errors."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from click.testing import CliRunner, Result
+
+from eke.cli import entry
+from eke.errors import EkeError
+
+SERVE = "need serve llama-3.1-70b --on 8xh100-sxm --rate 5/s --prompt 2000 --answer 500"
+
+
+def run(words: str | list[str]) -> Result:
+    """The result of one command; errors of the user become exit code 2, as `eke` itself does."""
+    arguments = words.split() if isinstance(words, str) else words
+    result = CliRunner().invoke(entry, arguments)
+    if isinstance(result.exception, EkeError):
+        result.exit_code = 2
+        result.output_bytes  # noqa: B018
+    return result
+
+
+def test_the_answer_comes_first() -> None:
+    result = run(SERVE)
+    assert result.exit_code == 0
+    first = result.stdout.splitlines()[0]
+    assert "h100-sxm serve" in first and "to first token" in first and "per token" in first
+
+
+def test_json_is_the_same_record() -> None:
+    found = json.loads(run(f"{SERVE} --json").stdout)
+    assert found["answer"] == "need" and found["plan"]["chip"] == "h100-sxm"
+    for name in ("chips", "time", "memory", "energy", "money"):
+        assert found[name]["low"] <= found[name]["likely"] <= found[name]["high"]
+    for figure in found["figures"].values():
+        assert figure["span"]["low"] <= figure["span"]["likely"] <= figure["span"]["high"]
+        assert figure["means"]
+    assert all(ground["source"] for ground in found["grounds"])
+
+
+def test_same_words_same_bytes() -> None:
+    assert run(f"{SERVE} --json").stdout == run(f"{SERVE} --json").stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "need train gpt-3 --tokens 300B --on 10000xv100-sxm2-32",
+        "need tune llama-3.1-8b --tokens 50M --lora 16 --on 1xl40s",
+        "need tune llama-3.1-8b --tokens 50M --qlora 16 --objective dpo --on 1xrtx-4090",
+        "need align llama-3.1-8b --method ppo --prompts 100k --on 16xa100-sxm-80",
+        "need align llama-3.1-8b --method grpo --samples 8 --feedback rule --on 16xh100",
+        "need align llama-3.1-8b --method dpo --feedback ai --on 16xh100",
+        "need serve qwen2-vl-7b --on 2xl40s --images 2",
+        "need serve whisper-large-v3 --on 1xl4 --sound 30s --prompt 4 --answer 100",
+        "need serve mamba-2.8b --on 1xrtx-4090",
+        "need serve jamba-v0.1 --on 4xa100",
+        "need serve llama-3.1-70b --on 8xh100-sxm --tiers 8k:98%,32k:2%",
+        "need serve llama-3.1-70b --on 8xh100 --drafts 4 --weights fp8 --cache fp8 --confidential",
+        "explain serve llama-3.1-8b --on 1xl40s",
+        "explain train gpt-3 --tokens 300B --on 10000xv100-sxm2-32",
+        "catalog chips",
+        "catalog chips wse-2",
+        "catalog systems",
+        "catalog models",
+        "catalog models deepseek-v3",
+        "catalog sources",
+        "claims",
+        "claims 12",
+    ],
+)
+def test_it_answers(words: str) -> None:
+    result = run(words)
+    assert result.exit_code == 0, result.output
+    assert not re.search(r"\b(nan|inf)\b", result.stdout.casefold())
+
+
+@pytest.mark.parametrize(
+    "words,limit",
+    [
+        ("need serve llama-3.1-405b --on 1xh100-sxm", "memory"),
+        ("need serve llama-3.1-8b --on 1xl40s --rate 10k/s", "throughput"),
+        ("need serve llama-3.1-70b --on 8xh100-sxm --tpot 1ms@p99", "tpot"),
+        ("need train llama-3.1-8b --tokens 15T --on 8xh100-sxm --within 1d", "time"),
+    ],
+)
+def test_infeasible_is_an_answer(words: str, limit: str) -> None:
+    result = run(words)
+    assert result.exit_code == 3
+    assert result.stdout.startswith(f"not feasible: {limit} is short by")
+    found = json.loads(run(f"{words} --json").stdout)
+    assert found["answer"] == "infeasible" and found["need"] > found["have"]
+
+
+@pytest.mark.parametrize(
+    "words,says",
+    [
+        ("need serve llama-3.1-70b --on 8xh100-smx", "closest: h100-sxm"),
+        ("need serve llama-3.1-7b --on 8xh100", "closest:"),
+        ("need serve gpt-4o --on 8xh100", "not published"),
+        ("need serve llama-3.1-8b --on 8xjalapeno", "no published"),
+        ("need serve llama-3.1-8b --on 1xh100 --tiers 8k:60%,32k:60%", "add up"),
+        ("need serve llama-3.1-8b --on 1xh100 --ttft 5", "expected a duration"),
+        ("need serve llama-3.1-8b --on 1xh100 --ttft 5s@p100", "percentile"),
+        ("need tune llama-3.1-8b --tokens 1M --lora 8 --qlora 8 --on 1xh100", "exclude"),
+        ("catalog chips nope", "no chip"),
+        ("claims nope", "no claim"),
+        ("explain serve nope/nope.json --on 1xh100", "cannot be read"),
+    ],
+)
+def test_mistakes_say_what_to_do(words: str, says: str) -> None:
+    result = run(words)
+    assert result.exit_code == 2
+    assert says in str(result.exception) + result.output
+
+
+def test_help_lists_the_verbs() -> None:
+    assert all(word in run("--help").stdout for word in ("need", "explain", "catalog", "claims"))
+
+
+def test_a_wrong_verb_is_met_with_the_right_one() -> None:
+    assert "Did you mean need?" in run("ned serve").output
