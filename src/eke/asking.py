@@ -8,6 +8,7 @@ from typing import Any
 from eke.catalog.fleets import fleet
 from eke.catalog.models import model
 from eke.errors import BadInput
+from eke.search.smallest import prefill_plan
 from eke.types.chip import Fact
 from eke.types.fleet import Fleet
 from eke.types.job import Align, Job, Promise, Serve, Tier, Train, Tune
@@ -126,12 +127,27 @@ def ask(kind: str, given: Mapping[str, Any]) -> tuple[Job, Fleet, dict[str, Any]
     where = fleet(given["fleet"])
     if given.get("price") is not None:
         where = _priced(where, given["price"])
+    if given.get("own"):
+        where = _owned(where)
     mine = {name: given[name] for name in JOB_FIELDS[kind] if given.get(name) is not None}
     if "sequence" in mine:
         mine["sequence"] = int(mine["sequence"])
     rest = {name: value for name, value in given.items() if name not in mine}
     job = make_job(kind, model(given["model"]), mine)
-    return job, where, choices(given if kind == "serve" else rest)
+    decided = choices(given if kind == "serve" else rest)
+    if given.get("prefill_on") and isinstance(job, Serve):
+        other = fleet(given["prefill_on"])
+        where = replace(where, pools=(*where.pools, *other.pools))
+        decided["prefill"] = prefill_plan(job, other.pools[0], decided)
+    return job, where, decided
+
+
+def _owned(where: Fleet) -> Fleet:
+    """The fleet bought instead of rented: written off over its life, its energy paid."""
+    for pool in where.pools:
+        if pool.buy is None:
+            raise BadInput(f"nobody has published what {pool.chip.id} costs to buy; drop --own.")
+    return replace(where, pools=tuple(replace(pool, rent=None) for pool in where.pools))
 
 
 def _priced(where: Fleet, rent: float) -> Fleet:

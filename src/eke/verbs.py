@@ -13,9 +13,10 @@ from eke.physics.formula import Call, recording
 from eke.physics.scenarios import likely
 from eke.search.smallest import smallest
 from eke.types.fleet import Fleet
-from eke.types.job import Job
+from eke.types.job import Job, Serve, Tier
 from eke.types.need import Infeasible, Need
 from eke.types.plan import Plan, check_plan
+from eke.types.record import replace
 
 
 def need(
@@ -33,15 +34,33 @@ def need(
     where = _fleet(fleet)
     if plan is None:
         pools = [(pool, likely(efficiencies(pool.chip.family))) for pool in where.pools]
-        found = smallest(job, pools, choices)
-        if isinstance(found, Infeasible):
-            return found
-        picked = found
+        picked_or_not = smallest(job, pools, choices)
+        if isinstance(picked_or_not, Infeasible):
+            return picked_or_not
+        picked = picked_or_not
     else:
         picked = plan
     _check(picked, where)
     values = efficiencies(pool_of(where, picked.chip).chip.family)
-    return answer(job, picked, where, values, chosen=plan is None)
+    found = answer(job, picked, where, values, chosen=plan is None)
+    if isinstance(found, Need) and isinstance(job, Serve) and len(job.tiers) > 1:
+        said = (*found.remarks, _for_everyone(job, picked, where))
+        return replace(found, remarks=said)
+    return found
+
+
+def _for_everyone(job: Serve, plan: Plan, fleet: Fleet) -> str:
+    """What the longest context tier would take if everybody had it."""
+    longest = max(tier.context for tier in job.tiers)
+    pool = pool_of(fleet, plan.chip)
+    more = replace(pool, chips=max(pool.chips, 64 * plan.chips))
+    same = {"tensor": plan.tensor, "pipeline": plan.pipeline, "weights": plan.weights}
+    wider = replace(job, tiers=(Tier(context=longest, share=1.0),))
+    found = smallest(wider, [(more, likely(efficiencies(pool.chip.family)))], same)
+    if isinstance(found, Infeasible):
+        return f"{longest:,} tokens for everyone: not feasible, {found.limit} is short"
+    times = found.chips / plan.chips
+    return f"{longest:,} tokens for everyone would take {found.chips:,} chips, ×{times:.3g}"
 
 
 def working(job: Job, plan: Plan, fleet: Fleet | str) -> list[Call]:
@@ -64,6 +83,7 @@ def _check(plan: Plan, fleet: Fleet) -> None:
     known = [pool.chip.id for pool in fleet.pools]
     if plan.chip not in known:
         raise BadInput(f"the plan is for {plan.chip}, the fleet has {', '.join(known)}.")
+    own = plan.chips - (plan.prefill.chips if plan.prefill is not None else 0)
     have = pool_of(fleet, plan.chip).chips
-    if plan.chips > have:
-        raise BadInput(f"the plan takes {plan.chips:,} chips, the fleet has {have:,}.")
+    if own > have:
+        raise BadInput(f"the plan takes {own:,} chips, the fleet has {have:,}.")

@@ -56,6 +56,7 @@ where = stack(
     click.option(
         "--price", type=RENT, metavar="USD/h", help="Rent of one chip, such as '2.5 USD/h'."
     ),
+    click.option("--own", is_flag=True, help="Bought and written off, energy paid, not rented."),
     click.option("--json", "as_json", is_flag=True, help="The same record as JSON."),
 )
 layout = stack(

@@ -234,8 +234,13 @@ def room_for_cache(job: Serve, plan: AnyPlan, machine: Machine) -> Any:
 
 def fixed_bytes(job: Serve, plan: AnyPlan) -> Any:
     """Weights and working memory on the fullest chip [B]."""
-    held = footprint.held_parameters(job.model, plan)
-    return held.total * weight_bytes(plan) + working_bytes(job.model, plan)
+    return resident_weights(job, plan) + working_bytes(job.model, plan)
+
+
+def resident_weights(job: Serve, plan: AnyPlan) -> Any:
+    """Weights on the fullest chip; none where they are streamed [B]."""
+    held = footprint.held_parameters(job.model, plan).total * weight_bytes(plan)
+    return 0.0 * held if plan.stream else held
 
 
 def working_bytes(model: Model, plan: AnyPlan) -> Any:

@@ -53,7 +53,8 @@ class Pass(Record):
 
 def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
     """Time of one operation on one chip, and its time if only memory mattered [s]."""
-    moved = operation.weights + operation.moved
+    # weights from slower memory count as more bytes from the faster one
+    moved = operation.weights * (machine.memory / machine.weights) + operation.moved
     reading = moved / machine.memory
     if operation.kind == "stream":
         return reading, reading

@@ -224,6 +224,8 @@ def data_ranks(plan: AnyPlan) -> tuple[Any, Any]:
 
 def data_exchange(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
     """Reducing gradients and gathering parameters over the data-parallel ranks, per step [s]."""
+    if plan.stream:
+        return 0.0 * machine.network  # reduced on the way to the external memory
     learnt = learnt_parameters(learning, plan)
     dense, experts = data_ranks(plan)
     once = _reduce_and_gather(learnt.dense, dense, plan.tensor, plan, machine)
@@ -253,6 +255,8 @@ def _reduce_and_gather(
 
 def update_time(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
     """The optimizer reads and writes its state once, from memory [s]."""
+    if plan.stream:
+        return 0.0 * machine.memory  # done where the state is kept
     learnt = learnt_parameters(learning, plan)
     dense, experts = data_ranks(plan) if plan.shard >= 1 else (1, 1)
     numbers = learnt.dense / dense + learnt.experts / experts
@@ -290,12 +294,14 @@ def learning_memory(learning: Learning, plan: AnyPlan) -> LearningMemory:
     dense, experts = data_ranks(plan)
     width = learning.stored if learning.stored is not None else ACTIVATION
     weights = _sharded(held, dense, experts, plan.shard >= 3) * width
-    gathered = _gathered_layers(learning, plan, held) if plan.shard >= 3 else 0.0
+    whole_layers = plan.shard >= 3 or plan.stream
+    gathered = _gathered_layers(learning, plan, held) if whole_layers else 0.0
+    kept = 0.0 if plan.stream else 1.0  # streamed state is kept in external memory
+    each_gradient, each_state = BYTES[plan.gradients], memory.OPTIMIZER_BYTES[plan.optimizer]
     return LearningMemory(
-        weights=weights + (learnt.total * ACTIVATION if learning.frozen else 0.0),
-        gradients=_sharded(learnt, dense, experts, plan.shard >= 2) * BYTES[plan.gradients],
-        optimizer=_sharded(learnt, dense, experts, plan.shard >= 1)
-        * memory.OPTIMIZER_BYTES[plan.optimizer],
+        weights=kept * (weights + (learnt.total * ACTIVATION if learning.frozen else 0.0)),
+        gradients=kept * _sharded(learnt, dense, experts, plan.shard >= 2) * each_gradient,
+        optimizer=kept * _sharded(learnt, dense, experts, plan.shard >= 1) * each_state,
         activations=activation_bytes(learning, plan),
         buffers=gathered + score_bytes(learning, plan),
         resident=learning.resident / (plan.tensor * plan.pipeline),

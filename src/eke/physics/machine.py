@@ -17,7 +17,8 @@ class Machine(Record):
     """Speeds that arrive, after efficiencies. Numbers, or arrays of scenarios.
 
     peak: in matrix multiplications of many rows [FLOP/s].  attention, attention_backward: in the
-    attention core [FLOP/s].  memory, stream: from memory and from external memory [B/s].
+    attention core [FLOP/s].  memory: from memory [B/s].  weights: from where the weights are kept,
+    which for streamed ones is external memory [B/s].
     size: memory a plan may fill [B].  link, network: one direction, per chip [B/s].
     """
 
@@ -26,7 +27,7 @@ class Machine(Record):
     attention: Any
     attention_backward: Any
     memory: Any
-    stream: Any
+    weights: Any
     size: Any
     domain: int
     link: Any
@@ -75,7 +76,7 @@ def machine(pool: Pool, plan: Plan | Plans, knobs: Knobs) -> Machine:
         attention=sixteen * knobs.attention,
         attention_backward=sixteen * knobs.attention_backward,
         memory=speed * knobs.memory,
-        stream=(chip.stream_speed or chip.memory_speed or 1.0) * knobs.memory,
+        weights=(_published(pool, "stream_speed") if plan.stream else speed) * knobs.memory,
         size=whole * (1 - knobs.fragmentation) - reserved,
         domain=pool.domain,
         link=pool.link_speed * knobs.link * knobs.link_change,

@@ -8,7 +8,16 @@ import numpy as np
 
 from eke.physics import latency
 from eke.physics.costs import energy_of, price_of
-from eke.physics.engine import Load, asks, emitted, fixed_bytes, load, per_sequence
+from eke.physics.engine import (
+    Load,
+    asks,
+    emitted,
+    fixed_bytes,
+    load,
+    per_sequence,
+    prefill_time,
+    resident_weights,
+)
 from eke.physics.footprint import cache_bytes, held_parameters
 from eke.physics.machine import Machine, machine
 from eke.physics.operations import AnyPlan, weight_bytes
@@ -28,23 +37,49 @@ def serve(
         there = machine(prefill_pool or pool, plan.prefill, knobs)
     state = load(job, plan, here)
     users = latency.seen(job, plan, here, state, there)
+    ceiling = state.ceiling * plan.replicas
+    if plan.prefill is not None and there is not None:
+        ceiling = np.minimum(
+            ceiling, plan.prefill.replicas / prefill_time(job, plan.prefill, there)
+        )
+    held: Held = ((pool, plan.chips),)
+    if plan.prefill is not None:
+        half = plan.prefill.chips
+        held = ((pool, plan.chips - half), (prefill_pool or pool, half))
     return Outcome(
-        amounts=(*_common(job, plan, pool, knobs, state, users), *_more(job, plan, state, users)),
+        amounts=(
+            *_common(job, plan, held, knobs, ceiling, state, users),
+            *_more(job, plan, ceiling, state, users),
+        ),
         shares=(*_memory_shares(job, plan, here, state), *_step_shares(plan, here, state)),
-        limits=_limits(job, plan, here, state, users, there),
+        limits=_limits(job, plan, pool, here, state, users, there),
         remarks=_remarks(job, plan),
     )
 
 
+Held = tuple[tuple[Pool, Any], ...]  # pools and how many chips of each a plan holds
+
+
 def _common(
-    job: Serve, plan: AnyPlan, pool: Pool, knobs: Knobs, state: Load, users: latency.Seen
+    job: Serve,
+    plan: AnyPlan,
+    held: Held,
+    knobs: Knobs,
+    ceiling: Any,
+    state: Load,
+    users: latency.Seen,
 ) -> list[Amount]:
     """The figures every job has; time, energy and money are of one request."""
     whole = users.ttft + (job.answer - 1) * users.tpot
-    busy = np.minimum(job.rate / plan.replicas / state.ceiling, 1.0)
+    busy = np.minimum(job.rate / ceiling, 1.0)
     used = fixed_bytes(job, plan) + _cache_in_use(job, plan, state)
-    energy = energy_of(pool, plan.chips, 1 / job.rate, knobs, busy)
-    money = price_of(pool, plan.chips, 1 / job.rate, knobs, energy)
+    energies = [energy_of(pool, chips, 1 / job.rate, knobs, busy) for pool, chips in held]
+    prices = [
+        price_of(pool, chips, 1 / job.rate, knobs, energy)
+        for (pool, chips), energy in zip(held, energies, strict=True)
+    ]
+    energy = None if any(each is None for each in energies) else sum(energies)
+    money = None if any(price is None for price in prices) else sum(prices)
     tokens = job.answer + sum(ask.share * (ask.new + ask.cached) for ask in asks(job))
     found = [
         Amount(name="chips", value=plan.chips, unit="1", means="chips in use"),
@@ -100,9 +135,10 @@ def _money(money: Any, tokens: float, answer: float, busy: Any) -> list[Amount]:
     ]
 
 
-def _more(job: Serve, plan: AnyPlan, state: Load, users: latency.Seen) -> list[Amount]:
+def _more(
+    job: Serve, plan: AnyPlan, ceiling: Any, state: Load, users: latency.Seen
+) -> list[Amount]:
     """Figures of serving alone."""
-    ceiling = state.ceiling * plan.replicas
     flop = state.step.plain.flop + state.step.share * (
         state.step.loaded.flop - state.step.plain.flop
     )
@@ -159,7 +195,7 @@ def _cache_in_use(job: Serve, plan: AnyPlan, state: Load) -> Any:
 
 
 def _memory_shares(job: Serve, plan: AnyPlan, here: Machine, state: Load) -> list[Share]:
-    weights = held_parameters(job.model, plan).total * weight_bytes(plan)
+    weights = resident_weights(job, plan)
     cache = _cache_in_use(job, plan, state)
     working = fixed_bytes(job, plan) - weights
     rows = (("weights", weights), ("cache", cache), ("working memory", working))
@@ -203,6 +239,7 @@ _PARTS = (
 def _limits(
     job: Serve,
     plan: AnyPlan,
+    pool: Pool,
     here: Machine,
     state: Load,
     users: latency.Seen,
@@ -225,6 +262,11 @@ def _limits(
         found.append(_promise("ttft", users.ttft_promised, job.ttft.limit))
     if job.tpot:
         found.append(_promise("tpot", users.tpot_promised, job.tpot.limit))
+    if plan.stream:
+        whole = held_parameters(job.model, plan).total * weight_bytes(plan)
+        have = pool.chip.stream_size or 0.0
+        hint = "more external memory, or narrower weights"
+        found.append(Limit(name="external memory", need=whole, have=have, unit="B", hint=hint))
     if plan.prefill is not None and there is not None:
         busy = latency.prefill_busy(job, plan.prefill, there)
         hint = "more prefill replicas"

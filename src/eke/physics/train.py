@@ -116,8 +116,21 @@ def learning_outcome(
                 name="time", need=seconds, have=within, unit="s", hint="more chips, or a later date"
             )
         )
+    if plan.stream:
+        limits.append(_external(learning, pool))
     shares = [*_memory_shares(held), *_time_shares(times, steps, lost, seconds)]
     return Outcome(amounts=tuple(amounts), shares=tuple(shares), limits=tuple(limits))
+
+
+def _external(learning: Learning, pool: Pool) -> Limit:
+    """All state has to fit in the external memory it streams from."""
+    return Limit(
+        name="external memory",
+        need=count_parameters(learning.model).total * (CHECKPOINT_BYTES + 4.0),
+        have=pool.chip.stream_size or 0.0,
+        unit="B",
+        hint="more external memory, or a smaller model",
+    )
 
 
 def model_flop(model: Model, sequence: int) -> float:

@@ -85,6 +85,8 @@ def _settings(plan: Plan) -> list[str]:
         words.append("FSDP" if plan.shard == 3 else f"ZeRO-{plan.shard}")
     if plan.recompute == "full":
         words.append("full recomputation")
+    if plan.stream:
+        words.append("weights streamed from external memory")
     if plan.sparse:
         words.append("2:4 sparse")
     if plan.drafts:
@@ -125,14 +127,19 @@ def _parts(need: Need, of: str) -> str:
     parts = [part for part in need.parts if part.of == of]
     total = sum(part.span.likely for part in parts)
     ranked = sorted(parts, key=lambda part: -part.span.likely)
-    words = [f"{part.name} {_part_words(part, total)}" for part in ranked if part.span.likely > 0]
+    words = [
+        f"{part.name} {_part_words(part, total)}"
+        for part in ranked
+        if part.span.likely > 5e-4 * total
+    ]
     return wrap(f"  {of:<10} {', '.join(words)}", indent=" " * 13)
 
 
 def _part_words(part: Part, total: float) -> str:
     if part.of == "memory":
         return show(part.span.likely, part.unit)
-    return f"{100 * part.span.likely / total:.2g} %"
+    share = 100 * part.span.likely / total
+    return f"{share:.0f} %" if share >= 9.95 else f"{share:.2g} %"
 
 
 def _grounds(need: Need) -> str:

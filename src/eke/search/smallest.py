@@ -13,6 +13,7 @@ import numpy as np
 
 from eke.errors import BadInput
 from eke.physics.answer import outcome, shortage
+from eke.physics.engine import fixed_bytes
 from eke.physics.layers import count_parameters
 from eke.physics.machine import peak_format
 from eke.physics.train import default_sequence
@@ -38,8 +39,9 @@ def smallest(
     pools: with what arrives of each one's figures.  choices: fields of the plan to keep.
     """
     best: Infeasible | None = None
-    for pool, knobs in pools:
-        one = Fleet(pools=(pool,))
+    every = tuple(pool for pool, _ in pools)
+    for pool, knobs in pools if "prefill" not in (choices or {}) else pools[:1]:
+        one = Fleet(pools=(pool, *(other for other in every if other is not pool)))
         for candidates in _candidates(job, pool, choices or {}):
             found = _first(job, candidates, one, knobs)
             if isinstance(found, Plan):
@@ -102,10 +104,13 @@ def compute_width(stored: Width, pool: Pool) -> Width:
 
 def _candidates(job: Job, pool: Pool, choices: Choices) -> Iterator[Plans]:
     """Blocks of plans to try in turn, each from the smallest up."""
-    if isinstance(job, Serve):
-        yield from _serving(job, pool, choices)
-    else:
-        yield from _learning(job, pool, choices)
+    streams = (False, True) if pool.chip.stream_size and "stream" not in choices else (None,)
+    for stream in streams:
+        settled = choices if stream is None else {**choices, "stream": stream}
+        if isinstance(job, Serve):
+            yield from _serving(job, pool, settled)
+        else:
+            yield from _learning(job, pool, settled)
 
 
 def _serving(job: Serve, pool: Pool, choices: Choices) -> Iterator[Plans]:
@@ -134,6 +139,18 @@ def _serving(job: Serve, pool: Pool, choices: Choices) -> Iterator[Plans]:
         )
 
 
+def prefill_plan(job: Serve, pool: Pool, choices: Choices) -> Plan:
+    """How the prefill half of a disaggregated plan uses its chips: the least splitting whose
+    weights fit, copied over all of them. Raises BadInput when nothing fits."""
+    kept = {name: choices[name] for name in ("weights", "compute", "cache") if name in choices}
+    base = replace(base_plan(job, pool, kept), replicas=1)
+    for tensor, pipeline in _splits(job.model, pool, {}):
+        plan = replace(base, tensor=tensor, pipeline=pipeline)
+        if fixed_bytes(job, plan) < 0.9 * (pool.chip.memory_size or 0.0):
+            return replace(plan, replicas=pool.chips // plan.group)
+    raise BadInput(f"{job.model.name} does not fit {pool.chips} {pool.chip.id} for prefill.")
+
+
 def _has_experts(model: Model) -> bool:
     return any(isinstance(stack.block.feed, Experts) for stack in model.stacks)
 
@@ -147,6 +164,7 @@ def _counts(most: int) -> Iterable[int]:
     return [*found, most] if most else []
 
 
+WIDE = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)  # micro-batches where weights stream: widest first
 PIPELINES = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128)
 
 
@@ -177,7 +195,9 @@ def _tensor_degrees(model: Model, pool: Pool) -> list[int]:
 def _learning(job: Train | Tune | Align, pool: Pool, choices: Choices) -> Iterator[Plans]:
     """Least splitting first: plain copies, sharded copies, then tensor and pipeline, recomputing
     only when nothing else fits. All chips of the pool are used as far as they divide."""
-    recomputes = (choices["recompute"],) if "recompute" in choices else ("selective", "full")
+    recomputes: tuple[str, ...] = ("full",) if choices.get("stream") else ("selective", "full")
+    if "recompute" in choices:
+        recomputes = (choices["recompute"],)
     shards = (choices["shard"],) if "shard" in choices else (0, 1, 3)
     for recompute in recomputes:
         for shard in shards:
@@ -188,18 +208,22 @@ def _learning(job: Train | Tune | Align, pool: Pool, choices: Choices) -> Iterat
 def _learning_block(job: Train | Tune | Align, pool: Pool, choices: Choices) -> Iterator[Plans]:
     """One recomputation and ZeRO stage, from the least splitting up."""
     context = choices.get("context", 1)
-    rows = []
+    micros = list(WIDE) if choices.get("stream") else [1]
+    if "micro_batch" in choices:
+        micros = [choices["micro_batch"]]
+    rows: list[tuple[int, ...]] = []
     for tensor, pipeline in _splits(job.model, pool, choices):
         if choices["shard"] == 3 and pipeline > 1 and "pipeline" not in choices:
             continue  # FSDP gathers whole layers; a pipeline holds on to few
         ranks = choices.get("data", max(pool.chips // (tensor * pipeline * context), 1))
         if tensor * pipeline * context * ranks <= pool.chips:
-            rows.append((tensor * pipeline, pipeline, tensor, ranks))
+            split = (tensor * pipeline, pipeline, tensor, ranks)
+            rows += [(*split, -micro) for micro in micros]
     if not rows:
         return
     base, table = base_plan(job, pool, choices), np.array(sorted(rows))
-    tensors, data = table[:, 2], table[:, 3]
-    batch = _global_batch(job, learning_sequence(job), data * base.micro_batch)
+    tensors, data, micro = table[:, 2], table[:, 3], -table[:, 4]
+    batch = _global_batch(job, learning_sequence(job), data * micro)
     yield Plans(
         base=base,
         tensor=tensors,
@@ -209,7 +233,7 @@ def _learning_block(job: Train | Tune | Align, pool: Pool, choices: Choices) -> 
         virtual=base.virtual,
         expert=choices.get("expert", _expert_degree(job.model, tensors * data)),
         batch=choices.get("batch", batch),
-        micro_batch=base.micro_batch,
+        micro_batch=micro,
     )
 
 

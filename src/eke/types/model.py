@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from eke.errors import BadInput
 from eke.types.chip import Fact
 from eke.types.record import Record
 
@@ -100,6 +101,10 @@ class Experts(Record, tag="experts", tag_field="kind"):
     shared_gate: bool = False
     latent: int | None = None
     vectors: int = 0
+
+    def __post_init__(self) -> None:
+        if self.active > self.count:
+            raise BadInput(f"{self.active} experts are active, but there are only {self.count}.")
 
 
 Mixer = Attention | LatentAttention | StateSpace | LinearAttention

@@ -35,6 +35,7 @@ class Plan(Record):
     token_budget: most tokens of one engine step.  block: tokens per page of the cache.
     drafts: tokens guessed per step, kept with probability `acceptance` each.
     prefill: a disaggregated plan's other half; this half then only decodes.
+    stream: weights and optimizer state stay in the chip's external memory and stream through.
     """
 
     chip: str
@@ -61,6 +62,7 @@ class Plan(Record):
     block: int = 16
     drafts: int = 0
     acceptance: float = 0.7
+    stream: bool = False
     draft_cost: float = 0.1  # time of a draft step over a step of the model itself
     prefill: Plan | None = None
 

@@ -29,7 +29,10 @@ def model_from_config(values: dict[str, Any], id: str, where: str = "config.json
     count exactly: a guess would be worse than no answer.
     """
     config = Config(values, where)
-    found = _build(config, _family(config))
+    try:
+        found = _build(config, _family(config))
+    except BadInput as error:
+        raise BadFile(f"{where}: {error}") from None
     listed = config.items("architectures") or []
     return replace(
         found,
