@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 PIP_QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench oracles clean
+.PHONY: demo test lint golden bench oracles clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/demo: pyproject.toml
@@ -34,6 +34,9 @@ lint: $(VENV)/test
 	$(RUN)/ruff check --quiet src tests benchmarks examples
 	$(RUN)/mypy src
 	$(RUN)/lint-imports --no-cache | tail -n 4
+
+golden: $(VENV)/test  ## expected outputs anew, after a change that is meant
+	$(RUN)/python tests/golden/write.py
 
 bench: $(VENV)/test  ## timings on this machine, as a table
 	$(RUN)/python benchmarks/run.py

@@ -6,7 +6,7 @@ import ast
 import math
 import operator
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from eke.asking import FIELD_UNITS, ask
 from eke.claims.claim import Checked, Claim, Quoted, Step, Verdict, Worked
@@ -21,8 +21,6 @@ from eke.types.need import Infeasible, Span
 from eke.units import dimension, quantity
 from eke.verbs import need
 
-Result = Literal["reproduces", "off", "cannot be checked"]
-
 
 def verdict(claim: Claim) -> Verdict:
     """Work every step and judge every quoted figure. Raises BadFile for a bad scenario."""
@@ -30,29 +28,21 @@ def verdict(claim: Claim) -> Verdict:
     for step in claim.steps:
         known[step.name] = _work(claim, step, known)
     checked = tuple(_check(claim, quoted, known) for quoted in claim.figures)
-    result = _overall(checked)
+    if not checked:
+        raise BadFile(f"claim {claim.id}: quotes no figure.")
     return Verdict(
         claim=claim,
         worked=tuple(known.values()),
         checked=checked,
-        verdict=result,
-        words=_words(checked, result),
+        verdict=checked[0].verdict,
+        words=_words(checked),
     )
 
 
-def _overall(checked: tuple[Checked, ...]) -> Result:
-    """Off when any figure is; else reproduced when any is; else it cannot be checked."""
-    kinds = {each.verdict for each in checked}
-    if "off" in kinds:
-        return "off"
-    return "reproduces" if "reproduces" in kinds else "cannot be checked"
-
-
-def _words(checked: tuple[Checked, ...], result: Result) -> str:
-    if result == "reproduces":
-        missing = [each for each in checked if each.verdict == "cannot be checked"]
-        return "reproduces" + (f"; {missing[0].name} {missing[0].words}" if missing else "")
-    return next(each.words for each in checked if each.verdict == result)
+def _words(checked: tuple[Checked, ...]) -> str:
+    """The verdict on the first figure, which is the claim itself, then what else is not right."""
+    others = [each for each in checked[1:] if each.verdict != "reproduces"]
+    return "; ".join([checked[0].words, *(f"{each.name}: {each.words}" for each in others)])
 
 
 def _work(claim: Claim, step: Step, known: dict[str, Worked]) -> Worked:

@@ -31,14 +31,17 @@ def _explained(kind: str) -> click.Command:
 def _run(kind: str, given: dict[str, Any]) -> None:
     from eke.asking import ask
     from eke.catalog.sources import sources
+    from eke.errors import BadInput
     from eke.report.explain import explain_words
     from eke.report.json import to_json
     from eke.report.words import infeasible_words
     from eke.types.need import Infeasible
     from eke.verbs import need, working
 
-    as_json = given.pop("as_json")
-    job, where, decided = ask(kind, given)
+    as_json, fleets = given.pop("as_json"), given.pop("fleets")
+    if len(fleets) > 1:
+        raise BadInput("explain takes one --on at a time.")
+    job, where, decided = ask(kind, {**given, "fleet": fleets[0]})
     found = need(job, None, where, choices=decided)
     if isinstance(found, Infeasible):
         click.echo(to_json(found) if as_json else infeasible_words(found), nl=as_json)

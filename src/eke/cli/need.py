@@ -99,21 +99,44 @@ def run(kind: str, given: dict[str, Any]) -> None:
     """Answer on stdout; exit code 3 when it cannot be done."""
     from eke.asking import ask
     from eke.report.json import to_json
+    from eke.report.side_by_side import picture, side_by_side
     from eke.report.words import infeasible_words, need_words
     from eke.types.need import Infeasible
     from eke.verbs import need
 
-    as_json = given.pop("as_json")
-    job, where, decided = ask(kind, given)
-    found = need(job, None, where, choices=decided)
+    as_json, drawn, fleets = given.pop("as_json"), given.pop("picture"), given.pop("fleets")
+    found = []
+    for fleet in fleets:
+        job, where, decided = ask(kind, {**given, "fleet": fleet})
+        found.append(need(job, None, where, choices=decided))
+    if drawn is not None:
+        write_picture(drawn, picture(fleets, found))
     if as_json:
-        click.echo(to_json(found))
-    elif isinstance(found, Infeasible):
-        click.echo(infeasible_words(found), nl=False)
+        click.echo(to_json(found if len(found) > 1 else found[0]))
+    elif len(found) > 1:
+        click.echo(side_by_side(fleets, found), nl=False)
+    elif isinstance(found[0], Infeasible):
+        click.echo(infeasible_words(found[0]), nl=False)
     else:
-        click.echo(need_words(found, command_words(kind)), nl=False)
-    if isinstance(found, Infeasible):
+        click.echo(need_words(found[0], command_words(kind)), nl=False)
+    if all(isinstance(each, Infeasible) for each in found):
         sys.exit(3)
+
+
+def write_picture(name: str, drawing: str) -> None:
+    """Write a drawing whole or not at all."""
+    from pathlib import Path
+
+    from eke.errors import BadFile
+
+    path = Path(name)
+    if path.suffix != ".svg":
+        raise BadFile(f"{name}: pictures are SVG; give a name that ends in .svg.")
+    try:
+        path.write_text(drawing, encoding="utf-8")
+    except OSError as error:
+        raise BadFile(f"{name}: cannot be written: {error.strerror}.") from None
+    click.echo(f"picture: {path}", err=True)
 
 
 def command_words(kind: str) -> str:

@@ -52,7 +52,15 @@ def stack(*options: Any) -> Callable[[Any], Any]:
 
 
 where = stack(
-    click.option("--on", "fleet", required=True, metavar="CHIPS", help="For example 8xh100-sxm."),
+    click.option(
+        "--on",
+        "fleets",
+        required=True,
+        multiple=True,
+        metavar="CHIPS",
+        help="For example 8xh100-sxm; given several times, answers stand side by side.",
+    ),
+    click.option("--picture", metavar="FILE.svg", help="Several --on as a picture."),
     click.option(
         "--price", type=RENT, metavar="USD/h", help="Rent of one chip, such as '2.5 USD/h'."
     ),

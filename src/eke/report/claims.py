@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from eke.claims.claim import Checked, Verdict, Worked
-from eke.report.text import table, wrap
+from eke.report.text import table, wrap, wrapped
 from eke.report.words import spread
 from eke.units import show
 
 
 def claims_table(found: list[Verdict]) -> str:
     """One line a claim: who, what, verdict."""
-    rows = [
-        (str(each.claim.number), each.claim.id, each.claim.title[:62], each.words[:96])
-        for each in found
-    ]
+    rows: list[tuple[str, ...]] = []
+    for each in found:
+        lines = wrapped(each.words, 72)
+        titles = wrapped(each.claim.title, 46)
+        number = [str(each.claim.number)]
+        rows += list(zip_longest(number, titles, lines, fillvalue=""))
     counts = {kind: sum(v.verdict == kind for v in found) for kind in _KINDS}
     totals = ", ".join(
         f"{count} {words}"
         for (_, words), count in zip(_KINDS.items(), counts.values(), strict=True)
     )
-    head = ("", "id", "claim", "verdict")
+    head = ("", "claim", "verdict")
     return f"{len(found)} claims: {totals}\n\n{table(rows, head, indent='')}\n"
 
 
 _KINDS = {
     "reproduces": "reproduce",
-    "off": "are off in at least one figure",
+    "off": "are off",
     "cannot be checked": "cannot be checked",
 }
 

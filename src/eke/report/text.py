@@ -31,6 +31,13 @@ def table(rows: Sequence[Sequence[str]], head: Sequence[str] = (), indent: str =
     return "\n".join(lines)
 
 
+def wrapped(text: str, width: int) -> list[str]:
+    """Words broken into lines; at least one."""
+    from textwrap import wrap as break_lines
+
+    return break_lines(text, width, break_on_hyphens=False) or [""]
+
+
 def wrap(text: str, width: int = 96, indent: str = "") -> str:
     """Words broken into lines; later lines are indented."""
     from textwrap import fill

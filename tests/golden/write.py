@@ -1,0 +1,35 @@
+"""Write every golden anew: run by `make golden` after a change that is meant."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from eke.cli import entry
+
+COMMANDS = {
+    "serve-70b": "need serve llama-3.1-70b --on 8xh100-sxm --rate 5/s --prompt 2000 --answer 500",
+    "train-gpt-3": "need train gpt-3 --tokens 300B --on 10000xv100-sxm2-32",
+    "tune-lora": "need tune examples/qwen3-32b/config.json --tokens 50M --lora 16 --on 2xh100",
+    "align-ppo": "need align llama-3.1-8b --method ppo --prompts 100k --on 16xa100-sxm-80",
+    "infeasible": "need serve llama-3.1-405b --on 4xh100-sxm",
+    "explain-8b": "explain serve llama-3.1-8b --on 1xl40s --rate 1/s",
+    "claims": "claims",
+    "claim-12": "claims 12",
+    "json-8b": "need serve llama-3.1-8b --on 1xl40s --rate 1/s --json",
+    "chip": "catalog chips wse-2",
+}
+
+
+def main() -> None:
+    for name, words in COMMANDS.items():
+        sys.argv = ["eke", *words.split()]
+        output = CliRunner().invoke(entry, shlex.split(words)).stdout
+        (Path(__file__).parent / f"{name}.out").write_text(f"$ eke {words}\n{output}")
+
+
+if __name__ == "__main__":
+    main()
