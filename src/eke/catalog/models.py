@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -117,21 +118,36 @@ def _path(name: str) -> Path | None:
         if not name.strip():
             raise BadInput("no model given; expected a name, a config.json or a hub id.")
         return None
-    path = find("models", name)
+    spelt = spellings(name)
+    path = next(filter(None, (find("models", word) for word in spelt)), None)
     if path is not None:
         return path
-    word, files = slug(name), all_files("models")
+    files = all_files("models")
     for each in files.values():
-        if word in aliases(each):
+        if not aliases(each).isdisjoint(spelt):
             return each
     if "/" in name:
         return None
-    near = closest(word, files)
+    near = closest(spelt[0], files)
     hint = f"; closest: {near}" if near else ""
     raise UnknownModel(
         f"no model {name[:60]!r} in the catalogue{hint}. See `eke catalog models`, or give a "
         "config.json or a hub id."
     )
+
+
+_SAME_SHAPE = re.compile(r"-(hf|instruct|chat|it|base|preview|fp8|awq|gptq|bf16)(-v?\d[\d.]*)?$")
+
+
+def spellings(name: str) -> list[str]:
+    """Ways to write a name: as given, without its organisation, without words such as
+    "instruct" that do not change the shape."""
+    found = [slug(name), slug(name.rsplit("/", 1)[-1]).removeprefix("meta-")]
+    for word in list(found):
+        while (shorter := _SAME_SHAPE.sub("", word)) != word:
+            found.append(shorter)
+            word = shorter
+    return list(dict.fromkeys(found))
 
 
 def aliases(path: Path) -> set[str]:
