@@ -19,7 +19,7 @@ from eke.physics.layers import count_parameters
 from eke.physics.learn import Learning, learning_memory, learning_pass, step_time
 from eke.physics.machine import Machine, machine
 from eke.physics.operations import ACTIVATION, AnyPlan
-from eke.physics.outcome import Amount, Limit, Outcome, Share
+from eke.physics.outcome import Limit, Outcome, Share, amounts
 from eke.physics.train import model_flop
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
@@ -48,34 +48,23 @@ def align(job: Align, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Outcome:
     money = price_of(pool, plan.chips, times.total, knobs, energy)
     labels = label_cost(job, money, times)
     tokens = answers(job) * (job.prompt + job.answer)
-    amounts = [
-        Amount(name="chips", value=plan.chips, unit="1", means="chips in use"),
-        Amount(name="time", value=times.total, unit="s", means="all phases"),
-        Amount(name="memory", value=memory, unit="B", means="on the fullest chip"),
-        Amount(name="flop", value=align_flop(job), unit="FLOP", means="of all models"),
-        Amount(name="tokens", value=tokens, unit="token", means="of prompts and answers"),
-        Amount(
-            name="tokens_per_second_per_chip",
-            value=tokens * job.epochs / times.total / plan.chips,
-            unit="token/s",
-            means="over all phases",
-        ),
-        Amount(
-            name="chip_time", value=times.total * plan.chips, unit="chip s", means="chips × time"
-        ),
-    ]
-    if energy is not None:
-        amounts.append(Amount(name="energy", value=energy, unit="J", means="site included"))
-    if labels is not None:
-        who = {"human": "people", "ai": "a model", "rule": "a rule"}[job.feedback]
-        amounts.append(
-            Amount(name="feedback", value=labels, unit="USD", means=f"labels made by {who}")
-        )
-    if money is not None:
-        whole = money + (labels if labels is not None and job.feedback == "human" else 0.0)
-        amounts.append(Amount(name="money", value=whole, unit="USD", means="chips and labels"))
+    who = {"human": "people", "ai": "a model", "rule": "a rule"}[job.feedback]
+    people = labels if labels is not None and job.feedback == "human" else 0.0
+    speed = tokens * job.epochs / times.total / plan.chips
+    found = amounts(
+        ("chips", plan.chips, "1", "chips in use"),
+        ("time", times.total, "s", "all phases"),
+        ("memory", memory, "B", "on the fullest chip"),
+        ("flop", align_flop(job), "FLOP", "of all models"),
+        ("tokens", tokens, "token", "of prompts and answers"),
+        ("tokens_per_second_per_chip", speed, "token/s", "over all phases"),
+        ("chip_time", times.total * plan.chips, "chip s", "chips × time"),
+        ("energy", energy, "J", "site included"),
+        ("feedback", labels, "USD", f"labels made by {who}"),
+        ("money", None if money is None else money + people, "USD", "chips and labels"),
+    )
     return Outcome(
-        amounts=tuple(amounts),
+        amounts=found,
         shares=tuple(
             Share(of="time", name=name, value=getattr(times, name), unit="s")
             for name in ("rollout", "scoring", "update", "labels")

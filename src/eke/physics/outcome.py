@@ -20,6 +20,16 @@ class Amount(Record):
     how: str = ""
 
 
+def amounts(*rows: tuple[Any, ...]) -> tuple[Amount, ...]:
+    """Figures from rows of name, value, unit, meaning and, where there is one, how; a value that
+    is None is not known and makes no figure."""
+    return tuple(
+        Amount(name=name, value=value, unit=unit, means=means, how=how[0] if how else "")
+        for name, value, unit, means, *how in rows
+        if value is not None
+    )
+
+
 class Share(Record):
     """A part of an amount; the parts of one amount add up to it."""
 

@@ -21,10 +21,10 @@ from eke.physics.engine import (
 from eke.physics.footprint import cache_bytes, held_parameters
 from eke.physics.machine import Machine, machine
 from eke.physics.operations import AnyPlan, weight_bytes
-from eke.physics.outcome import Amount, Limit, Outcome, Share
+from eke.physics.outcome import Amount, Limit, Outcome, Share, amounts
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
-from eke.types.job import Serve
+from eke.types.job import Promise, Serve
 
 
 def serve(
@@ -68,7 +68,7 @@ def _common(
     ceiling: Any,
     state: Load,
     users: latency.Seen,
-) -> list[Amount]:
+) -> tuple[Amount, ...]:
     """The figures every job has; time, energy and money are of one request."""
     whole = users.ttft + (job.answer - 1) * users.tpot
     busy = np.minimum(job.rate / ceiling, 1.0)
@@ -81,113 +81,59 @@ def _common(
     energy = None if any(each is None for each in energies) else sum(energies)
     money = None if any(price is None for price in prices) else sum(prices)
     tokens = job.answer + sum(ask.share * (ask.new + ask.cached) for ask in asks(job))
-    found = [
-        Amount(name="chips", value=plan.chips, unit="1", means="chips in use"),
-        Amount(
-            name="time",
-            value=whole,
-            unit="s",
-            means="one request, first to last",
-            how="ttft + (answer − 1) × tpot",
+    per_token = None if energy is None else energy / job.answer
+    whole_time = "ttft + (answer − 1) × tpot"
+    return (
+        *amounts(
+            ("chips", plan.chips, "1", "chips in use"),
+            ("time", whole, "s", "one request, first to last", whole_time),
+            ("memory", used, "B", "in use on the fullest chip"),
+            ("energy", energy, "J", "per request, site included"),
+            ("energy_per_token", per_token, "J/token", "per token of answer"),
         ),
-        Amount(name="memory", value=used, unit="B", means="in use on the fullest chip"),
-    ]
-    if energy is not None:
-        found += [
-            Amount(name="energy", value=energy, unit="J", means="per request, site included"),
-            Amount(
-                name="energy_per_token",
-                value=energy / job.answer,
-                unit="J/token",
-                means="per token of answer",
-            ),
-        ]
-    if money is not None:
-        found += _money(money, tokens, job.answer, busy)
-    return found
+        *(() if money is None else _money(money, tokens, job.answer, busy)),
+    )
 
 
-def _money(money: Any, tokens: float, answer: float, busy: Any) -> list[Amount]:
+def _money(money: Any, tokens: float, answer: float, busy: Any) -> tuple[Amount, ...]:
     """Costs at the rate asked for, and with the chips kept full."""
-    million = "USD per million tokens"
-    return [
-        Amount(name="money", value=money, unit="USD", means="per request"),
-        Amount(
-            name="cost_per_million_tokens",
-            value=money / tokens * 1e6,
-            unit=million,
-            means="of prompt and answer together",
-            how="money / (prompt + answer) × 1,000,000",
-        ),
-        Amount(
-            name="cost_per_million_answer_tokens",
-            value=money / answer * 1e6,
-            unit=million,
-            means="if the answer carries all cost",
-        ),
-        Amount(
-            name="cost_per_million_tokens_full",
-            value=money / tokens * 1e6 * busy,
-            unit=million,
-            means="of prompt and answer, with the chips kept full",
-            how="cost_per_million_tokens × utilisation",
-        ),
-    ]
+    each, unit, name = money / tokens * 1e6, "USD per million tokens", "cost_per_million"
+    how = "money / (prompt + answer) × 1,000,000"
+    full = "of prompt and answer, with the chips kept full"
+    return amounts(
+        ("money", money, "USD", "per request"),
+        (f"{name}_tokens", each, unit, "of prompt and answer together", how),
+        (f"{name}_answer_tokens", money / answer * 1e6, unit, "if the answer carries all cost"),
+        (f"{name}_tokens_full", each * busy, unit, full, f"{name}_tokens × utilisation"),
+    )
 
 
 def _more(
     job: Serve, plan: AnyPlan, ceiling: Any, state: Load, users: latency.Seen
-) -> list[Amount]:
+) -> tuple[Amount, ...]:
     """Figures of serving alone."""
-    flop = state.step.plain.flop + state.step.share * (
-        state.step.loaded.flop - state.step.plain.flop
+    plain, loaded, mixed = state.step.plain.flop, state.step.loaded.flop, state.step.share
+    flop = plain + mixed * (loaded - plain)
+    at_once, fitting = state.concurrency * plan.replicas, state.most * plan.replicas
+    tokens = ceiling * job.answer
+    first = users.ttft_promised if job.ttft else None
+    each = users.tpot_promised if job.tpot else None
+    return amounts(
+        ("ttft", users.ttft, "s", "time to first token, mean"),
+        ("tpot", users.tpot, "s", "time per output token, mean"),
+        ("ttft_promised", first, "s", _percentile(job.ttft)),
+        ("tpot_promised", each, "s", _percentile(job.tpot)),
+        ("concurrency", at_once, "1", "requests being answered at once"),
+        ("concurrency_most", fitting, "1", "requests that fit in memory at once"),
+        ("rate_most", ceiling, "1/s", "requests at most"),
+        ("answer_tokens_per_second_most", tokens, "token/s", "all chips", "rate_most × answer"),
+        ("utilisation", job.rate / ceiling, "1", "of what the plan can do", "rate / rate_most"),
+        ("flop_rate", flop / state.step.mean, "FLOP/s", "done by each chip"),
     )
-    found = [
-        Amount(name="ttft", value=users.ttft, unit="s", means="time to first token, mean"),
-        Amount(name="tpot", value=users.tpot, unit="s", means="time per output token, mean"),
-        Amount(
-            name="concurrency",
-            value=state.concurrency * plan.replicas,
-            unit="1",
-            means="requests being answered at once",
-        ),
-        Amount(
-            name="concurrency_most",
-            value=state.most * plan.replicas,
-            unit="1",
-            means="requests that fit in memory at once",
-        ),
-        Amount(name="rate_most", value=ceiling, unit="1/s", means="requests at most"),
-        Amount(
-            name="answer_tokens_per_second_most",
-            value=ceiling * job.answer,
-            unit="token/s",
-            means="answer tokens at most, all chips",
-        ),
-        Amount(
-            name="utilisation",
-            value=job.rate / ceiling,
-            unit="1",
-            means="rate over the most the plan can do",
-            how="rate / rate_most",
-        ),
-        Amount(
-            name="flop_rate",
-            value=flop / state.step.mean,
-            unit="FLOP/s",
-            means="done by each chip",
-        ),
-    ]
-    if job.ttft:
-        found.append(_promised("ttft", users.ttft_promised, job.ttft.percentile))
-    if job.tpot:
-        found.append(_promised("tpot", users.tpot_promised, job.tpot.percentile))
-    return found
 
 
-def _promised(name: str, value: Any, percentile: float) -> Amount:
-    means = f"at the {100 * percentile:g}th percentile"
-    return Amount(name=f"{name}_promised", value=value, unit="s", means=means)
+def _percentile(promise: Promise | None) -> str:
+    return f"at the {100 * promise.percentile:g}th percentile" if promise else ""
 
 
 def _cache_in_use(job: Serve, plan: AnyPlan, state: Load) -> Any:

@@ -11,9 +11,9 @@ from eke.physics.costs import energy_of, price_of
 from eke.physics.forward import model_operations
 from eke.physics.layers import count_parameters
 from eke.physics.learn import Learning, StepTime, learning_memory, step_time
-from eke.physics.machine import machine, peak_format
+from eke.physics.machine import Machine, machine, peak_format
 from eke.physics.operations import AnyPlan, Batch
-from eke.physics.outcome import Amount, Limit, Outcome, Share
+from eke.physics.outcome import Limit, Outcome, Share, amounts
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
 from eke.types.job import Train
@@ -51,75 +51,53 @@ def learning_outcome(
     lost = _lost(learning, plan, pool, knobs)
     seconds = steps * times.total / (1 - lost)
     held = learning_memory(learning, plan)
-    used_flop = model_flop(learning.model, learning.sequence) * tokens
-    used_flop = used_flop * ((2.0 if learning.frozen else 3.0) + learning.reads)
+    passes = (2.0 if learning.frozen else 3.0) + learning.reads
+    per_token = model_flop(learning.model, learning.sequence) * passes
+    used_flop = per_token * tokens
     peak = pool.chip.peak[peak_format(pool, plan.compute)]  # type: ignore[index]
     energy = energy_of(pool, plan.chips, seconds, knobs)
     money = price_of(pool, plan.chips, seconds, knobs, energy)
-    amounts = [
-        Amount(name="chips", value=plan.chips, unit="1", means="chips in use"),
-        Amount(
-            name="time",
-            value=seconds,
-            unit="s",
-            means="from first step to last",
-            how="steps × step_time / goodput",
-        ),
-        Amount(name="steps", value=steps, unit="1", means="optimizer steps", how="tokens / batch"),
-        Amount(name="tokens", value=steps * per_step, unit="token", means="learnt from"),
-        Amount(name="batch", value=per_step, unit="token", means="tokens per optimizer step"),
-        Amount(name="memory", value=held.total, unit="B", means="on the fullest chip"),
-        Amount(name="flop", value=used_flop, unit="FLOP", means="of the model, no recomputation"),
-        Amount(name="step_time", value=times.total, unit="s", means="one optimizer step"),
-        Amount(
-            name="tokens_per_second_per_chip",
-            value=per_step / times.total / plan.chips,
-            unit="token/s",
-            means="while running",
-            how="batch / step_time / chips",
-        ),
-        Amount(
-            name="mfu",
-            value=used_flop / tokens * per_step / (plan.chips * peak * times.total),
-            unit="1",
-            means="model FLOP over peak FLOP (MFU)",
-        ),
-        Amount(
-            name="hfu",
-            value=times.flop / (peak * times.total),
-            unit="1",
-            means="executed FLOP over peak FLOP (HFU)",
-        ),
-        Amount(
-            name="goodput", value=1 - lost, unit="1", means="share of time not lost to failures"
-        ),
-        Amount(name="chip_time", value=seconds * plan.chips, unit="chip s", means="chips × time"),
-    ]
-    amounts += [Amount(name="energy", value=energy, unit="J", means="site included")] * (
-        energy is not None
+    running, each = plan.chips * times.total, "batch / step_time / chips"
+    found = amounts(
+        ("chips", plan.chips, "1", "chips in use"),
+        ("time", seconds, "s", "from first step to last", "steps × step_time / goodput"),
+        ("memory", held.total, "B", "on the fullest chip"),
+        ("steps", steps, "1", "optimizer steps", "tokens / batch"),
+        ("tokens", steps * per_step, "token", "learnt from"),
+        ("batch", per_step, "token", "tokens per optimizer step"),
+        ("flop", used_flop, "FLOP", "of the model, no recomputation"),
+        ("step_time", times.total, "s", "one optimizer step"),
+        ("tokens_per_second_per_chip", per_step / running, "token/s", "while running", each),
+        ("mfu", per_token * per_step / (peak * running), "1", "model FLOP over peak FLOP (MFU)"),
+        ("hfu", times.flop / (peak * times.total), "1", "executed FLOP over peak FLOP (HFU)"),
+        ("goodput", 1 - lost, "1", "share of time not lost to failures"),
+        ("chip_time", seconds * plan.chips, "chip s", "chips × time"),
+        ("energy", energy, "J", "site included"),
+        ("money", money, "USD", "the whole job"),
     )
-    amounts += [Amount(name="money", value=money, unit="USD", means="the whole job")] * (
-        money is not None
+    return Outcome(
+        amounts=found,
+        shares=(*_memory_shares(held), *_time_shares(times, steps, lost, seconds)),
+        limits=_limits(learning, held.total, seconds, within, plan, pool, here),
     )
-    limits = [
-        Limit(
-            name="memory",
-            need=held.total,
-            have=here.size,
-            unit="B",
-            hint="more chips, --tensor or --pipeline, FSDP (--shard 3) or --recompute full",
-        )
-    ]
+
+
+def _limits(
+    learning: Learning,
+    used: Any,
+    seconds: Any,
+    within: float | None,
+    plan: AnyPlan,
+    pool: Pool,
+    here: Machine,
+) -> tuple[Limit, ...]:
+    """Memory always; a deadline and external memory where there are any."""
+    hint = "more chips, --tensor or --pipeline, FSDP (--shard 3) or --recompute full"
+    found = [Limit(name="memory", need=used, have=here.size, unit="B", hint=hint)]
     if within is not None:
-        limits.append(
-            Limit(
-                name="time", need=seconds, have=within, unit="s", hint="more chips, or a later date"
-            )
-        )
-    if plan.stream:
-        limits.append(_external(learning, pool))
-    shares = [*_memory_shares(held), *_time_shares(times, steps, lost, seconds)]
-    return Outcome(amounts=tuple(amounts), shares=tuple(shares), limits=tuple(limits))
+        hint = "more chips, or a later date"
+        found.append(Limit(name="time", need=seconds, have=within, unit="s", hint=hint))
+    return (*found, _external(learning, pool)) if plan.stream else tuple(found)
 
 
 def _external(learning: Learning, pool: Pool) -> Limit:
