@@ -8,14 +8,17 @@ from hypothesis import strategies as st
 from tests.conftest import CHIPS, models, plans, pool_of
 
 from eke.catalog.efficiencies import efficiencies
+from eke.physics.answer import answer
 from eke.physics.engine import decode_pass
 from eke.physics.learn import Learning, learning_memory, step_time
 from eke.physics.machine import machine
 from eke.physics.scenarios import likely, scenarios, span
 from eke.physics.serve import serve
 from eke.physics.train import train
+from eke.types.fleet import Fleet
 from eke.types.job import Serve, Train
 from eke.types.model import Model
+from eke.types.need import Need
 from eke.types.plan import NUMBERS, Plan, Plans
 from eke.types.record import replace
 
@@ -104,6 +107,21 @@ def test_many_serving_plans_at_once_equal_each_alone(model: Model, several: list
         for amount in alone.amounts:
             value = np.broadcast_to(many[amount.name], (len(alike),))[i]
             assert np.isclose(value, amount.value, rtol=1e-9), amount.name
+
+
+@given(models(), plans(serving=True), st.floats(0.1, 20), st.sampled_from(CHIPS))
+def test_a_feasible_answer_fits_the_memory(
+    model: Model, plan: Plan, rate: float, chip: str
+) -> None:
+    plan = replace(plan, chip=chip)
+    where = Fleet(pools=(pool_of(chip),))
+    job = Serve(model=model, rate=rate, prompt=700, answer=200)
+    found = answer(job, plan, where, EFFICIENCIES, chosen=False)
+    if isinstance(found, Need):
+        assert found.memory.likely <= machine(where.pools[0], plan, LIKELY).size
+        assert found.memory.high <= where.pools[0].chip.memory_size * 1.1
+    else:
+        assert found.need > found.have
 
 
 @given(models(), plans())

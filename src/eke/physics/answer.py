@@ -19,6 +19,7 @@ from eke.types.job import Align, Job, Serve, Train, Tune
 from eke.types.need import Figure, Ground, GroundKind, Infeasible, Matter, Need, Part
 from eke.types.plan import Plan, Plans
 from eke.types.record import fields, replace
+from eke.units import show
 
 BASIC = ("chips", "time", "memory", "energy", "money")
 LEADING = {"serve": "tpot", "train": "time", "tune": "time", "align": "time"}
@@ -160,7 +161,7 @@ def _grounds(result: Outcome, efficiencies: dict[str, Efficiency]) -> list[Groun
 def _efficiency_ground(found: Efficiency) -> Ground:
     kind: GroundKind = found.kind
     return Ground(
-        name=found.name.replace("_", " "),
+        name=found.name,
         value=found.likely,
         unit=found.unit,
         kind=kind,
@@ -183,15 +184,20 @@ def _matters(
     for name, (low, high) in moves(leading, list(efficiencies)).items():
         factor = high if abs(np.log(max(high, 1e-9))) >= abs(np.log(max(low, 1e-9))) else low
         end = "high" if factor == high else "low"
-        value = getattr(efficiencies[name], end)
-        words = f"{efficiencies[name].likely:g} → {value:g}"
-        found.append(
-            Matter(name=name.replace("_", " "), change=words, figure=figure, factor=factor)
-        )
+        found_at = efficiencies[name]
+        value = getattr(found_at, end)
+        before, after = (as_share(x, found_at.unit) for x in (found_at.likely, value))
+        words = f"{before} → {after}"
+        found.append(Matter(name=name, change=words, figure=figure, factor=factor))
     found += _other_formats(job, plan, fleet, likely(efficiencies), figure)
     found = [matter for matter in found if abs(np.log(max(matter.factor, 1e-9))) > 0.005]
     found.sort(key=lambda matter: -abs(np.log(max(matter.factor, 1e-9))))
     return tuple(found[:6])
+
+
+def as_share(value: float, unit: str) -> str:
+    """A value as people read it: shares below one in percent."""
+    return f"{100 * value:.3g} %" if unit == "1" and value < 1 else show(value, unit)
 
 
 def _other_formats(job: Job, plan: Plan, fleet: Fleet, knobs: Knobs, figure: str) -> list[Matter]:

@@ -193,7 +193,8 @@ def _limits(
 ) -> tuple[Limit, ...]:
     longest = max(ask.longest for ask in asks(job))
     one = fixed_bytes(job, plan) + cache_bytes(job.model, longest, plan)
-    shorter = "more chips, narrower weights (--weights fp8), or a shorter context"
+    narrower = "narrower weights (--weights fp8)" if plan.weights == "bf16" else "narrower weights"
+    shorter = f"more chips, {narrower}, or a shorter context"
     found = [
         Limit(name="memory", need=one, have=here.size, unit="B", hint=shorter),
         Limit(

@@ -10,7 +10,7 @@ import numpy as np
 
 from eke.physics.formula import FORMULAS, Call
 from eke.report.text import table, wrap
-from eke.report.words import UNITS, headline, layout, spread
+from eke.report.words import LABELS, UNITS, headline, layout, spread
 from eke.types.chip import Source
 from eke.types.need import Ground, Need
 from eke.units import show
@@ -103,7 +103,10 @@ def grounds(found: tuple[Ground, ...], sources: Mapping[str, Source]) -> str:
     """Values by kind: published first, assumed last."""
     order = ("given", "published", "measured", "fitted", "derived", "assumed")
     rows = [
-        (ground.kind, ground.name, _value(ground), ground.source, ground.note)
+        (
+            *(ground.kind, LABELS.get(ground.name, ground.name), _value(ground)),
+            *(ground.source, ground.note),
+        )
         for kind in order
         for ground in found
         if ground.kind == kind

@@ -10,6 +10,36 @@ from eke.units import show
 UNITS = {"chips": "1", "time": "s", "memory": "B", "energy": "J", "money": "USD"}
 
 
+LABELS = {  # values that decide what arrives of a published figure, as people call them
+    "matmul": "matrix efficiency",
+    "matmul_low": "8- and 4-bit matrix efficiency",
+    "matmul_rows": "rows at half efficiency",
+    "attention": "attention efficiency",
+    "attention_backward": "attention efficiency backward",
+    "memory": "memory efficiency",
+    "link": "link efficiency",
+    "network": "network efficiency",
+    "launch": "kernel launch",
+    "step": "engine time per step",
+    "imbalance": "busiest expert over mean",
+    "stage_imbalance": "slowest stage over mean",
+    "reserved": "memory the runtime keeps",
+    "failure_interval": "time between failures of a chip",
+    "restart": "restart after a failure",
+    "power_share": "power at work over maximum",
+    "price": "price over catalogue",
+    "scatter": "what the physics leaves out",
+    **{
+        name: name.replace("_", " ")
+        for name in (
+            *("link_latency", "network_latency", "overlap_tensor", "overlap_context"),
+            *("overlap_expert", "overlap_data", "reserved_share", "checkpoint_speed"),
+            *("checkpoint_stall", "idle_power", "server_power"),
+        )
+    },
+}
+
+
 def need_words(need: Need, command: str = "") -> str:
     """The whole answer as text."""
     blocks = [
@@ -151,7 +181,9 @@ def _grounds(need: Need) -> str:
 
 
 def _matters(matters: tuple[Matter, ...]) -> str:
-    words = [f"{m.name} {m.change} → {m.figure} ×{m.factor:.2f}" for m in matters[:4]]
+    words = [
+        f"{LABELS.get(m.name, m.name)} {m.change}: {m.figure} ×{m.factor:.2f}" for m in matters[:4]
+    ]
     return wrap("  matters    " + "; ".join(words), indent=" " * 13) if words else ""
 
 
