@@ -155,6 +155,7 @@ def _priced(where: Fleet, rent: float) -> Fleet:
     note = "given with --price"
     fact = Fact(value=rent, unit="USD/s", source="you", kind="assumed", note=note)
     pools = tuple(
-        replace(pool, rent=rent, facts={**pool.facts, "rent": fact}) for pool in where.pools
+        replace(pool, rent=rent, quoted=True, facts={**pool.facts, "rent": fact})
+        for pool in where.pools
     )
     return replace(where, pools=pools)

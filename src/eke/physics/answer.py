@@ -11,7 +11,7 @@ from eke.physics.machine import peak_format
 from eke.physics.outcome import Outcome
 from eke.physics.scenarios import likely, moves, scenarios, span, what_ifs
 from eke.physics.serve import serve
-from eke.physics.train import train
+from eke.physics.train import learning_sequence, train
 from eke.physics.tune import tune
 from eke.types.efficiency import Efficiency, Knobs
 from eke.types.fleet import Fleet, Pool
@@ -83,6 +83,7 @@ def answer(
         ),
         grounds=(
             *_given(job),
+            *(_usual(job, plan) if chosen else ()),
             *_chip_grounds(job, plan, fleet),
             *_grounds(result, efficiencies),
         ),
@@ -107,7 +108,13 @@ def shortage(result: Outcome, plan: Plan) -> Infeasible | None:
         return None
     *_, limit, need, have = max(short, key=lambda row: row[:2])
     return Infeasible(
-        limit=limit.name, need=need, have=have, unit=limit.unit, hint=limit.hint, plan=plan
+        limit=limit.name,
+        need=need,
+        have=have,
+        by=abs(need - have),
+        unit=limit.unit,
+        hint=limit.hint,
+        plan=plan,
     )
 
 
@@ -118,6 +125,28 @@ def _given(job: Job) -> list[Ground]:
         Ground(name=name, value=value, unit=units.get(name, "1"), kind="given", source="the job")
         for name, value in fields(job).items()
         if isinstance(value, int | float) and not isinstance(value, bool) and value
+    ]
+
+
+def _usual(job: Job, plan: Plan) -> list[Ground]:
+    """What eke settled because nobody did: usual values, each an assumption."""
+    if isinstance(job, Serve):
+        rows = [
+            ("sequences in flight at most", plan.batch, "1", "default of engines"),
+            ("tokens of one engine step at most", plan.token_budget, "token", "default of engines"),
+            ("tokens per block of the cache", plan.block, "token", "default of engines"),
+        ]
+    elif isinstance(job, Align):
+        rows = []
+    else:
+        length = learning_sequence(job)
+        tokens = plan.batch * length
+        rows = [("length of a training sequence", length, "token", "not given")]
+        rows = [] if job.sequence else rows
+        rows += [] if job.batch else [("tokens per optimizer step", tokens, "token", "not given")]
+    return [
+        Ground(name=name, value=value, unit=unit, kind="assumed", source="eke", note=note)
+        for name, value, unit, note in rows
     ]
 
 
@@ -140,7 +169,7 @@ def facts_ground(chip: str, name: str, facts: dict[str, Any]) -> Ground | None:
         name=f"{chip} {name.replace('_', ' ').replace('.', ' ')}",
         value=fact.value,
         unit=fact.unit,
-        kind=fact.kind,
+        kind="given" if fact.source == "you" else fact.kind,
         source=fact.source,
         note=fact.note,
     )

@@ -31,11 +31,12 @@ def price_of(pool: Pool, chips: Any, seconds: Any, knobs: Knobs, energy_used: An
     Rent includes everything; bought chips are written off in a straight line over their life,
     and their energy is paid.
     """
+    spread = 1.0 if pool.quoted else knobs.price
     if pool.rent is not None:
-        return money.rent_cost(chips=chips, seconds=seconds, rent=pool.rent * knobs.price)
+        return money.rent_cost(chips=chips, seconds=seconds, rent=pool.rent * spread)
     if pool.buy is None or energy_used is None:
         return None
     capital = money.straight_line_cost(
-        chips=chips, seconds=seconds, price=pool.buy * knobs.price, life=pool.life
+        chips=chips, seconds=seconds, price=pool.buy * spread, life=pool.life
     )
     return capital + energy_used * (pool.electricity or knobs.electricity)

@@ -16,7 +16,7 @@ from eke.physics.operations import AnyPlan, Batch
 from eke.physics.outcome import Limit, Outcome, Share, amounts
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
-from eke.types.job import Train
+from eke.types.job import Train, Tune
 from eke.types.model import Model
 from eke.types.plan import Plan
 
@@ -25,14 +25,15 @@ CHECKPOINT_BYTES = 14.0  # per parameter: 16-bit weights, 32-bit copy and both A
 
 def train(job: Train, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Outcome:
     """What it takes to train."""
-    sequence = job.sequence or default_sequence(job.model)
-    learning = Learning(model=job.model, sequence=sequence)
+    learning = Learning(model=job.model, sequence=learning_sequence(job))
     return learning_outcome(learning, job.tokens, job.within, plan, pool, knobs)
 
 
-def default_sequence(model: Model) -> int:
-    """Training sequence where none is given: the model's context, at most 8192 tokens."""
-    return min(model.context or 2048, 8192)
+def learning_sequence(job: Train | Tune) -> int:
+    """Length of one training sequence; where none is given, the model's context up to 8,192
+    tokens for training and 4,096 for fine-tuning."""
+    most = 8192 if isinstance(job, Train) else 4096
+    return job.sequence or min(job.model.context or 2048, most)
 
 
 def learning_outcome(

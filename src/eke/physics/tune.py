@@ -6,7 +6,7 @@ from eke.physics.layers import block_weights, count_parameters
 from eke.physics.learn import Learning
 from eke.physics.operations import ACTIVATION, AnyPlan
 from eke.physics.outcome import Outcome
-from eke.physics.train import default_sequence, learning_outcome
+from eke.physics.train import learning_outcome, learning_sequence
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
 from eke.types.job import Tune
@@ -27,13 +27,12 @@ def tune(job: Tune, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Outcome:
 
 def tune_learning(job: Tune) -> Learning:
     """What a fine-tuning job learns, and what it keeps beside it."""
-    sequence = job.sequence or min(default_sequence(job.model), 4096)
     frozen = job.method != "full"
     whole = count_parameters(job.model).total
     reference = job.objective == "dpo"
     return Learning(
         model=job.model,
-        sequence=sequence,
+        sequence=learning_sequence(job),
         frozen=frozen,
         trainable=lora_parameters(job.model, job.rank) if frozen else 0.0,
         stored={"full": None, "lora": ACTIVATION, "qlora": NF4}[job.method],

@@ -16,7 +16,7 @@ from eke.physics.answer import outcome, shortage
 from eke.physics.engine import fixed_bytes
 from eke.physics.layers import count_parameters
 from eke.physics.machine import peak_format
-from eke.physics.train import default_sequence
+from eke.physics.train import learning_sequence
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Fleet, Pool
 from eke.types.job import Align, Job, Serve, Train, Tune
@@ -223,7 +223,7 @@ def _learning_block(job: Train | Tune | Align, pool: Pool, choices: Choices) -> 
         return
     base, table = base_plan(job, pool, choices), np.array(sorted(rows))
     tensors, data, micro = table[:, 2], table[:, 3], -table[:, 4]
-    batch = _global_batch(job, learning_sequence(job), data * micro)
+    batch = _global_batch(job, data * micro)
     yield Plans(
         base=base,
         tensor=tensors,
@@ -245,21 +245,12 @@ def _expert_degree(model: Model, ranks: Any) -> Any:
     return np.gcd(np.gcd(ranks, count), 64)
 
 
-def learning_sequence(job: Train | Tune | Align) -> int:
-    """Length of one training sequence [tokens]."""
-    if isinstance(job, Align):
-        return int(job.prompt + job.answer)
-    return job.sequence or min(
-        default_sequence(job.model), 8192 if isinstance(job, Train) else 4096
-    )
-
-
-def _global_batch(job: Train | Tune | Align, sequence: int, ranks: Any) -> Any:
+def _global_batch(job: Train | Tune | Align, ranks: Any) -> Any:
     """Sequences per step: as asked, or a usual number of tokens; a multiple of the ranks."""
     if isinstance(job, Align):
         asked = job.batch * job.samples
     else:
-        asked = (job.batch or usual_batch(job)) / sequence
+        asked = (job.batch or usual_batch(job)) / learning_sequence(job)
     return (np.maximum(np.round(asked / ranks), 1) * ranks).astype(int)
 
 

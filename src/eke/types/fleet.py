@@ -27,6 +27,7 @@ class Pool(Record):
     electricity: float | None = None
     server_power: float | None = None
     pue: float | None = None
+    quoted: bool = False  # the price is what this user pays, not one out of a catalogue
     available: str = ""
     facts: dict[str, Fact] = {}  # where prices and site figures come from
 

@@ -79,17 +79,12 @@ class Need(Record, tag="need", tag_field="answer"):
 
 
 class Infeasible(Record, tag="infeasible", tag_field="answer"):
-    """It cannot be done, and by how much: `limit` is short of `need` by `by` of `unit`."""
+    """It cannot be done: `limit` is short by `by`, having `have` where `need` is needed [unit]."""
 
     limit: str  # "memory", "throughput", "ttft", "tpot", "chips", "time"
     need: float
     have: float
+    by: float
     unit: str
     hint: str
-    why: str = ""
     plan: Plan | None = None
-
-    @property
-    def by(self) -> float:
-        """How much is missing, in `unit`."""
-        return abs(self.need - self.have)
