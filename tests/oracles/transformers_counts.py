@@ -14,11 +14,28 @@ from pathlib import Path
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoModelForSpeechSeq2Seq,
+)
 
 HERE = Path(__file__).parent
+SIZE = ("hidden_size", "n_embd", "d_model", "num_hidden_layers", "n_layer", "num_layers")
+SIZE += ("n_layers", "vocab_size", "encoder_layers", "decoder_layers")
+SWITCHES = {"tie_word_embeddings", "attention_bias", "mlp_bias", "use_bias", "use_qk_norm"}
+SWITCHES |= {"qk_layernorm", "qkv_bias", "attention_out_bias", "bias", "parallel_attn", "alibi"}
+SWITCHES |= {"multi_query", "new_decoder_architecture", "use_parallel_residual", "use_qkv_bias"}
+SWITCHES |= {"enable_bias", "layer_norm_elementwise_affine", "do_layer_norm_before"}
+SWITCHES |= {"use_conv_bias", "mamba_conv_bias", "mamba_proj_bias", "lm_head_bias"}
+SWITCHES |= {"multimodal_projector_bias", "use_sliding_window", "_remove_final_layer_norm"}
 MODELS = HERE.parents[1] / "src" / "eke" / "catalog" / "data" / "models"
 RECORD = HERE / "record" / "parameters.json"
+# what a model is loaded as, the richest first
+HEADS = (AutoModelForImageTextToText, AutoModelForSpeechSeq2Seq, AutoModelForCausalLM, AutoModel)
 
 
 def catalogue_configs() -> dict[str, dict]:
@@ -36,6 +53,29 @@ def variations() -> dict[str, dict]:
     return json.loads((HERE / "variations.json").read_text())
 
 
+def flipped(base: dict[str, dict]) -> dict[str, dict]:
+    """Every variation with each of its family's switches turned, one at a time."""
+    found = {}
+    for name, values in base.items():
+        kind = CONFIG_MAPPING[values["model_type"]]
+        for field in sorted(SWITCHES):
+            usual = getattr(kind, field, None)
+            if isinstance(usual, bool):
+                found[f"{name} {field}"] = values | {field: not values.get(field, usual)}
+    return found
+
+
+def silent() -> dict[str, dict]:
+    """Only its size, for every family: what transformers assumes must be what eke assumes."""
+    found = {}
+    for kind in sorted({values["model_type"] for values in variations().values()}):
+        usual = AutoConfig.for_model(kind).to_dict() if kind in CONFIG_MAPPING else {}
+        sized = {name: usual[name] for name in SIZE if isinstance(usual.get(name), int)}
+        if sized:
+            found[f"{kind} by its size"] = {"model_type": kind, **sized}
+    return found
+
+
 def build(values: dict) -> torch.nn.Module:
     """The model of a configuration, without memory for its weights."""
     values = {k: v for k, v in values.items() if k not in ("architectures", "quantization_config")}
@@ -43,21 +83,14 @@ def build(values: dict) -> torch.nn.Module:
     if values.get("q_lora_rank") == 0:  # TOML has no null
         values["q_lora_rank"] = None
     config = AutoConfig.for_model(kind, **values)
-    named = {
-        "llava": "LlavaForConditionalGeneration",
-        "gemma3": "Gemma3ForConditionalGeneration",
-        "qwen2_vl": "Qwen2VLForConditionalGeneration",
-        "qwen2_5_vl": "Qwen2_5_VLForConditionalGeneration",
-        "qwen3_vl": "Qwen3VLForConditionalGeneration",
-        "whisper": "WhisperForConditionalGeneration",
-    }
     with torch.device("meta"):
-        if kind in named:
-            return getattr(transformers, named[kind])(config)
-        try:
-            return AutoModelForCausalLM.from_config(config)
-        except ValueError:
-            return AutoModel.from_config(config)
+        for head in HEADS:
+            try:
+                return head.from_config(config)
+            except ValueError as error:
+                if "Unrecognized configuration class" not in str(error):
+                    raise
+    raise ValueError(f"transformers has no head for {kind}")
 
 
 def count(model: torch.nn.Module) -> int:
@@ -68,8 +101,8 @@ def count(model: torch.nn.Module) -> int:
 def main() -> None:
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
-    cases, skipped = {}, {}
-    for name, config in (catalogue_configs() | variations()).items():
+    cases, skipped, base = {}, {}, variations()
+    for name, config in (catalogue_configs() | base | flipped(base) | silent()).items():
         try:
             cases[name] = {"config": config, "parameters": count(build(config))}
             print(f"{name:32} {cases[name]['parameters']:>20,}", file=sys.stderr)
@@ -78,8 +111,9 @@ def main() -> None:
             print(f"{name:32} skipped: {skipped[name]}", file=sys.stderr)
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
     RECORD.parent.mkdir(exist_ok=True)
-    text = json.dumps({"versions": versions, "skipped": skipped, "cases": cases}, indent=1)
-    RECORD.write_text(text + "\n")
+    lines = [f"  {json.dumps(name)}: {json.dumps(case)}" for name, case in cases.items()]
+    head = f' "versions": {json.dumps(versions)},\n "skipped": {json.dumps(skipped, indent=2)},\n'
+    RECORD.write_text("{\n" + head + ' "cases": {\n' + ",\n".join(lines) + "\n }\n}\n")
 
 
 if __name__ == "__main__":

@@ -111,12 +111,11 @@ def facts(read: ModelFile, path: Path) -> dict[str, Fact]:
 
 def _path(name: str) -> Path | None:
     """The catalogue file of a name; None for a path or a hub id that is no alias."""
+    if not name.strip():
+        raise BadInput("no model given; expected a name, a config.json or a hub id.")
     if name.endswith(".toml"):
         return Path(name)
-    on_disk = name.endswith(".json") or name.startswith((".", "/", "~")) or Path(name).is_dir()
-    if on_disk or not name.strip():
-        if not name.strip():
-            raise BadInput("no model given; expected a name, a config.json or a hub id.")
+    if name.endswith(".json") or name.startswith((".", "/", "~")) or _on_disk(name):
         return None
     spelt = spellings(name)
     path = next(filter(None, (find("models", word) for word in spelt)), None)
@@ -148,6 +147,14 @@ def spellings(name: str) -> list[str]:
             found.append(shorter)
             word = shorter
     return list(dict.fromkeys(found))
+
+
+def _on_disk(name: str) -> bool:
+    """Whether a name is that of a file, or of a folder with a config.json."""
+    try:
+        return Path(name).is_file() or (Path(name) / "config.json").is_file()
+    except (OSError, ValueError):  # longer than a path can be, or with a null character
+        return False
 
 
 def aliases(path: Path) -> set[str]:

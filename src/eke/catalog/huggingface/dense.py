@@ -2,212 +2,247 @@
 
 from __future__ import annotations
 
-from eke.catalog.huggingface.config import Config
+from collections.abc import Callable
+
+from eke.catalog.huggingface.config import HEADS, Config
 from eke.catalog.huggingface.parts import (
     attention,
     block,
     decoder,
+    dense,
     feed,
-    gather,
+    qwen_windows,
     repeated,
-    window_layers,
+    same_window,
+    width,
+    windows,
 )
 from eke.types.model import Attention, Model
 from eke.types.record import replace
 
 
-def _width(config: Config) -> int:
-    return config.whole("intermediate_size", "n_inner", "ffn_dim")
-
-
 def llama(config: Config) -> Model:
-    """Llama 1 to 3, Mistral, Yi, SmolLM, Granite, InternLM3, and all that share the class."""
-    h = config.whole("hidden_size")
+    """Llama 1 to 3, Yi, Granite and all that share the class."""
     bias, inner = config.flag("attention_bias"), config.flag("mlp_bias")
-    window = None if config.values.get("use_sliding_window") is False else _window(config)
-    mixer = attention(config, bias=bias, window=window)
-    part = feed(h, _width(config), bias=inner)
-    return decoder(config, repeated(config, block(mixer, part, 2 * h)))
+    return dense(config, bias=bias, inner_bias=inner)
 
 
-def _window(config: Config) -> int | None:
-    return config.maybe("sliding_window", least=1)
+def mistral(config: Config) -> Model:
+    """Mistral and Ministral: one window in all layers, or the kinds that are listed.
+
+    Where the file is silent there is no window: transformers would assume the 4,096 of the very
+    first Mistral 7B, whose own file says so.
+    """
+    listed = "layer_types" in config
+    return dense(config, each=windows(config) if listed else same_window(config))
 
 
 def qwen2(config: Config) -> Model:
     """Qwen 1.5, 2 and 2.5: biases on query, key and value."""
-    h = config.whole("hidden_size")
-    mixer = attention(config, bias=(True, False))
-    return decoder(config, repeated(config, block(mixer, feed(h, _width(config)), 2 * h)))
+    return dense(config, bias=(True, False), each=qwen_windows(config))
 
 
 def qwen3(config: Config) -> Model:
     """Qwen 3: a norm on the queries and on the keys of each head."""
-    h, size = config.whole("hidden_size"), config.whole("head_dim", default=128)
     bias = config.flag("attention_bias")
-    mixer = attention(config, bias=bias, norms=2 * size, head_default=128)
-    return decoder(config, repeated(config, block(mixer, feed(h, _width(config)), 2 * h)))
-
-
-def gemma(config: Config) -> Model:
-    """Gemma 1."""
-    h = config.whole("hidden_size")
-    mixer = attention(config, head_default=256, bias=config.flag("attention_bias"))
-    stacks = repeated(config, block(mixer, feed(h, _width(config)), 2 * h))
-    return decoder(config, stacks, tied_default=True, context_default=8192)
+    return dense(config, bias=bias, head_norms="head", each=qwen_windows(config))
 
 
 def gemma2(config: Config) -> Model:
     """Gemma 2: four norms a layer, every other layer sees a window."""
-    return _windowed_gemma(config, pattern=2, norms=0)
+    return dense(config, bias=config.flag("attention_bias"), norms=4, each=windows(config, 2))
 
 
 def gemma3(config: Config) -> Model:
     """Gemma 3 text: five windowed layers to one full, norms on queries and keys."""
-    return _windowed_gemma(config, pattern=6, norms=2)
-
-
-def _windowed_gemma(config: Config, pattern: int, norms: int) -> Model:
-    h = config.whole("hidden_size", default=2304)
-    size = config.whole("head_dim", default=256)
-    defaulted = {
-        "hidden_size": 2304,
-        "num_hidden_layers": 26,
-        "num_attention_heads": 8,
-        "num_key_value_heads": 4,
-        "head_dim": 256,
-        "intermediate_size": 9216,
-        "vocab_size": 256000 if pattern == 2 else 262208,
-        "max_position_embeddings": 8192 if pattern == 2 else 131072,
-    }
-    whole = Config(defaulted | _given(config), config.where, config.at)
-    bias = whole.flag("attention_bias")
-    mixer = attention(whole, bias=bias, norms=norms * size)
-    near = replace(mixer, window=whole.whole("sliding_window", default=4096))
-    part = feed(h, _width(whole))
-    stacks = gather(
-        block(near if windowed else mixer, part, 4 * h)
-        for windowed in window_layers(whole, pattern)
-    )
-    return decoder(whole, stacks, tied_default=True)
-
-
-def _given(config: Config) -> dict[str, object]:
-    return {name: value for name, value in config.values.items() if value is not None}
+    bias, each = config.flag("attention_bias"), windows(config, 6)
+    return dense(config, bias=bias, head_norms="head", norms=4, each=each)
 
 
 def phi(config: Config) -> Model:
     """Phi 1 to 2: one norm a layer, biases everywhere."""
-    h = config.whole("hidden_size")
-    norms = 2 * config.divided(h, config.whole("num_attention_heads"), "head size")
-    mixer = attention(config, bias=True, norms=2 * norms * config.flag("qk_layernorm"))
-    part = feed(h, _width(config), gated=False, bias=True)
-    stacks = repeated(config, block(mixer, part, 2 * h))
-    return decoder(config, stacks, vectors=2 * h, logits_bias=True)
+    h = config.hidden()
+    size = config.divided(h, config.whole(*HEADS), "hidden_size over heads")
+    more = 4 * size * config.flag("qk_layernorm")
+    each = [None] * config.layers()
+    return dense(
+        config,
+        bias=True,
+        inner_bias=True,
+        gated=False,
+        norms=1,
+        affine=2,
+        more=more,
+        each=each,
+        logits_bias=True,
+    )
 
 
 def phi3(config: Config) -> Model:
     """Phi 3, 3.5 and 4."""
-    h = config.whole("hidden_size")
-    mixer = attention(config, window=_window(config))
-    stacks = repeated(config, block(mixer, feed(h, _width(config)), 2 * h))
-    return decoder(config, stacks)
+    return dense(config, each=same_window(config))
 
 
 def glm(config: Config) -> Model:
     """GLM-4 (transformers' own class): biases on query, key and value."""
-    h = config.whole("hidden_size")
-    mixer = attention(config, bias=(config.flag("attention_bias", default=True), False))
-    norms = 4 if config.values.get("model_type") == "glm4" else 2
-    stacks = repeated(config, block(mixer, feed(h, _width(config)), norms * h))
-    return decoder(config, stacks)
+    return dense(config, bias=(config.flag("attention_bias", default=True), False))
+
+
+def glm4(config: Config) -> Model:
+    """GLM-4-0414: two more norms a layer."""
+    return dense(config, bias=(config.flag("attention_bias", default=True), False), norms=4)
 
 
 def chatglm(config: Config) -> Model:
     """ChatGLM 2, 3 and GLM-4-9B in their first format."""
-    h, heads = config.whole("hidden_size"), config.whole("num_attention_heads")
-    size = config.whole("kv_channels", default=config.divided(h, heads, "head size"))
-    kv = config.whole("multi_query_group_num", default=heads)
-    mixer = Attention(heads=heads, kv_heads=kv, head_size=size)
-    if config.flag("add_qkv_bias", "add_bias_linear"):
-        mixer = replace(mixer, vectors=(heads + 2 * kv) * size)
-    part = feed(h, config.whole("ffn_hidden_size"))
-    stacks = repeated(config, block(mixer, part, 2 * h))
-    words = {"vocab_size": config.whole("padded_vocab_size", "vocab_size")}
-    return decoder(Config(config.values | words, config.where, config.at), stacks)
+    h, heads = config.hidden(), config.whole(*HEADS)
+    size = config.maybe("kv_channels", least=1) or config.divided(h, heads, "hidden_size")
+    grouped = config.flag("multi_query_attention", default="multi_query_group_num" in config)
+    kv = config.whole("multi_query_group_num") if grouped else heads
+    every = config.flag("add_bias_linear")
+    bias = (every or config.flag("add_qkv_bias")) * (heads + 2 * kv) * size + every * h
+    mixer = Attention(heads=heads, kv_heads=kv, head_size=size, vectors=bias)
+    part = feed(h, config.whole("ffn_hidden_size"), bias=every)
+    words = config.changed(vocab_size=config.whole("padded_vocab_size", "vocab_size"))
+    return decoder(words, repeated(config, block(mixer, part, 2 * h)))
 
 
 def stablelm(config: Config) -> Model:
-    """StableLM 2 and 3: layer norms with bias."""
-    h = config.whole("hidden_size")
-    mixer = attention(config, bias=(config.flag("use_qkv_bias"), False))
-    norms = 2 if config.flag("use_parallel_residual") else 4
-    stacks = repeated(config, block(mixer, feed(h, _width(config)), norms * h))
-    return decoder(config, stacks, vectors=2 * h)
+    """StableLM 2 and 3: layer norms with bias; a norm of its own for every head."""
+    plain = attention(config)
+    own = (plain.heads + plain.kv_heads) * plain.head_size * config.flag("qk_layernorm")
+    norms = 1 if config.flag("use_parallel_residual") else 2
+    bias = (config.flag("use_qkv_bias"), False)
+    return dense(config, bias=bias, norms=norms, affine=2, more=own)
 
 
 def starcoder2(config: Config) -> Model:
     """StarCoder 2: plain feed-forward, biases and layer norms."""
-    h, bias = config.whole("hidden_size"), config.flag("use_bias", default=True)
-    mixer = attention(config, bias=bias, window=_window(config))
-    part = feed(h, _width(config), gated=False, bias=bias)
-    stacks = repeated(config, block(mixer, part, 4 * h))
-    return decoder(config, stacks, vectors=2 * h, tied_default=True)
+    bias, each = config.flag("use_bias", default=True), same_window(config)
+    return dense(config, bias=bias, inner_bias=bias, gated=False, affine=2, each=each)
 
 
 def olmo2(config: Config) -> Model:
-    """OLMo 2: norms on all queries and all keys."""
-    h = config.whole("hidden_size")
-    plain = attention(config, bias=config.flag("attention_bias"))
-    norms = (plain.heads + plain.kv_heads) * plain.head_size
-    mixer = replace(plain, vectors=plain.vectors + norms)
-    return decoder(config, repeated(config, block(mixer, feed(h, _width(config)), 2 * h)))
+    """OLMo 2 and 3: norms on all queries and all keys; OLMo 3 has three windows to one full."""
+    each = windows(config, 4 if config.values.get("model_type") == "olmo3" else None)
+    return dense(config, bias=config.flag("attention_bias"), head_norms="all", each=each)
 
 
 def olmo(config: Config) -> Model:
     """OLMo 1: norms without parameters."""
-    h = config.whole("hidden_size")
-    mixer = attention(config, bias=config.flag("attention_bias"))
-    stacks = repeated(config, block(mixer, feed(h, _width(config)), 0))
-    return decoder(config, stacks, vectors=0)
+    return dense(config, bias=config.flag("attention_bias"), norms=2, affine=0)
 
 
 def cohere(config: Config) -> Model:
     """Command R and R+: one norm a layer, attention and feed-forward side by side."""
-    h = config.whole("hidden_size")
-    plain = attention(config, bias=config.flag("attention_bias"))
-    norms = plain.head_size * (plain.heads + plain.kv_heads) * config.flag("use_qk_norm")
-    mixer = replace(plain, vectors=plain.vectors + norms)
-    stacks = repeated(config, block(mixer, feed(h, _width(config)), h))
-    return decoder(config, stacks, tied_default=True)
+    norms: bool = config.flag("use_qk_norm")
+    bias = config.flag("attention_bias")
+    return dense(config, bias=bias, head_norms="all" if norms else "none", norms=1)
+
+
+def cohere2(config: Config) -> Model:
+    """Command R7B and A: three windowed layers to one full."""
+    return dense(config, bias=config.flag("attention_bias"), norms=1, each=windows(config, 4))
 
 
 def nemotron(config: Config) -> Model:
     """Nemotron 4 and Minitron: squared ReLU, layer norms with bias."""
-    h = config.whole("hidden_size")
-    mixer = attention(config, bias=config.flag("attention_bias"))
-    part = feed(h, _width(config), gated=False, bias=config.flag("mlp_bias"))
-    return decoder(config, repeated(config, block(mixer, part, 4 * h)), vectors=2 * h)
+    bias, inner = config.flag("attention_bias"), config.flag("mlp_bias")
+    return dense(config, bias=bias, inner_bias=inner, gated=False, affine=2)
 
 
-FAMILIES = {
-    **dict.fromkeys(("llama", "mistral", "smollm3", "granite", "yi", "helium", "ministral"), llama),
-    "ministral3": llama,
-    **dict.fromkeys(("baichuan", "internlm2", "internlm3", "seed_oss", "aquila"), llama),
+def internlm3(config: Config) -> Model:
+    """InternLM 3, whose own files name the biases otherwise."""
+    bias = (config.flag("qkv_bias", "attention_bias"), config.flag("bias", "attention_bias"))
+    return dense(config, bias=bias, inner_bias=config.flag("bias", "mlp_bias"))
+
+
+def seed_oss(config: Config) -> Model:
+    """Seed-OSS: biases on query, key and value."""
+    bias = (config.flag("attention_bias", default=True), config.flag("attention_out_bias"))
+    return dense(config, bias=bias, inner_bias=config.flag("mlp_bias"))
+
+
+def helium(config: Config) -> Model:
+    """Helium: the output of attention is square and never has a bias."""
+    plain = attention(config)
+    if plain.heads * plain.head_size != config.hidden():
+        raise config.wrong("head_dim", f"is {plain.head_size}; heads must fill the hidden size.")
+    bias = (config.flag("attention_bias"), False)
+    return dense(config, bias=bias, inner_bias=config.flag("mlp_bias"))
+
+
+def exaone4(config: Config) -> Model:
+    """EXAONE 4: norms behind, norms on heads, windows only where they are stated."""
+    return dense(config, head_norms="head", each=windows(config))
+
+
+def ernie(config: Config) -> Model:
+    """ERNIE 4.5: one switch for all biases."""
+    bias = config.flag("use_bias")
+    return dense(config, bias=bias, inner_bias=bias)
+
+
+def hunyuan(config: Config) -> Model:
+    """Hunyuan dense: norms on heads."""
+    return dense(config, bias=config.flag("attention_bias"), head_norms="head")
+
+
+def apertus(config: Config) -> Model:
+    """Apertus: its activation has two learned numbers a layer."""
+    learned = config.text("hidden_act", default="xielu") == "xielu"
+    bias = config.flag("attention_bias")
+    return dense(config, bias=bias, head_norms="head", gated=False, more=2 * learned)
+
+
+def arcee(config: Config) -> Model:
+    """Arcee AFM: squared ReLU."""
+    bias, inner = config.flag("attention_bias"), config.flag("mlp_bias")
+    return dense(config, bias=bias, inner_bias=inner, gated=False)
+
+
+def bitnet(config: Config) -> Model:
+    """BitNet b1.58: one more norm inside attention and one inside the feed-forward network."""
+    more = config.hidden() + width(config)
+    return dense(config, bias=config.flag("attention_bias"), more=more)
+
+
+def remote(config: Config) -> Model:
+    """Baichuan 2 and InternLM 2, as their own repositories build them: one switch for biases."""
+    bias: bool = config.flag("bias")
+    made = dense(config, bias=bias)
+    return replace(made, tied=config.flag("tie_word_embeddings"))
+
+
+FAMILIES: dict[str, Callable[[Config], Model]] = {
+    **dict.fromkeys(("llama", "granite", "smollm3"), llama),
+    **dict.fromkeys(("mistral", "ministral", "ministral3"), mistral),
+    **dict.fromkeys(("baichuan", "internlm2"), remote),
+    "gemma": llama,
     "qwen2": qwen2,
     "qwen3": qwen3,
-    "gemma": gemma,
     "gemma2": gemma2,
     "gemma3_text": gemma3,
     "phi": phi,
     "phi3": phi3,
     "glm": glm,
-    "glm4": glm,
+    "glm4": glm4,
     "chatglm": chatglm,
     "stablelm": stablelm,
     "starcoder2": starcoder2,
     "olmo": olmo,
     "olmo2": olmo2,
+    "olmo3": olmo2,
     "cohere": cohere,
+    "cohere2": cohere2,
     "nemotron": nemotron,
+    "internlm3": internlm3,
+    "seed_oss": seed_oss,
+    "helium": helium,
+    "exaone4": exaone4,
+    "ernie4_5": ernie,
+    "hunyuan_v1_dense": hunyuan,
+    "apertus": apertus,
+    "arcee": arcee,
+    "bitnet": bitnet,
 }

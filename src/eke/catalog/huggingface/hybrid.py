@@ -1,35 +1,28 @@
-"""State-space and hybrid models: Mamba, Jamba, Nemotron-H, Qwen3-Next."""
+"""State-space and hybrid models: Mamba, Jamba, Nemotron-H, Bamba, Granite 4."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil
 
-from eke.catalog.huggingface.config import Config
-from eke.catalog.huggingface.parts import attention, block, decoder, feed, gather, repeated
-from eke.errors import BadFile
-from eke.types.model import (
-    Block,
-    Experts,
-    Feed,
-    LinearAttention,
-    Mixer,
-    Model,
-    StateSpace,
-)
+from eke.catalog.huggingface.config import MOST_LAYERS, Config
+from eke.catalog.huggingface.parts import attention, block, decoder, feed, gather, repeated, width
+from eke.catalog.huggingface.routed import experts
+from eke.types.model import Block, Experts, Feed, Model, StateSpace
 from eke.types.record import replace
+
+LONG = 1_000_000  # tokens: a constant state has no longest context of its own
 
 
 def _mamba1(config: Config, prefix: str, hidden: int) -> StateSpace:
     """Mamba 1 with its convolution, step bias, decay and skip."""
-    inner = config.maybe("intermediate_size", least=1) if not prefix else None
-    expand = config.number(f"{prefix}expand", default=2)
-    inner = inner or int(expand * hidden)
+    own = None if prefix else config.maybe("intermediate_size", "d_inner", least=1)
+    inner = own or int(config.number(f"{prefix}expand", default=2) * hidden)
     state = config.whole(*_names(prefix, "d_state", "state_size"), default=16)
     kernel = config.whole(*_names(prefix, "d_conv", "conv_kernel"), default=4)
-    rank_names = _names(prefix, "dt_rank", "time_step_rank")
-    rank = ceil(hidden / 16)
-    if any(isinstance(config.values.get(name), int) for name in rank_names):
-        rank = config.whole(*rank_names)
+    names = _names(prefix, "dt_rank", "time_step_rank")
+    said = [name for name in names if config.values.get(name) not in (None, "auto")]
+    rank = config.whole(*said) if said else ceil(hidden / 16)
     conv_bias = config.flag(f"{prefix}conv_bias", "use_conv_bias", default=True)
     bias = config.flag(f"{prefix}proj_bias", "use_bias")
     vectors = inner * kernel + inner * conv_bias + inner + inner * state + inner
@@ -43,186 +36,209 @@ def _mamba1(config: Config, prefix: str, hidden: int) -> StateSpace:
     )
 
 
-def _names(prefix: str, *names: str) -> tuple[str, ...]:
-    return tuple(prefix + name for name in names) if prefix else names[::-1]
+def _names(prefix: str, short: str, long: str) -> tuple[str, ...]:
+    return (prefix + short, prefix + long) if prefix else (long, short)
 
 
 def mamba(config: Config) -> Model:
-    """Mamba 1."""
-    h = config.whole("hidden_size", "d_model")
+    """Mamba 1 and Falcon Mamba, whose further norms have no parameters."""
+    h = config.hidden()
     stacks = repeated(config, block(_mamba1(config, "", h), None, h))
-    return decoder(config, stacks, tied_default=True, context_default=1_000_000)
+    return decoder(config, stacks, context_default=LONG)
 
 
 def mamba2(config: Config) -> Model:
     """Mamba 2 as transformers has it."""
-    h, kernel = config.whole("hidden_size"), config.whole("conv_kernel", default=4)
-    heads, size = config.whole("num_heads", default=128), config.whole("head_dim", default=64)
-    groups, state = config.whole("n_groups", default=8), config.whole("state_size", default=128)
-    inner = int(config.number("expand", default=2) * h)
+    heads, size = config.whole("num_heads"), config.whole("head_dim")
+    inner = int(config.number("expand", default=2) * config.hidden())
     if inner != heads * size:
-        raise BadFile(
-            f"{config.where}: expand × hidden_size is {inner} and num_heads × head_dim "
-            f"{heads * size}; they must be equal."
-        )
-    mixer = _mamba2(config, h, heads, size, groups, state, kernel)
-    return decoder(config, repeated(config, block(mixer, None, h)), context_default=1_000_000)
+        raise config.wrong("expand", f"makes {inner}, num_heads × head_dim {heads * size}.")
+    mixer = _mamba2(
+        config,
+        (heads, size),
+        groups=config.whole("n_groups"),
+        state=config.whole("state_size"),
+        kernel=config.whole("conv_kernel", default=4),
+        bias=config.flag("use_bias"),
+        conv_bias=config.flag("use_conv_bias", default=True),
+    )
+    stacks = repeated(config, block(mixer, None, config.hidden()))
+    return decoder(config, stacks, context_default=LONG)
 
 
 def _mamba2(
-    config: Config, hidden: int, heads: int, size: int, groups: int, state: int, kernel: int
+    config: Config,
+    heads: tuple[int, int],
+    *,
+    groups: int,
+    state: int,
+    kernel: int,
+    bias: bool,
+    conv_bias: bool,
 ) -> StateSpace:
-    inner = heads * size
+    """heads: how many and of which size."""
+    count, inner = heads[0], heads[0] * heads[1]
     wide = inner + 2 * groups * state
-    vectors = wide * kernel + wide * config.flag("use_conv_bias", default=True) + 3 * heads + inner
-    bias = config.flag("use_bias")
+    vectors = wide * kernel + wide * conv_bias + 3 * count + inner
     return StateSpace(
         version=2,
         inner=inner,
         state=state,
         convolution=kernel,
-        heads=heads,
+        heads=count,
         groups=groups,
-        vectors=vectors + (inner + wide + heads + hidden) * bias,
+        vectors=vectors + (inner + wide + count + config.hidden()) * bias,
+    )
+
+
+def _bamba_mixer(config: Config) -> StateSpace:
+    """Mamba 2 under the names of Bamba and Granite."""
+    heads = config.whole("mamba_n_heads")
+    inner = int(config.number("mamba_expand", default=2) * config.hidden())
+    auto = config.divided(inner, heads, "mamba_expand × hidden_size over mamba_n_heads")
+    said = config.values.get("mamba_d_head") not in (None, "auto")
+    size = config.whole("mamba_d_head") if said else auto
+    if size * heads != inner:
+        raise config.wrong("mamba_d_head", f"is {size}; {heads} heads need {auto}.")
+    return _mamba2(
+        config,
+        (heads, size),
+        groups=config.whole("mamba_n_groups"),
+        state=config.whole("mamba_d_state"),
+        kernel=config.whole("mamba_d_conv", default=4),
+        bias=config.flag("mamba_proj_bias"),
+        conv_bias=config.flag("mamba_conv_bias", default=True),
+    )
+
+
+def bamba(config: Config) -> Model:
+    """Bamba: Mamba 2 with a few attention layers, all with a feed-forward network."""
+    h = config.hidden()
+    full = config.items("attn_layer_indices") or []
+    part = feed(h, width(config), bias=config.flag("mlp_bias"))
+    softmax = attention(config, bias=config.flag("attention_bias"))
+    ssm = _bamba_mixer(config)
+    layers = range(config.layers())
+    stacks = gather(block(softmax if i in full else ssm, part, 2 * h) for i in layers)
+    return decoder(config, stacks)
+
+
+def granite_hybrid(config: Config) -> Model:
+    """Granite 4: Mamba 2 with a few attention layers, a shared and perhaps routed experts."""
+    h, shared = config.hidden(), config.whole("shared_intermediate_size")
+    routed = config.maybe("num_local_experts") or 0
+    part = experts(config, shared=shared) if routed else feed(h, shared)
+    softmax = attention(config, bias=config.flag("attention_bias"))
+    ssm = _bamba_mixer(config)
+    words = ("mamba", "attention", "linear_attention", "full_attention")
+    kinds = config.kinds(words, "layer_types", "layers_block_type") or ["mamba"] * config.layers()
+    full = ("attention", "full_attention")
+    return decoder(
+        config, gather(block(softmax if kind in full else ssm, part, 2 * h) for kind in kinds)
     )
 
 
 def jamba(config: Config) -> Model:
     """Jamba: one attention layer in eight, experts in every other layer."""
-    h, layers = config.whole("hidden_size"), config.layers()
+    h, layers = config.hidden(), config.layers()
     plain = _mamba1(config, "mamba_", h)
     ssm = replace(plain, vectors=plain.vectors + plain.step_rank + 2 * plain.state)
-    width = config.whole("intermediate_size")
-    routed = Experts(
-        count=config.whole("num_experts", default=16),
-        active=config.whole("num_experts_per_tok", default=2),
-        width=width,
-    )
-    dense: Feed | Experts = feed(h, width)
-    a_period = config.whole("attn_layer_period", default=8)
-    a_offset = config.whole("attn_layer_offset", default=4, least=0)
-    e_period = config.whole("expert_layer_period", default=2)
-    e_offset = config.whole("expert_layer_offset", default=1, least=0)
+    dense: Feed | Experts = feed(h, width(config))
+    routed = experts(config) if config.whole("num_experts") > 1 else dense
+    a_period, a_offset = _turn(config, "attn_layer_period", "attn_layer_offset")
+    e_period, e_offset = _turn(config, "expert_layer_period", "expert_layer_offset")
     softmax = attention(config)
-    if routed.count == 1:
-        routed_part: Feed | Experts = dense
-    else:
-        routed_part = routed
     stacks = gather(
         block(
             softmax if i % a_period == a_offset else ssm,
-            routed_part if i % e_period == e_offset else dense,
+            routed if i % e_period == e_offset else dense,
             2 * h,
         )
         for i in range(layers)
     )
-    return decoder(config, stacks, context_default=262_144)
-
-
-def nemotron_h(config: Config) -> Model:
-    """Nemotron-H: each layer is a Mamba 2 (M), an attention (*), a dense (-) or routed (E) net."""
-    h = config.whole("hidden_size")
-    pattern = config.text("hybrid_override_pattern", default="")
-    if not pattern:
-        words = config.items("layers_block_type") or []
-        letters = {"mamba": "M", "attention": "*", "mlp": "-", "moe": "E"}
-        pattern = "".join(letters.get(str(word), "?") for word in words)
-    if not pattern or set(pattern) - set("M*-E"):
-        raise BadFile(f"{config.where}: hybrid_override_pattern must be made of M, *, - and E.")
-    heads, size = config.whole("mamba_num_heads"), config.whole("mamba_head_dim")
-    groups, state = config.whole("n_groups"), config.whole("ssm_state_size")
-    mixers: dict[str, Block] = {
-        "M": block(
-            _mamba2(config, h, heads, size, groups, state, config.whole("conv_kernel", default=4)),
-            None,
-            h,
-        ),
-        "*": block(attention(config, bias=config.flag("attention_bias")), None, h),
-        "-": block(None, None, h),
-    }
-    if "-" in pattern:
-        bias = config.flag("mlp_bias")
-        part = feed(h, config.whole("intermediate_size"), gated=False, bias=bias)
-        mixers["-"] = block(None, part, h)
-    if "E" in pattern:
-        mixers["E"] = block(None, _nemotron_experts(config), h)
-    return decoder(config, gather(mixers[letter] for letter in pattern))
-
-
-def _nemotron_experts(config: Config) -> Experts:
-    shared = config.maybe("moe_shared_expert_intermediate_size") or 0
-    return Experts(
-        count=config.whole("n_routed_experts"),
-        active=config.whole("num_experts_per_tok"),
-        width=config.whole("moe_intermediate_size"),
-        gated=False,
-        shared=shared * (config.maybe("n_shared_experts") or 0),
-        shared_gated=False,
-        latent=config.maybe("moe_latent_size", least=1),
-    )
-
-
-def qwen3_next(config: Config) -> Model:
-    """Qwen3-Next and Qwen3.5: three gated delta rules to one gated attention."""
-    h, layers = config.whole("hidden_size"), config.layers()
-    kinds = config.items("layer_types")
-    every = config.whole("full_attention_interval", default=4)
-    full = (
-        [kind == "full_attention" for kind in kinds[:layers]]
-        if kinds
-        else [(i + 1) % every == 0 for i in range(layers)]
-    )
-    plain = attention(config, bias=config.flag("attention_bias"), gated=True, head_default=256)
-    softmax = replace(plain, vectors=plain.vectors + 2 * plain.head_size)
-    delta = _delta(config, h)
-    dense, routed = _next_parts(config, h)
-    plain_layers = config.items("mlp_only_layers") or []
-    stacks = gather(
-        block(softmax if full[i] else delta, dense if i in plain_layers else routed, 2 * h)
-        for i in range(len(full))
-    )
     return decoder(config, stacks)
 
 
-def _next_parts(config: Config, h: int) -> tuple[Feed | Experts, Feed | Experts]:
-    count = config.maybe("num_experts") or 0
-    if not count:
-        dense = feed(h, config.whole("intermediate_size"))
-        return dense, dense
-    dense = feed(h, config.maybe("intermediate_size", least=1) or 1)
-    routed = Experts(
-        count=count,
-        active=config.whole("num_experts_per_tok"),
-        width=config.whole("moe_intermediate_size"),
-        shared=config.whole("shared_expert_intermediate_size"),
-        shared_gate=True,
+def _turn(config: Config, every: str, first: str) -> tuple[int, int]:
+    period, offset = config.whole(every), config.whole(first, default=0, least=0)
+    if offset >= period:
+        raise config.wrong(first, f"is {offset}; it must be below the period {period}.")
+    return period, offset
+
+
+_LETTERS = {"mamba": "M", "linear_attention": "M", "mlp": "-", "moe": "E"}
+_LETTERS |= {"attention": "*", "full_attention": "*"}
+
+
+def _pattern(config: Config) -> str:
+    """One letter a layer: M, *, - or E."""
+    listed = config.items("layers_block_type", "layer_types")
+    name = "layers_block_type" if listed else "hybrid_override_pattern"
+    if listed:
+        pattern = "".join(
+            _LETTERS.get(word, "?") if isinstance(word, str) else "?" for word in listed
+        )
+    else:
+        pattern = config.text("hybrid_override_pattern")
+    if not pattern or set(pattern) - set("M*-E"):
+        raise config.wrong(name, f"must name {', '.join(_LETTERS)} only.")
+    if len(pattern) > MOST_LAYERS:
+        raise config.wrong(name, f"has {len(pattern):,} layers; no model has.")
+    return pattern
+
+
+def nemotron_h(config: Config) -> Model:
+    """Nemotron-H and 3: each layer is a Mamba 2, an attention, a dense or a routed net."""
+    h, pattern = config.hidden(), _pattern(config)
+    if config.flag("tie_word_embeddings"):
+        raise config.wrong("tie_word_embeddings", "is true; eke knows only the published ones.")
+    made: dict[str, Block] = {}
+    for letter in set(pattern):
+        if letter == "M":
+            made["M"] = block(_nemotron_mixer(config), None, h)
+        elif letter == "*":
+            made["*"] = block(attention(config), None, h)
+        elif letter == "-":
+            part = feed(h, width(config), gated=False, bias=config.flag("mlp_bias"))
+            made["-"] = block(None, part, h)
+        else:
+            made["E"] = block(None, _nemotron_experts(config), h)
+    return decoder(config, gather(made[letter] for letter in pattern))
+
+
+def _nemotron_mixer(config: Config) -> StateSpace:
+    return _mamba2(
+        config,
+        (config.whole("mamba_num_heads"), config.whole("mamba_head_dim")),
+        groups=config.whole("n_groups"),
+        state=config.whole("ssm_state_size"),
+        kernel=config.whole("conv_kernel", default=4),
+        bias=config.flag("use_bias"),
+        conv_bias=config.flag("use_conv_bias", default=True),
     )
-    return dense, routed
 
 
-def _delta(config: Config, hidden: int) -> Mixer:
-    """Gated delta rule: one matrix for queries, keys, values and gate, one for decay and step."""
-    kh, vh = config.whole("linear_num_key_heads"), config.whole("linear_num_value_heads")
-    ks, vs = config.whole("linear_key_head_dim"), config.whole("linear_value_head_dim")
-    kernel = config.whole("linear_conv_kernel_dim", default=4)
-    convolved = 2 * kh * ks + vh * vs
-    return LinearAttention(
-        key_heads=kh,
-        value_heads=vh,
-        key_size=ks,
-        value_size=vs,
-        convolution=kernel,
-        projections=convolved + vh * vs + 2 * vh,
-        vectors=convolved * kernel + 2 * vh + vs,
+def _nemotron_experts(config: Config) -> Experts:
+    shared, inside = (
+        config.whole("moe_shared_expert_intermediate_size"),
+        config.maybe("moe_latent_size"),
+    )
+    bias = config.flag("mlp_bias")
+    return replace(
+        experts(config),
+        gated=False,
+        shared=shared,
+        shared_gated=False,
+        latent=inside or None,
+        vectors=bias * (shared + config.hidden() + (inside + config.hidden() if inside else 0)),
     )
 
 
-FAMILIES = {
-    "mamba": mamba,
+FAMILIES: dict[str, Callable[[Config], Model]] = {
+    **dict.fromkeys(("mamba", "falcon_mamba"), mamba),
     "mamba2": mamba2,
+    "bamba": bamba,
+    "granitemoehybrid": granite_hybrid,
     "jamba": jamba,
     "nemotron_h": nemotron_h,
-    "qwen3_next": qwen3_next,
-    "qwen3_5_text": qwen3_next,
-    "qwen3_5_moe_text": qwen3_next,
 }

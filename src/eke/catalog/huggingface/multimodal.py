@@ -1,161 +1,168 @@
-"""Models that look or listen: LLaVA, Qwen-VL, Gemma 3, Llama 4, Whisper."""
+"""Models that look: LLaVA, Pixtral, Gemma 3, Qwen-VL, Llama 3.2 and 4, Kimi K2.5."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from eke.catalog.huggingface.config import Config
-from eke.catalog.huggingface.parts import feed
-from eke.errors import BadFile
-from eke.types.model import Attention, Block, Encoder, Matrix, Model, Stack
+from eke.catalog.huggingface import vision
+from eke.catalog.huggingface.config import HIDDEN, Config
+from eke.catalog.huggingface.parts import attention, block, decoder, feed, gather, width
+from eke.types.model import Block, Encoder, Matrix, Model
 from eke.types.record import replace
 
-Language = Callable[[Config], Model]
+Language = Callable[[Config], Model]  # the text model of a nested configuration
+TEXT = ("text_config", "llm_config")
 
 
-def _language(config: Config, language: Language) -> Model:
-    """The text model inside, with what the outer configuration decides."""
-    text = config.part("text_config", "llm_config")
-    whole = text if text is not None else config
-    values = dict(whole.values)
-    for name in ("tie_word_embeddings",):
-        if config.values.get(name) is not None:
-            values[name] = config.values[name]
-    return language(Config(values, whole.where, whole.at))
+def text_part(config: Config) -> Config:
+    """The configuration of the text model, with what the outer one decides.
 
-
-def _vision(config: Config) -> Config:
-    found = config.part("vision_config")
+    Where neither says whether the table is tied, the text family's own habit holds.
+    """
+    found = config.part(*TEXT)
     if found is None:
-        raise BadFile(f"{config.where}: vision_config is missing.")
-    return found
+        if not any(name in config.values for name in HIDDEN):
+            raise config.wrong(TEXT[0], "is missing; expected a table.")
+        return config  # old Qwen-VL files keep both in one table
+    tied = config.values.get("tie_word_embeddings")
+    return found if tied is None else found.changed(tie_word_embeddings=tied)
 
 
-def _clip_stack(config: Config, layers: int, h: int, width: int, heads: int) -> tuple[Stack, ...]:
-    """Encoder layers with biases and layer norms everywhere."""
-    size = config.divided(h, heads, "hidden_size over heads")
-    mixer = Attention(heads=heads, kv_heads=heads, head_size=size, causal=False, vectors=4 * h)
-    part = feed(h, width, gated=False, bias=True)
-    return (Stack(count=layers, block=Block(mixer=mixer, feed=part, vectors=4 * h)),)
+def _with(model: Model, encoder: Encoder) -> Model:
+    return replace(model, encoders=(encoder,))
 
 
-def _vit(config: Config, *, tokens: int, hidden: int, kind: str) -> Encoder:
-    """CLIP or SigLIP: patches, positions, layers, norms; the projector comes on top."""
-    v = config
-    h, patch = v.whole("hidden_size"), v.whole("patch_size")
-    image = v.whole("image_size")
-    patches = (image // patch) ** 2
-    channels = v.whole("num_channels", default=3)
-    stacks = _clip_stack(
-        v, v.layers(), h, v.whole("intermediate_size"), v.whole("num_attention_heads")
-    )
-    clip = kind == "clip"
-    # CLIP has a class token, its position, and norms before and behind; SigLIP a patch bias
-    vectors = (patches + 1) * h + h + 4 * h if clip else patches * h + h + 2 * h
-    width = v.whole("intermediate_size")
-    if not clip and v.flag("vision_use_head", default=True):  # attention pooling, never used here
-        vectors += 4 * h * h + 2 * h * width + width + 9 * h - h
-    return Encoder(
-        kind="image",
-        hidden=h,
-        stacks=stacks,
-        positions=patches + clip,
-        tokens=tokens or patches,
-        matrices=(Matrix(name="patches", inputs=channels * patch * patch, outputs=h, per="patch"),),
-        vectors=vectors,
-    )
-
-
-def llava(config: Config, language: Language) -> Model:
-    """LLaVA 1.5: CLIP, two layers of projector with biases."""
-    model, v = _language(config, language), _vision(config)
-    kind = "siglip" if "siglip" in v.text("model_type", default="clip") else "clip"
-    encoder = _vit(v, tokens=0, hidden=model.hidden, kind=kind)
-    h, d = encoder.hidden, model.hidden
-    bias = config.flag("multimodal_projector_bias", default=True)
+def _projector(
+    config: Config, encoder: Encoder, d: int, *, bias: bool, more: tuple[Matrix, ...] = ()
+) -> Encoder:
+    """Two matrices from one layer of the tower, or several side by side, to the text model."""
+    layer = config.values.get("vision_feature_layer")
+    wide = encoder.hidden * (len(layer) if isinstance(layer, list) and layer else 1)
     joined = (
-        Matrix(name="projector in", inputs=h, outputs=d),
+        *more,
+        Matrix(name="projector in", inputs=wide, outputs=d),
         Matrix(name="projector out", inputs=d, outputs=d),
     )
-    return _with(model, _add(encoder, joined, 2 * d * bias))
+    return vision.added(encoder, joined, 2 * d * bias)
+
+
+def llava(config: Config, language: Language, usual_tower: str = "clip_vision_model") -> Model:
+    """LLaVA 1.5: CLIP or SigLIP, two layers of projector with biases."""
+    model = language(text_part(config))
+    encoder = vision.tower(config.inside("vision_config"), usual_tower)
+    bias = config.flag("multimodal_projector_bias", default=True)
+    return _with(model, _projector(config, encoder, model.hidden, bias=bias))
+
+
+def llava_next(config: Config, language: Language) -> Model:
+    """LLaVA 1.6: a learned line break between rows of tiles."""
+    model = llava(config, language)
+    return _with(model, vision.added(model.encoders[0], (), model.hidden))
+
+
+def llava_onevision(config: Config, language: Language) -> Model:
+    """LLaVA-OneVision: SigLIP where the file does not name the tower."""
+    model = llava(config, language, "siglip_vision_model")
+    return _with(model, vision.added(model.encoders[0], (), model.hidden))
+
+
+def mistral3(config: Config, language: Language) -> Model:
+    """Mistral Small 3.1 and Ministral 3: Pixtral, four patches merged, a norm."""
+    model = language(text_part(config))
+    encoder = vision.tower(config.inside("vision_config"), "pixtral")
+    h, merge = encoder.hidden, config.whole("spatial_merge_size", default=2) ** 2
+    encoder = replace(encoder, tokens=max(encoder.positions // merge, 1))
+    more = (Matrix(name="merger", inputs=h * merge, outputs=h),)
+    made = _projector(
+        config, encoder, model.hidden, bias=config.flag("multimodal_projector_bias"), more=more
+    )
+    return _with(model, vision.added(made, (), h))
 
 
 def gemma3(config: Config, language: Language) -> Model:
     """Gemma 3: SigLIP, 256 tokens an image, one matrix and a norm."""
-    model, v = _language(config, language), _vision(config)
+    model, encoder = language(text_part(config)), vision.siglip(config.inside("vision_config"))
     tokens = config.whole("mm_tokens_per_image", default=256)
-    encoder = _vit(v, tokens=tokens, hidden=model.hidden, kind="siglip")
     joined = (Matrix(name="projector", inputs=encoder.hidden, outputs=model.hidden),)
-    return _with(model, _add(encoder, joined, encoder.hidden))
+    return _with(model, vision.added(replace(encoder, tokens=tokens), joined, encoder.hidden))
+
+
+def paligemma(config: Config, language: Language) -> Model:
+    """PaliGemma: SigLIP and one matrix with a bias."""
+    model, encoder = language(text_part(config)), vision.siglip(config.inside("vision_config"))
+    out = config.whole("projection_dim", default=2048)
+    if out != model.hidden:
+        raise config.wrong("projection_dim", f"is {out}; the text model takes {model.hidden}.")
+    joined = (Matrix(name="projector", inputs=encoder.hidden, outputs=out),)
+    return _with(model, vision.added(encoder, joined, out))
+
+
+def llama4(config: Config, language: Language) -> Model:
+    """Llama 4: its own tower, one matrix."""
+    inner, v = config.part(*TEXT) or config, config.inside("vision_config")
+    model = language(inner)  # whether the table is tied, the text part alone decides
+    out = v.like("llama4_vision_model").whole("vision_output_dim")
+    joined = (Matrix(name="projector", inputs=out, outputs=model.hidden),)
+    return _with(model, vision.added(vision.llama4(v), joined))
+
+
+def kimi_k25(config: Config, language: Language) -> Model:
+    """Kimi K2.5: MoonViT, a norm and two matrices with biases."""
+    model, encoder = language(text_part(config)), vision.kimi(config.inside("vision_config"))
+    merge = config.part("vision_config")
+    sides = (merge.items("merge_kernel_size") if merge else None) or [2, 2]
+    h = config.whole("projection_hidden_size", default=encoder.hidden)
+    wide, d = h * sides[0] * sides[1], model.hidden
+    joined = (
+        Matrix(name="projector in", inputs=wide, outputs=wide),
+        Matrix(name="projector out", inputs=wide, outputs=d),
+    )
+    return _with(model, vision.added(encoder, joined, 2 * encoder.hidden + wide + d))
 
 
 def qwen2_vl(config: Config, language: Language) -> Model:
     """Qwen2-VL: a ViT without positions tables, four patches merged into one token."""
-    model, v = _language(config, language), _vision(config)
+    model, v = language(text_part(config)), config.inside("vision_config").like("qwen2_vl_vision")
     h = v.whole("embed_dim", default=1280)
-    out = v.whole("hidden_size", default=model.hidden)
-    width = int(v.number("mlp_ratio", default=4) * h)
-    depth, heads = v.whole("depth", default=32), v.whole("num_heads", default=16)
-    stacks = _clip_stack(v, depth, h, width, heads)
-    return _with(model, _merged(v, h, out, stacks, norm=2 * h))
+    out = v.whole("hidden_size", default=3584)
+    inner = int(v.number("mlp_ratio", default=4) * h)
+    depth, heads = v.layers("depth"), v.whole("num_heads", default=16)
+    stacks = vision.standard(v, h, depth, heads, inner)
+    return _with(model, vision.merged(v, h, out, stacks, norm=2 * h))
 
 
 def qwen2_5_vl(config: Config, language: Language) -> Model:
     """Qwen2.5-VL: windows in the ViT, gated feed-forward, RMS norms."""
-    model, v = _language(config, language), _vision(config)
-    h = v.whole("hidden_size", default=1280)
-    out = v.whole("out_hidden_size", default=model.hidden)
-    depth, heads = v.whole("depth", default=32), v.whole("num_heads", default=16)
-    size = v.divided(h, heads, "hidden_size over heads")
-    mixer = Attention(heads=heads, kv_heads=heads, head_size=size, causal=False, vectors=4 * h)
+    model = language(text_part(config))
+    v = config.inside("vision_config").like("qwen2_5_vl_vision")
+    h, out = v.whole("hidden_size", default=3584), v.whole("out_hidden_size", default=3584)
+    depth, heads = v.layers("depth"), v.whole("num_heads", default=16)
     part = feed(h, v.whole("intermediate_size", default=3420), bias=True)
-    stacks = (Stack(count=depth, block=Block(mixer=mixer, feed=part, vectors=2 * h)),)
-    return _with(model, _merged(v, h, out, stacks, norm=h))
+    stacks = vision.layers(depth, vision.mixer(v, h, heads, 4 * h), part, 2 * h)
+    return _with(model, vision.merged(v, h, out, stacks, norm=h))
 
 
-def _merged(
-    v: Config, h: int, out: int, stacks: tuple[Stack, ...], norm: int, patch_bias: int = 0
-) -> Encoder:
-    """Patch embedding over two frames, and the merger of neighbouring patches."""
-    patch = v.whole("patch_size", "spatial_patch_size", default=14)
-    frames = v.whole("temporal_patch_size", default=2)
-    merge = v.whole("spatial_merge_size", default=2) ** 2
-    side = 1036 // patch  # a picture of about one megapixel
-    patches = side * side // merge * merge
-    wide = h * merge
-    return Encoder(
-        kind="image",
-        item="image of about one megapixel",
-        hidden=h,
-        stacks=stacks,
-        positions=patches,
-        tokens=patches // merge,
-        matrices=(
-            Matrix(
-                name="patches",
-                inputs=v.whole("in_channels", "in_chans", default=3) * frames * patch * patch,
-                outputs=h,
-                per="patch",
-            ),
-            Matrix(name="merger in", inputs=wide, outputs=wide),
-            Matrix(name="merger out", inputs=wide, outputs=out),
-        ),
-        vectors=norm + wide + out + patch_bias,
-    )
+def _qwen3_tower(config: Config, kind: str) -> tuple[Encoder, Config]:
+    v = config.inside("vision_config").like(kind)
+    h, depth = v.whole("hidden_size", default=1152), v.layers("depth")
+    heads, inner = v.whole("num_heads", default=16), v.whole("intermediate_size", default=4304)
+    out = v.whole("out_hidden_size", default=3584)
+    stacks = vision.standard(v, h, depth, heads, inner)
+    encoder = vision.merged(v, h, out, stacks, norm=2 * h, patch_bias=h)
+    positions = v.whole("num_position_embeddings", default=2304) * h
+    return vision.added(encoder, (), positions), v
 
 
 def qwen3_vl(config: Config, language: Language) -> Model:
     """Qwen3-VL: learned positions, and mergers that feed several depths of the language model."""
-    model, v = _language(config, language), _vision(config)
-    h, depth = v.whole("hidden_size", default=1152), v.whole("depth", default=27)
-    heads, width = v.whole("num_heads", default=16), v.whole("intermediate_size", default=4304)
-    out = v.whole("out_hidden_size", default=model.hidden)
-    stacks = _clip_stack(v, depth, h, width, heads)
-    whole = Config({"patch_size": 16} | v.values, v.where, v.at)
-    encoder = _merged(whole, h, out, stacks, norm=2 * h, patch_bias=h)
-    wide = h * v.whole("spatial_merge_size", default=2) ** 2
+    model = language(text_part(config))
+    encoder, v = _qwen3_tower(config, "qwen3_vl_vision")
+    wide = encoder.hidden * v.whole("spatial_merge_size", default=2) ** 2
+    out = v.whole("out_hidden_size", default=3584)
     deep = v.items("deepstack_visual_indexes")
     count = len(deep) if deep is not None else 3
+    if count > v.layers("depth"):
+        raise v.wrong("deepstack_visual_indexes", f"has {count} entries, more than layers.")
     more = tuple(
         matrix
         for i in range(count)
@@ -164,82 +171,86 @@ def qwen3_vl(config: Config, language: Language) -> Model:
             Matrix(name=f"deep merger {i} out", inputs=wide, outputs=out),
         )
     )
-    positions = v.whole("num_position_embeddings", default=2304) * h
-    return _with(model, _add(encoder, more, positions + count * (3 * wide + out)))
+    return _with(model, vision.added(encoder, more, count * (3 * wide + out)))
 
 
-def _add(encoder: Encoder, matrices: tuple[Matrix, ...], vectors: int) -> Encoder:
-    return replace(
-        encoder, matrices=(*encoder.matrices, *matrices), vectors=encoder.vectors + vectors
+def qwen3_5(config: Config, language: Language) -> Model:
+    """Qwen3.5: the tower of Qwen3-VL without its deep mergers."""
+    if config.part("vision_config") is None:
+        return language(text_part(config))
+    model = language(text_part(config))
+    return _with(model, _qwen3_tower(config, "qwen3_5_vision")[0])
+
+
+def mllama(config: Config, language: Language) -> Model:
+    """Llama 3.2 Vision: some layers attend to the image instead of the text."""
+    text = text_part(config).like("mllama_text_model")
+    h = text.hidden()
+    own = attention(text)
+    cross = replace(attention(text, head_norms="head"), cross=True, causal=False)
+    part = feed(h, width(text))
+    crossed = text.items("cross_attention_layers") or [3, 8, 13, 18, 23, 28, 33, 38]
+    stacks = gather(
+        Block(cross=cross, feed=part, vectors=2 * h + 2)
+        if i in crossed
+        else block(own, part, 2 * h)
+        for i in range(text.layers())
     )
+    spare = 8 * h  # rows of the table behind the vocabulary, for the image
+    model = decoder(text, stacks, table_parameters=spare)
+    return _with(model, _mllama_tower(config.inside("vision_config"), h))
 
 
-def _with(model: Model, encoder: Encoder) -> Model:
-    return replace(model, encoders=(encoder,))
-
-
-def whisper(config: Config) -> Model:
-    """Whisper: an encoder of sound, a decoder that attends to it; keys without bias."""
-    h = config.whole("d_model")
-    heads = config.whole("decoder_attention_heads")
-    size = config.divided(h, heads, "d_model over heads")
-    own = Attention(heads=heads, kv_heads=heads, head_size=size, vectors=3 * h)
-    cross = replace(own, cross=True, causal=False)
-    part = feed(h, config.whole("decoder_ffn_dim"), gated=False, bias=True)
-    blocks = Block(mixer=own, feed=part, cross=cross, vectors=6 * h)
-    frames = config.whole("max_source_positions", default=1500)
-    return Model(
-        id="",
-        name="",
-        architecture="",
-        hidden=h,
-        vocabulary=config.whole("vocab_size"),
-        stacks=(Stack(count=config.whole("decoder_layers"), block=blocks),),
-        context=config.whole("max_target_positions", default=448),
-        tied=config.flag("tie_word_embeddings", default=True),
-        positions=config.whole("max_target_positions", default=448),
-        vectors=2 * h,
-        decoder_only=False,
-        encoders=(_listener(config, h, frames),),
-    )
-
-
-def _listener(config: Config, h: int, frames: int) -> Encoder:
-    heads = config.whole("encoder_attention_heads")
-    size = config.divided(h, heads, "d_model over heads")
-    mixer = Attention(heads=heads, kv_heads=heads, head_size=size, causal=False, vectors=3 * h)
-    part = feed(h, config.whole("encoder_ffn_dim"), gated=False, bias=True)
-    layers = config.whole("encoder_layers")
-    bins = config.whole("num_mel_bins", default=80)
+def _mllama_tower(config: Config, text_hidden: int) -> Encoder:
+    v = config.like("mllama_vision_model")
+    h, inner = v.hidden(), v.whole("intermediate_size")
+    patch, image = v.whole("patch_size"), v.whole("image_size")
+    positions, tiles = (image // patch) ** 2 + 1, v.whole("max_num_tiles", default=4)
+    ratios = v.items("supported_aspect_ratios")
+    shapes = (len(ratios) if ratios is not None else 8) + 1
+    attend = vision.mixer(v, h, v.whole("attention_heads", "num_attention_heads"), 0)
+    part = feed(h, inner, gated=False, bias=True)
+    depth, whole = v.layers(), v.layers("num_global_layers")
+    tables = positions * h + shapes * tiles * positions * h + 2 * shapes * tiles * h
+    out = v.whole("vision_output_dim")
     return Encoder(
-        kind="audio",
-        item="window of 30 seconds",
-        seconds=30.0,
+        kind="image",
+        item=f"tile of {image} × {image} pixels",
         hidden=h,
-        stacks=(Stack(count=layers, block=Block(mixer=mixer, feed=part, vectors=4 * h)),),
-        positions=frames,
-        tokens=frames,
-        matrices=(
-            Matrix(name="convolution 1", inputs=3 * bins, outputs=h, per="patch"),
-            Matrix(name="convolution 2", inputs=3 * h, outputs=h, per="patch"),
+        stacks=(
+            *vision.layers(depth, attend, part, 4 * h),
+            *vision.layers(whole, attend, part, 4 * h + 2),
         ),
-        vectors=frames * h + 2 * h + 2 * h,
+        positions=positions,
+        tokens=positions,
+        matrices=(
+            Matrix(
+                name="patches",
+                inputs=v.whole("num_channels", default=3) * patch * patch,
+                outputs=h,
+                per="patch",
+            ),
+            Matrix(name="projector", inputs=out, outputs=text_hidden),
+        ),
+        vectors=h + tables + 3 + 4 * h + text_hidden,
     )
 
 
+# family → how it is built, the text family where text_config does not name its own
 WITH_TEXT: dict[str, tuple[Callable[[Config, Language], Model], str]] = {
     "llava": (llava, "llama"),
+    "llava_next": (llava_next, "llama"),
+    "llava_onevision": (llava_onevision, "qwen2"),
+    "mistral3": (mistral3, "mistral"),
     "gemma3": (gemma3, "gemma3_text"),
-    "qwen2_vl": (qwen2_vl, "qwen2"),
-    "qwen2_5_vl": (qwen2_5_vl, "qwen2"),
-    "qwen3_vl": (qwen3_vl, "qwen3"),
-    "qwen3_vl_moe": (qwen3_vl, "qwen3_moe"),
+    "paligemma": (paligemma, "gemma"),
+    "llama4": (llama4, "llama4_text"),
+    "kimi_k25": (kimi_k25, "deepseek_v3"),
+    "qwen2_vl": (qwen2_vl, "qwen2_vl_text"),
+    "qwen2_5_vl": (qwen2_5_vl, "qwen2_5_vl_text"),
+    "qwen3_vl": (qwen3_vl, "qwen3_vl_text"),
+    "qwen3_vl_moe": (qwen3_vl, "qwen3_vl_moe_text"),
+    "qwen3_5": (qwen3_5, "qwen3_5_text"),
+    "qwen3_5_moe": (qwen3_5, "qwen3_5_moe_text"),
+    "mllama": (mllama, "mllama_text_model"),
 }
-TEXT_ONLY = {
-    "llama4": "llama4_text",
-    "kimi_k25": "deepseek_v3",
-    "qwen3_5": "qwen3_5_text",
-    "qwen3_5_moe": "qwen3_5_moe_text",
-    "mistral3": "mistral",
-}
-FAMILIES = {"whisper": whisper}

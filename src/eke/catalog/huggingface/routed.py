@@ -1,229 +1,251 @@
-"""Mixtures of experts, and latent attention: Mixtral, Qwen MoE, DeepSeek, GLM, gpt-oss, Llama 4."""
+"""Mixtures of experts around ordinary attention: Mixtral, Qwen MoE, GLM, gpt-oss, Llama 4."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from eke.catalog.huggingface.config import Config
-from eke.catalog.huggingface.parts import attention, block, decoder, feed, gather, repeated
-from eke.types.model import Experts, Feed, LatentAttention, Model, Stack
+from eke.catalog.huggingface.latent import drafts, routed_stacks
+from eke.catalog.huggingface.parts import (
+    attention,
+    block,
+    decoder,
+    feed,
+    gather,
+    repeated,
+    same_window,
+    seen,
+    width,
+    windows,
+)
+from eke.types.model import Experts, Feed, Model
 from eke.types.record import replace
+
+COUNT = ("num_local_experts", "num_experts", "n_routed_experts")
+
+
+def experts(config: Config, *, shared: int = 0, gate: bool = False, vectors: int = 0) -> Experts:
+    """Routed experts under their usual names; their width is the feed-forward network's own."""
+    count = config.whole(*COUNT)
+    active = config.whole("num_experts_per_tok", "experts_per_token")
+    if active > count:
+        raise config.wrong("num_experts_per_tok", f"is {active}; there are only {count} experts.")
+    return Experts(
+        count=count,
+        active=active,
+        width=config.maybe("moe_intermediate_size", least=1) or width(config),
+        shared=shared,
+        shared_gate=gate,
+        vectors=vectors,
+    )
 
 
 def mixtral(config: Config) -> Model:
     """Mixtral: every layer routed, no shared expert."""
-    h = config.whole("hidden_size")
-    part = Experts(
-        count=config.whole("num_local_experts", default=8),
-        active=config.whole("num_experts_per_tok", default=2),
-        width=config.whole("intermediate_size"),
-    )
-    window = config.maybe("sliding_window", least=1)
-    stacks = repeated(config, block(attention(config, window=window), part, 2 * h))
+    stacks = seen(attention(config), experts(config), 2 * config.hidden(), same_window(config))
     return decoder(config, stacks)
 
 
 def phimoe(config: Config) -> Model:
     """Phi 3.5 MoE: layer norms with bias, biases in attention and on the logits."""
-    h, bias = config.whole("hidden_size"), config.flag("attention_bias")
-    part = Experts(
-        count=config.whole("num_local_experts", default=16),
-        active=config.whole("num_experts_per_tok", default=2),
-        width=config.whole("intermediate_size"),
-    )
-    window = config.maybe("sliding_window", least=1)
-    stacks = repeated(config, block(attention(config, bias=bias, window=window), part, 4 * h))
+    h, mixer = config.hidden(), attention(config, bias=config.flag("attention_bias"))
+    stacks = seen(mixer, experts(config), 4 * h, same_window(config))
     return decoder(config, stacks, vectors=2 * h, logits_bias=config.flag("lm_head_bias"))
 
 
-def qwen_moe(config: Config) -> Model:
-    """Qwen 2 MoE (biases, shared expert with a gate) and Qwen 3 MoE (norms on heads)."""
-    h = config.whole("hidden_size")
-    second = config.text("model_type", default="qwen3_moe").startswith("qwen2")
-    size = config.maybe("head_dim", least=1)
-    if second:
-        mixer = attention(config, bias=(config.flag("qkv_bias", default=True), False))
-    else:
-        mixer = attention(config, bias=config.flag("attention_bias"))
-        mixer = replace(mixer, vectors=mixer.vectors + 2 * (size or mixer.head_size))
-    part = Experts(
-        count=config.whole("num_experts"),
-        active=config.whole("num_experts_per_tok"),
-        width=config.whole("moe_intermediate_size"),
-        shared=config.whole("shared_expert_intermediate_size") if second else 0,
-        shared_gate=second,
+def granitemoe(config: Config) -> Model:
+    """Granite 3 MoE, with or without a shared expert."""
+    mixer = attention(config, bias=config.flag("attention_bias"))
+    part = experts(config, shared=config.maybe("shared_intermediate_size") or 0)
+    return decoder(config, repeated(config, block(mixer, part, 2 * config.hidden())))
+
+
+def qwen2_moe(config: Config) -> Model:
+    """Qwen 1.5 and 2 MoE: biases, a shared expert with a gate."""
+    mixer = attention(config, bias=(config.flag("qkv_bias", default=True), False))
+    shared = config.whole("shared_expert_intermediate_size")
+    part = experts(config, shared=shared, gate=True)
+    return decoder(
+        config, gather(block(mixer, each, _norms(config)) for each in sparse(config, part))
     )
+
+
+def qwen3_moe(config: Config) -> Model:
+    """Qwen 3 MoE: norms on heads, no shared expert."""
+    mixer = attention(config, bias=config.flag("attention_bias"), head_norms="head")
+    parts = sparse(config, experts(config))
+    return decoder(config, gather(block(mixer, each, _norms(config)) for each in parts))
+
+
+def _norms(config: Config) -> int:
+    return 2 * config.hidden()
+
+
+def sparse(config: Config, part: Experts) -> Iterable[Feed | Experts]:
+    """Qwen's rule of which layers are routed."""
     plain = config.items("mlp_only_layers") or []
     every = config.whole("decoder_sparse_step", default=1)
-    stacks = gather(
-        block(
-            mixer,
-            feed(h, config.whole("intermediate_size")) if i in plain or (i + 1) % every else part,
-            2 * h,
-        )
-        for i in range(config.layers())
+    for i in range(config.layers()):
+        routed = i not in plain and (i + 1) % every == 0
+        yield part if routed else feed(config.hidden(), width(config))
+
+
+def glm4_moe(config: Config) -> Model:
+    """GLM 4.5 to 4.7: grouped-query attention with biases, DeepSeek's experts."""
+    norms: bool = config.flag("use_qk_norm")
+    h = config.hidden()
+    mixer = attention(
+        config, bias=(config.flag("attention_bias"), False), head_norms="head" if norms else "none"
     )
+    stacks = routed_stacks(config, [mixer] * config.layers(), 2 * h)
+    return decoder(config, stacks, drafts=drafts(config, stacks))
+
+
+def dots1(config: Config) -> Model:
+    """dots.llm1: norms on heads, DeepSeek's experts."""
+    mixer = attention(config, bias=config.flag("attention_bias"), head_norms="head")
+    stacks = routed_stacks(config, _by_window(config, mixer), 2 * config.hidden())
     return decoder(config, stacks)
 
 
-def latent(config: Config) -> LatentAttention:
-    """Multi-head latent attention, with norms on the compressed parts."""
-    named = "q_lora_rank" in config.values  # null means uncompressed, missing the usual rank
-    rank, kept = config.maybe("q_lora_rank") if named else 1536, config.whole("kv_lora_rank")
-    bias = config.flag("attention_bias")
-    rope = config.whole("qk_rope_head_dim")
-    index = config.maybe("index_n_heads") or 0
-    size = config.maybe("index_head_dim") or 0
-    vectors = (rank or 0) + kept + (2 * size if index else 0)
-    if bias:
-        vectors += (rank or 0) + kept + rope + config.whole("hidden_size")
-    return LatentAttention(
-        heads=config.whole("num_attention_heads"),
-        query_rank=rank or None,
-        cache_rank=kept,
-        nope_size=config.whole("qk_nope_head_dim"),
-        rope_size=rope,
-        value_size=config.whole("v_head_dim"),
-        top_tokens=config.maybe("index_topk", least=1) if index else None,
-        index_heads=index,
-        index_size=size,
-        vectors=vectors,
-    )
+def exaone_moe(config: Config) -> Model:
+    """K-EXAONE: norms on heads, windows, DeepSeek's experts."""
+    mixer = attention(config, head_norms="head")
+    stacks = routed_stacks(config, _by_window(config, mixer, 4), 2 * config.hidden())
+    return decoder(config, stacks)
 
 
-def deepseek(config: Config) -> Model:
-    """DeepSeek V2, V3, R1, V3.2 and Kimi K2: latent attention, shared experts."""
-    h, mixer = config.whole("hidden_size"), latent(config)
-    return decoder(config, _routed_stacks(config, mixer, 2 * h), drafts=_drafts(config))
-
-
-def _routed_stacks(config: Config, mixer: object, norms: int) -> tuple[Stack, ...]:
-    """Some dense layers first, then routed ones."""
-    h = config.whole("hidden_size")
-    width = config.whole("moe_intermediate_size")
-    count = config.maybe("n_routed_experts", "num_experts") or 0
-    first = config.maybe("first_k_dense_replace") or 0
-    every = config.whole("moe_layer_freq", default=1)
-    dense = feed(h, config.whole("intermediate_size"))
-    part: Feed | Experts = dense
-    if count:
-        part = Experts(
-            count=count,
-            active=config.whole("num_experts_per_tok"),
-            width=width,
-            shared=width * (config.maybe("n_shared_experts", "num_shared_experts") or 0),
-        )
-    return gather(
-        block(mixer, part if i >= first and i % every == 0 else dense, norms)  # type: ignore[arg-type]
-        for i in range(config.layers())
-    )
-
-
-def _drafts(config: Config) -> tuple[Stack, ...]:
-    """Blocks for multi-token prediction; their parameters are not in the model's count."""
-    count = config.maybe("num_nextn_predict_layers") or 0
-    if not count:
-        return ()
-    mixer, h = (
-        latent(config) if "kv_lora_rank" in config else attention(config),
-        config.whole("hidden_size"),
-    )
-    last = _routed_stacks(config, mixer, 2 * h)[-1].block
-    return (Stack(count=count, block=last),)
-
-
-def glm_moe(config: Config) -> Model:
-    """GLM 4.5 and 4.6: grouped-query attention with biases, DeepSeek's experts."""
-    h = config.whole("hidden_size")
+def solar(config: Config) -> Model:
+    """Solar Open: every layer routed."""
     mixer = attention(config, bias=(config.flag("attention_bias"), False))
-    if config.flag("use_qk_norm"):
-        mixer = replace(mixer, vectors=mixer.vectors + 2 * mixer.head_size)
-    stacks = _routed_stacks(config, mixer, 2 * h)
-    return decoder(config, stacks, drafts=_drafts(config))
+    return decoder(config, routed_stacks(config, [mixer] * config.layers(), 2 * config.hidden()))
+
+
+def _by_window(config: Config, mixer: object, every: int | None = None) -> list[object]:
+    return [replace(mixer, window=near) for near in windows(config, every)]  # type: ignore[type-var]
 
 
 def gpt_oss(config: Config) -> Model:
     """gpt-oss: biases and sinks in attention, biases in experts and router, windows by turns."""
-    h, width = config.whole("hidden_size"), config.whole("intermediate_size")
-    count = config.whole("num_local_experts")
+    h, inner, count = config.hidden(), width(config), config.whole(*COUNT)
     plain = attention(config, bias=config.flag("attention_bias", default=True))
     mixer = replace(plain, vectors=plain.vectors + plain.heads)
-    near = replace(mixer, window=config.whole("sliding_window", default=128))
-    part = Experts(
-        count=count,
-        active=config.whole("num_experts_per_tok", "experts_per_token", default=4),
-        width=width,
-        vectors=count * (2 * width + h) + count,
-    )
-    kinds = config.items("layer_types")
-    windows = (
-        [kind == "sliding_attention" for kind in kinds]
-        if kinds
-        else [i % 2 == 0 for i in range(config.layers())]
-    )
-    stacks = gather(
-        block(near if windowed else mixer, part, 2 * h) for windowed in windows[: config.layers()]
-    )
-    return decoder(config, stacks)
+    part = experts(config, vectors=count * (2 * inner + h) + count)
+    return decoder(config, seen(mixer, part, 2 * h, windows(config, 2)))
 
 
 def llama4(config: Config) -> Model:
     """Llama 4 text: chunked attention in three of four layers, one shared expert."""
-    h = config.whole("hidden_size")
+    h, layers = config.hidden(), config.layers()
     plain = attention(config, bias=config.flag("attention_bias"))
-    near = replace(plain, window=config.whole("attention_chunk_size", default=8192))
-    width = config.whole("intermediate_size")
-    part = Experts(
-        count=config.whole("num_local_experts"),
-        active=config.whole("num_experts_per_tok", default=1),
-        width=width,
-        shared=width,
-    )
-    dense = feed(h, config.whole("intermediate_size_mlp"))
-    layers, step = config.layers(), config.whole("interleave_moe_layer_step", default=1)
-    routed = config.items("moe_layers") or list(range(step - 1, layers, step))
-    full = config.items("no_rope_layers") or [int((i + 1) % 4 != 0) for i in range(layers)]
+    near = replace(plain, window=config.maybe("attention_chunk_size") or None)
+    part, thick = experts(config, shared=width(config)), config.whole("intermediate_size_mlp")
+    step = config.whole("interleave_moe_layer_step", default=1)
+    routed = config.items("moe_layers")
+    routed = list(range(step - 1, layers, step)) if routed is None else routed
+    every = config.whole("no_rope_layer_interval", default=4)
+    full = config.items("no_rope_layers") or [int((i + 1) % every != 0) for i in range(layers)]
+    if len(full) < layers:
+        raise config.wrong("no_rope_layers", f"has {len(full)} entries for {layers} layers.")
     stacks = gather(
-        block(near if full[i] else plain, part if i in routed else dense, 2 * h)
-        for i in range(min(layers, len(full)))
+        block(near if full[i] else plain, part if i in routed else feed(h, thick), 2 * h)
+        for i in range(layers)
     )
     return decoder(config, stacks)
 
 
 def olmoe(config: Config) -> Model:
-    """OLMoE: norms on all queries and keys."""
-    h, plain = config.whole("hidden_size"), attention(config, bias=config.flag("attention_bias"))
-    norms = (plain.heads + plain.kv_heads) * plain.head_size
+    """OLMoE, FlexOlmo and MiniMax M2: norms on all queries and keys."""
+    mixer = attention(config, bias=config.flag("attention_bias"), head_norms="all")
+    return decoder(config, repeated(config, block(mixer, experts(config), 2 * config.hidden())))
+
+
+def ernie_moe(config: Config) -> Model:
+    """ERNIE 4.5 MoE: a correction in the router, shared experts, one switch for biases."""
+    h, inner = config.hidden(), config.whole("moe_intermediate_size")
+    if config.flag("use_bias"):
+        raise config.wrong("use_bias", "is true; eke knows only the published ones, without.")
+    count = config.whole("moe_num_experts")
     part = Experts(
-        count=config.whole("num_experts", default=64),
-        active=config.whole("num_experts_per_tok", default=8),
-        width=config.whole("intermediate_size"),
+        count=count,
+        active=config.whole("moe_k"),
+        width=inner,
+        shared=inner * (config.maybe("moe_num_shared_experts") or 0),
+        vectors=count,
     )
-    mixer = replace(plain, vectors=plain.vectors + norms)
-    return decoder(config, repeated(config, block(mixer, part, 2 * h)))
+    first, step = (
+        config.maybe("moe_layer_start_index") or 0,
+        config.whole("moe_layer_interval", default=1),
+    )
+    layers, last = config.layers(), config.values.get("moe_layer_end_index", -1)
+    end = layers - 1 if last in (-1, None) else config.whole("moe_layer_end_index", least=0)
+    mixer, plain = attention(config), feed(h, width(config))
+    stacks = gather(
+        block(mixer, part if (i + 1) % step == 0 and first <= i <= end else plain, 2 * h)
+        for i in range(layers)
+    )
+    return decoder(config, stacks)
 
 
-def minimax_m2(config: Config) -> Model:
-    """MiniMax M2: norms on all queries and keys."""
-    h, plain = config.whole("hidden_size"), attention(config)
-    norms = (plain.heads + plain.kv_heads) * plain.head_size
+def hunyuan_moe(config: Config) -> Model:
+    """Hunyuan A13B: a shared expert as wide as a routed one, norms on heads."""
+    mixer = attention(config, bias=config.flag("attention_bias"), head_norms="head")
     part = Experts(
-        count=config.whole("num_local_experts"),
-        active=config.whole("num_experts_per_tok"),
-        width=config.whole("intermediate_size"),
+        count=config.whole("num_experts"),
+        active=config.whole("moe_topk", "num_experts_per_tok"),
+        width=width(config),
+        shared=width(config),
     )
-    mixer = replace(plain, vectors=plain.vectors + norms)
-    return decoder(config, repeated(config, block(mixer, part, 2 * h)))
+    return decoder(config, repeated(config, block(mixer, part, 2 * config.hidden())))
 
 
-FAMILIES = {
+def dbrx(config: Config) -> Model:
+    """DBRX: layer norms without bias, one fused projection."""
+    inner, focus = config.inside("ffn_config"), config.inside("attn_config")
+    kv = focus.whole("kv_n_heads", default=1)
+    part = Experts(
+        count=inner.whole("moe_num_experts", default=4),
+        active=inner.whole("moe_top_k", default=1),
+        width=inner.whole("ffn_hidden_size", default=3584),
+    )
+    mixer = attention(config.changed(num_key_value_heads=kv))
+    return decoder(config, repeated(config, block(mixer, part, 2 * config.hidden())))
+
+
+def afmoe(config: Config) -> Model:
+    """Trinity: gated attention with norms on heads, windows, four norms, shared experts."""
+    h, inner = config.hidden(), config.whole("moe_intermediate_size")
+    mixer = attention(config, head_norms="head", gated=True)
+    if config.flag("attention_bias"):  # the gate has none
+        columns = (mixer.heads + 2 * mixer.kv_heads) * mixer.head_size
+        mixer = replace(mixer, vectors=mixer.vectors + columns + h)
+    plain, first = feed(h, width(config)), config.maybe("num_dense_layers") or 0
+    count = config.whole("num_experts")
+    shared = inner * (config.maybe("num_shared_experts") or 0)
+    part = experts(config, shared=shared, vectors=count)
+    every = config.whole("global_attn_every_n_layers", default=4)
+    stacks = gather(
+        block(replace(mixer, window=near), plain if i < first else part, 4 * h)
+        for i, near in enumerate(windows(config, every))
+    )
+    return decoder(config, stacks)
+
+
+FAMILIES: dict[str, Callable[[Config], Model]] = {
     "mixtral": mixtral,
     "phimoe": phimoe,
-    "qwen2_moe": qwen_moe,
-    "qwen3_moe": qwen_moe,
-    **dict.fromkeys(("deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2"), deepseek),
-    "glm_moe_dsa": deepseek,
-    "glm4_moe": glm_moe,
+    **dict.fromkeys(("granitemoe", "granitemoeshared"), granitemoe),
+    "qwen2_moe": qwen2_moe,
+    "qwen3_moe": qwen3_moe,
+    "glm4_moe": glm4_moe,
+    "dots1": dots1,
+    "exaone_moe": exaone_moe,
+    "solar_open": solar,
     "gpt_oss": gpt_oss,
     "llama4_text": llama4,
-    "olmoe": olmoe,
-    "minimax_m2": minimax_m2,
+    **dict.fromkeys(("olmoe", "flex_olmo", "minimax_m2"), olmoe),
+    "ernie4_5_moe": ernie_moe,
+    "hunyuan_v1_moe": hunyuan_moe,
+    "dbrx": dbrx,
+    "afmoe": afmoe,
 }
