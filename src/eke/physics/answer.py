@@ -89,8 +89,16 @@ def answer(
         ),
         matters=_matters(job, plan, fleet, efficiencies, leading),
         how={a.name: a.how for a in result.amounts if a.name in BASIC and a.how},
-        remarks=result.remarks,
+        remarks=(*result.remarks, *_close(figures)),
     )
+
+
+def _close(figures: dict[str, Figure]) -> tuple[str, ...]:
+    """A warning where the pessimistic end of the spans is past what the plan can do."""
+    used = figures.get("utilisation")
+    if used is None or used.span.high <= 1:
+        return ()
+    return ("at the low end of its spans this plan cannot keep up with the rate; plan one size up",)
 
 
 def shortage(result: Outcome, plan: Plan) -> Infeasible | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from eke.physics.formula import FORMULAS, Call
 from eke.report.text import table, wrap
-from eke.report.words import LABELS, UNITS, headline, layout, spread
+from eke.report.words import LABELS, UNITS, chosen_words, headline, layout, spread
 from eke.types.chip import Source
 from eke.types.need import Ground, Need
 from eke.units import show
@@ -19,7 +19,7 @@ from eke.units import show
 def explain_words(need: Need, tape: list[Call], sources: Mapping[str, Source]) -> str:
     """The working behind an answer as text."""
     blocks = [
-        headline(need) + layout(need.plan, need.chosen),
+        headline(need) + layout(need.plan, chosen_words(need)),
         "Figures, and what each is computed from",
         figures(need),
         "Formulas at work, with the numbers of the likeliest case",

@@ -44,7 +44,7 @@ def need_words(need: Need, command: str = "") -> str:
     """The whole answer as text."""
     blocks = [
         headline(need),
-        layout(need.plan, need.chosen),
+        layout(need.plan, chosen_words(need)),
         _figures(need),
         *(_parts(need, of) for of in dict.fromkeys(part.of for part in need.parts)),
         _grounds(need),
@@ -97,11 +97,18 @@ def money(span: Span) -> str:
     return spread(span, "USD")
 
 
-def layout(plan: Plan, chosen: bool) -> str:
+def chosen_words(need: Need) -> str:
+    """Who settled the plan."""
+    if not need.chosen:
+        return "as given"
+    by_date = any(ground.name == "within" for ground in need.grounds)
+    return "smallest that fits" if need.job == "serve" or by_date else "simplest that is fast"
+
+
+def layout(plan: Plan, who: str) -> str:
     """The plan in a line."""
     degrees = [f"{name} {getattr(plan, name)}" for name in DEGREES if getattr(plan, name) > 1]
     words = [*degrees, *_settings(plan)] or ["one chip"]
-    who = "smallest that fits" if chosen else "as given"
     return wrap(f"\n  plan       {', '.join(words)} ({who})", indent=" " * 13).replace(
         "\n ", "\n ", 1
     )
@@ -200,7 +207,5 @@ def infeasible_words(found: Infeasible) -> str:
         f"  try        {found.hint}",
     ]
     if found.plan is not None:
-        lines.insert(
-            1, layout(found.plan, True).strip("\n").replace("smallest that fits", "closest")
-        )
+        lines.insert(1, layout(found.plan, "closest").strip("\n"))
     return "\n".join(lines) + "\n"

@@ -1,7 +1,8 @@
 """The smallest layout that fits: what `need` takes when no plan is given.
 
-Not the best plan: the fewest chips (serving) or the least splitting of the model (learning) that
-keeps every limit. Candidates are priced as arrays, through the same wiring as one plan.
+Serving, and learning by a date: the fewest chips that keep every limit. Learning without a date
+uses all chips, laid out in the fastest of a few simple ways. Candidates are priced as arrays,
+through the same wiring as one plan.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from eke.physics.answer import outcome, shortage
 from eke.physics.engine import fixed_bytes
 from eke.physics.layers import count_parameters
 from eke.physics.machine import peak_format
+from eke.physics.outcome import Outcome
 from eke.physics.train import learning_sequence
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Fleet, Pool
@@ -25,6 +27,7 @@ from eke.types.need import Infeasible
 from eke.types.plan import Plan, Plans, Width
 from eke.types.record import replace
 
+GATHERED = 1024  # ranks over which FSDP gathers layers in practice; beyond, nobody publishes it
 IN_FLIGHT = 256  # sequences an engine keeps in flight by default
 
 
@@ -38,41 +41,61 @@ def smallest(
 
     pools: with what arrives of each one's figures.  choices: fields of the plan to keep.
     """
-    best: Infeasible | None = None
+    nearest: Infeasible | None = None
     every = tuple(pool for pool, _ in pools)
     for pool, knobs in pools if "prefill" not in (choices or {}) else pools[:1]:
         one = Fleet(pools=(pool, *(other for other in every if other is not pool)))
         for candidates in _candidates(job, pool, choices or {}):
-            found = _first(job, candidates, one, knobs)
+            found = _least(job, candidates, one, knobs)
             if isinstance(found, Plan):
                 return found
-            best = _nearer(best, found)
-    if best is None:
+            nearest = _nearer(nearest, found)
+    if nearest is None:
         raise BadInput("no layout of this model divides these chips; give --tensor and --pipeline.")
-    return best
+    return nearest
 
 
-def _nearer(one: Infeasible | None, other: Infeasible) -> Infeasible:
+def _least(
+    job: Job, candidates: Iterable[Plans], fleet: Fleet, knobs: Knobs
+) -> Plan | Infeasible | None:
+    """The feasible plan that ranks lowest, or the failure that misses by least."""
+    least, best, nearest = np.inf, None, None
+    for plans in candidates:
+        result = outcome(job, plans, fleet, knobs)
+        feasible = np.broadcast_to(np.asarray(result.feasible), (len(plans),))
+        if not feasible.any():
+            nearest = _nearer(nearest, _failure(job, plans[len(plans) - 1], fleet, knobs))
+            continue
+        ranks = np.where(feasible, _rank(job, plans, result), np.inf)
+        index = int(np.argmin(ranks))
+        if ranks[index] < least:
+            least, best = float(ranks[index]), plans[index]
+    return best or nearest
+
+
+def _rank(job: Job, plans: Plans, result: Outcome) -> Any:
+    """What to make least. Serving: chips, then splitting. Learning by a date: chips, then time;
+    learning without one takes all chips, so time."""
+    if isinstance(job, Serve):
+        return plans.chips * 1e6 + plans.group
+    if job.within is None:
+        return result["time"]
+    return plans.chips + 0.5 * np.minimum(result["time"] / job.within, 1)
+
+
+def _failure(job: Job, plan: Plan, fleet: Fleet, knobs: Knobs) -> Infeasible | None:
+    return shortage(outcome(job, plan, fleet, knobs), plan)
+
+
+def _nearer(one: Infeasible | None, other: Infeasible | None) -> Infeasible | None:
     """Of two failures, the one that misses by less."""
-    if one is None:
-        return other
+    if one is None or other is None:
+        return one or other
     return other if _miss(other) <= _miss(one) else one
 
 
 def _miss(found: Infeasible) -> float:
     return found.need / found.have if found.have > 0 else float("inf")
-
-
-def _first(job: Job, plans: Plans, fleet: Fleet, knobs: Knobs) -> Plan | Infeasible:
-    """The first feasible plan in the order given, or why the last one is not."""
-    result = outcome(job, plans, fleet, knobs)
-    feasible = np.broadcast_to(np.asarray(result.feasible), (len(plans),))
-    if feasible.any():
-        return plans[int(np.argmax(feasible))]
-    last = plans[len(plans) - 1]
-    missed = shortage(outcome(job, last, fleet, knobs), last)
-    assert missed is not None  # the same physics just called it infeasible
-    return missed
 
 
 def base_plan(job: Job, pool: Pool, choices: Choices) -> Plan:
@@ -102,15 +125,15 @@ def compute_width(stored: Width, pool: Pool) -> Width:
     return stored if stored in pool.chip.peak else sixteen_bit(pool)
 
 
-def _candidates(job: Job, pool: Pool, choices: Choices) -> Iterator[Plans]:
-    """Blocks of plans to try in turn, each from the smallest up."""
+def _candidates(job: Job, pool: Pool, choices: Choices) -> Iterator[list[Plans]]:
+    """Groups of plans; a later group counts only where an earlier one has nothing feasible."""
     streams = (False, True) if pool.chip.stream_size and "stream" not in choices else (None,)
     for stream in streams:
         settled = choices if stream is None else {**choices, "stream": stream}
         if isinstance(job, Serve):
-            yield from _serving(job, pool, settled)
+            yield list(_serving(job, pool, settled))
         else:
-            yield from _learning(job, pool, settled)
+            yield list(_learning(job, pool, settled))
 
 
 def _serving(job: Serve, pool: Pool, choices: Choices) -> Iterator[Plans]:
@@ -193,12 +216,12 @@ def _tensor_degrees(model: Model, pool: Pool) -> list[int]:
 
 
 def _learning(job: Train | Tune | Align, pool: Pool, choices: Choices) -> Iterator[Plans]:
-    """Least splitting first: plain copies, sharded copies, then tensor and pipeline, recomputing
-    only when nothing else fits. All chips of the pool are used as far as they divide."""
+    """Simple layouts: with the optimizer's state spread over the copies (ZeRO-1) as is usual, or
+    all state (FSDP), with and without recomputing everything."""
     recomputes: tuple[str, ...] = ("full",) if choices.get("stream") else ("selective", "full")
     if "recompute" in choices:
         recomputes = (choices["recompute"],)
-    shards = (choices["shard"],) if "shard" in choices else (0, 1, 3)
+    shards = (choices["shard"],) if "shard" in choices else (1, 3)
     for recompute in recomputes:
         for shard in shards:
             settled = {**choices, "recompute": recompute, "shard": shard}
@@ -206,35 +229,49 @@ def _learning(job: Train | Tune | Align, pool: Pool, choices: Choices) -> Iterat
 
 
 def _learning_block(job: Train | Tune | Align, pool: Pool, choices: Choices) -> Iterator[Plans]:
-    """One recomputation and ZeRO stage, from the least splitting up."""
+    """One recomputation and ZeRO stage. Without a date all chips are used, as far as they
+    divide."""
     context = choices.get("context", 1)
     micros = list(WIDE) if choices.get("stream") else [1]
     if "micro_batch" in choices:
         micros = [choices["micro_batch"]]
     rows: list[tuple[int, ...]] = []
-    for tensor, pipeline in _splits(job.model, pool, choices):
-        if choices["shard"] == 3 and pipeline > 1 and "pipeline" not in choices:
+    for tensor, stages in _splits(job.model, pool, choices):
+        if choices["shard"] == 3 and stages > 1 and "pipeline" not in choices:
             continue  # FSDP gathers whole layers; a pipeline holds on to few
-        ranks = choices.get("data", max(pool.chips // (tensor * pipeline * context), 1))
-        if tensor * pipeline * context * ranks <= pool.chips:
-            split = (tensor * pipeline, pipeline, tensor, ranks)
-            rows += [(*split, -micro) for micro in micros]
+        most = pool.chips // (tensor * stages * context)
+        counts = list(_counts(most)) if job.within is not None else [most] * (most > 0)
+        for ranks in [choices["data"]] if "data" in choices else counts:
+            if ranks <= most and (choices["shard"] < 3 or ranks * context <= GATHERED):
+                rows += [
+                    (stages, virtual, tensor, ranks, micro)
+                    for virtual in _virtual(job.model, stages, choices)
+                    for micro in micros
+                ]
     if not rows:
         return
-    base, table = base_plan(job, pool, choices), np.array(sorted(rows))
-    tensors, data, micro = table[:, 2], table[:, 3], -table[:, 4]
-    batch = _global_batch(job, data * micro)
+    base, table = base_plan(job, pool, choices), np.array(rows)
+    pipeline, virtual, tensors, data, micro = table.T
+    batch = _global_batch(job, data * micro, pipeline)
     yield Plans(
         base=base,
         tensor=tensors,
-        pipeline=table[:, 1],
+        pipeline=pipeline,
         context=context,
         data=data,
-        virtual=base.virtual,
+        virtual=virtual,
         expert=choices.get("expert", _expert_degree(job.model, tensors * data)),
         batch=choices.get("batch", batch),
         micro_batch=micro,
     )
+
+
+def _virtual(model: Model, stages: int, choices: Choices) -> list[int]:
+    """Virtual stages to try on each rank of a pipeline: as many as leave each a layer."""
+    if "virtual" in choices:
+        return [choices["virtual"]]
+    layers = sum(stack.count for stack in model.stacks)
+    return [v for v in (1, 2, 4, 8) if v == 1 or (stages > 1 and stages * v <= layers)]
 
 
 def _expert_degree(model: Model, ranks: Any) -> Any:
@@ -245,13 +282,17 @@ def _expert_degree(model: Model, ranks: Any) -> Any:
     return np.gcd(np.gcd(ranks, count), 64)
 
 
-def _global_batch(job: Train | Tune | Align, ranks: Any) -> Any:
-    """Sequences per step: as asked, or a usual number of tokens; a multiple of the ranks."""
+def _global_batch(job: Train | Tune | Align, ranks: Any, stages: Any) -> Any:
+    """Sequences per step: as asked, or a usual number of tokens, which in training is at least a
+    micro-batch for every stage of every rank; a multiple of the ranks."""
     if isinstance(job, Align):
         asked = job.batch * job.samples
     else:
         asked = (job.batch or usual_batch(job)) / learning_sequence(job)
-    return (np.maximum(np.round(asked / ranks), 1) * ranks).astype(int)
+    each = np.maximum(np.round(asked / ranks), 1)
+    if isinstance(job, Train) and not job.batch:
+        each = np.maximum(each, stages)
+    return (each * ranks).astype(int)
 
 
 def usual_batch(job: Train | Tune) -> float:
