@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from eke.catalog.fleets import fleet as fleet
     from eke.catalog.models import model as model
     from eke.catalog.systems import system as system
+    from eke.errors import BadInput as BadInput
     from eke.errors import EkeError as EkeError
     from eke.types.chip import Chip as Chip
     from eke.types.fleet import Fleet as Fleet
@@ -42,7 +43,7 @@ _HOMES = {
     "catalog.fleets": ("fleet",),
     "catalog.models": ("model",),
     "catalog.systems": ("system",),
-    "errors": ("EkeError",),
+    "errors": ("BadInput", "EkeError"),
     "types.chip": ("Chip",),
     "types.fleet": ("Fleet", "Pool"),
     "types.job": ("Align", "Promise", "Serve", "Tier", "Train", "Tune"),

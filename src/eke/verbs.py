@@ -28,18 +28,14 @@ def need(
 ) -> Need | Infeasible:
     """What a job takes on a plan; without a plan, on the smallest layout that fits the fleet.
 
-    choices: fields of the plan that are decided while eke picks the rest, such as
-    ``{"tensor": 8, "weights": "fp8"}``. Raises EkeError for input that makes no sense.
+    fleet: a record, or its name such as "8xh100-sxm".  choices: fields of the plan that are
+    decided while eke picks the rest, such as ``{"tensor": 8, "weights": "fp8"}``. Raises EkeError
+    for input that makes no sense.
     """
     where = _fleet(fleet)
-    if plan is None:
-        pools = [(pool, likely(efficiencies(pool.chip.family))) for pool in where.pools]
-        picked_or_not = smallest(job, pools, choices)
-        if isinstance(picked_or_not, Infeasible):
-            return picked_or_not
-        picked = picked_or_not
-    else:
-        picked = plan
+    picked = plan if plan is not None else _smallest(job, where, choices)
+    if isinstance(picked, Infeasible):
+        return picked
     _check(picked, where)
     values = efficiencies(pool_of(where, picked.chip).chip.family)
     found = answer(job, picked, where, values, chosen=plan is None)
@@ -49,6 +45,11 @@ def need(
     return found
 
 
+def _smallest(job: Job, fleet: Fleet, choices: Mapping[str, Any] | None) -> Plan | Infeasible:
+    pools = [(pool, likely(efficiencies(pool.chip.family))) for pool in fleet.pools]
+    return smallest(job, pools, choices)
+
+
 def _for_everyone(job: Serve, plan: Plan, fleet: Fleet) -> str:
     """What the longest context tier would take if everybody had it."""
     longest = max(tier.context for tier in job.tiers)
@@ -56,7 +57,7 @@ def _for_everyone(job: Serve, plan: Plan, fleet: Fleet) -> str:
     more = replace(pool, chips=max(pool.chips, 64 * plan.chips))
     same = {"tensor": plan.tensor, "pipeline": plan.pipeline, "weights": plan.weights}
     wider = replace(job, tiers=(Tier(context=longest, share=1.0),))
-    found = smallest(wider, [(more, likely(efficiencies(pool.chip.family)))], same)
+    found = _smallest(wider, Fleet(pools=(more,)), same)
     if isinstance(found, Infeasible):
         return f"{longest:,} tokens for everyone: not feasible, {found.limit} is short"
     times = found.chips / plan.chips

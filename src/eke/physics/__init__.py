@@ -1,0 +1,1 @@
+"""Cited formulas, and the wiring that feeds them from the nouns."""

@@ -1,0 +1,69 @@
+"""The same verbs in Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import eke
+from eke import BadInput, Infeasible, Need, Plan, Promise, Serve, Train, fleet, model, need
+
+
+def test_readme_example() -> None:
+    job = Serve(model=model("llama-3.1-70b"), rate=5, prompt=2000, answer=500)
+    found = need(job, fleet=fleet("8xh100-sxm"))
+    assert isinstance(found, Need) and found.chosen
+    span = found.figures["tpot"].span
+    assert 0.005 < span.low < span.likely < span.high < 0.2
+
+
+def test_a_given_plan_is_priced_as_it_is() -> None:
+    job = Serve(model=model("llama-3.1-8b"), ttft=Promise(limit=1.0, percentile=0.99))
+    found = need(job, Plan(chip="h100-sxm", replicas=2, batch=64), "4xh100-sxm")
+    assert isinstance(found, Need) and not found.chosen and found.chips.likely == 2
+    assert found.figures["ttft_promised"].span.likely <= 1.0
+
+
+def test_a_plan_that_does_not_fit_says_by_how_much() -> None:
+    job = Train(model=model("llama-3.1-70b"), tokens=1e12)
+    found = need(job, Plan(chip="h100-sxm", data=8, batch=64), "8xh100-sxm")
+    assert isinstance(found, Infeasible) and found.limit == "memory"
+    assert found.by == pytest.approx(found.need - found.have)
+
+
+@pytest.mark.parametrize(
+    "plan,says",
+    [
+        (Plan(chip="h100-sxm", tensor=0), "tensor is 0"),
+        (Plan(chip="h100-sxm", tensor=16), "takes 16 chips, the fleet has 8"),
+        (Plan(chip="a100-sxm-80"), "the fleet has h100-sxm"),
+        (Plan(chip="h100-sxm", expert=3), "must divide"),
+        (Plan(chip="h100-sxm", virtual=2), "no pipeline to interleave"),
+    ],
+)
+def test_plans_that_mean_nothing(plan: Plan, says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        need(Serve(model=model("llama-3.1-8b")), plan, "8xh100-sxm")
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
+def test_jobs_that_mean_nothing(rate: float) -> None:
+    with pytest.raises(BadInput, match="rate is"):
+        Serve(model=model("llama-3.1-8b"), rate=rate)
+
+
+def test_no_fleet_says_what_to_do() -> None:
+    with pytest.raises(BadInput, match="8xh100-sxm"):
+        need(Serve(model=model("llama-3.1-8b")))
+
+
+def test_importing_eke_loads_nothing_heavy() -> None:
+    code = "import sys, eke, eke.cli; print([m for m in ('numpy', 'msgspec') if m in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+    with pytest.raises(AttributeError, match="it has"):
+        eke.nothing  # noqa: B018
