@@ -10,10 +10,12 @@ from eke.catalog.fleets import fleet as named_fleet
 from eke.errors import BadInput
 from eke.physics.answer import answer, outcome, pool_of
 from eke.physics.formula import Call, recording
+from eke.physics.layers import attention_heads
 from eke.physics.scenarios import likely
 from eke.search.smallest import smallest
 from eke.types.fleet import Fleet
 from eke.types.job import Job, Serve, Tier
+from eke.types.model import Model
 from eke.types.need import Infeasible, Need
 from eke.types.plan import Plan, check_plan
 from eke.types.record import replace
@@ -36,7 +38,7 @@ def need(
     picked = plan if plan is not None else _smallest(job, where, choices)
     if isinstance(picked, Infeasible):
         return picked
-    _check(picked, where)
+    _check(picked, job.model, where)
     values = efficiencies(pool_of(where, picked.chip).chip.family)
     found = answer(job, picked, where, values, chosen=plan is None)
     if isinstance(found, Need) and isinstance(job, Serve) and len(job.tiers) > 1:
@@ -79,8 +81,20 @@ def _fleet(fleet: Fleet | str | None) -> Fleet:
     return named_fleet(fleet) if isinstance(fleet, str) else fleet
 
 
-def _check(plan: Plan, fleet: Fleet) -> None:
+def _check(plan: Plan, model: Model, fleet: Fleet) -> None:
     check_plan(plan)
+    for heads in attention_heads(model):
+        if heads % plan.tensor:
+            raise BadInput(
+                f"tensor is {plan.tensor}; it must divide the {heads} attention heads of "
+                f"{model.name}."
+            )
+    layers = sum(stack.count for stack in model.stacks)
+    if plan.pipeline * plan.virtual > layers:
+        raise BadInput(
+            f"pipeline × virtual is {plan.pipeline * plan.virtual}; {model.name} has only "
+            f"{layers} layers."
+        )
     known = [pool.chip.id for pool in fleet.pools]
     if plan.chip not in known:
         raise BadInput(f"the plan is for {plan.chip}, the fleet has {', '.join(known)}.")

@@ -40,6 +40,8 @@ def test_a_plan_that_does_not_fit_says_by_how_much() -> None:
         (Plan(chip="h100-sxm", tensor=16), "takes 16 chips, the fleet has 8"),
         (Plan(chip="a100-sxm-80"), "the fleet has h100-sxm"),
         (Plan(chip="h100-sxm", expert=3), "must divide"),
+        (Plan(chip="h100-sxm", tensor=3), "must divide the 32 attention heads"),
+        (Plan(chip="h100-sxm", tensor=1, pipeline=8, virtual=8), "has only 32 layers"),
         (Plan(chip="h100-sxm", virtual=2), "no pipeline to interleave"),
     ],
 )

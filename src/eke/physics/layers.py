@@ -50,6 +50,12 @@ class Weights(Record):
         return self.inputs * self.outputs * self.active
 
 
+def attention_heads(model: Model) -> set[int]:
+    """Query heads of every kind of softmax attention in the model; tensor ranks share them out."""
+    mixers = [stack.block.mixer for stack in model.stacks]
+    return {mixer.heads for mixer in mixers if isinstance(mixer, Attention | LatentAttention)}
+
+
 def block_weights(block: Block, hidden: int) -> tuple[Weights, ...]:
     """Every matrix of one block."""
     return (

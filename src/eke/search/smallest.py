@@ -15,14 +15,14 @@ import numpy as np
 from eke.errors import BadInput
 from eke.physics.answer import outcome, shortage
 from eke.physics.engine import fixed_bytes
-from eke.physics.layers import count_parameters
+from eke.physics.layers import attention_heads, count_parameters
 from eke.physics.machine import peak_format
 from eke.physics.outcome import Outcome
 from eke.physics.train import learning_sequence
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Fleet, Pool
 from eke.types.job import Align, Job, Serve, Train, Tune
-from eke.types.model import Attention, Experts, LatentAttention, Model
+from eke.types.model import Experts, Model
 from eke.types.need import Infeasible
 from eke.types.plan import Plan, Plans, Width
 from eke.types.record import replace
@@ -51,7 +51,12 @@ def smallest(
                 return found
             nearest = _nearer(nearest, found)
     if nearest is None:
-        raise BadInput("no layout of this model divides these chips; give --tensor and --pipeline.")
+        said = ", ".join(f"{name} {value}" for name, value in (choices or {}).items())
+        most = max(pool.chips for pool, _ in pools)
+        raise BadInput(
+            f"no layout of {job.model.name} on {most:,} {'chip' if most == 1 else 'chips'} has {said or 'any'}; give more chips "
+            "or smaller degrees."
+        )
     return nearest
 
 
@@ -209,8 +214,7 @@ def _splits(model: Model, pool: Pool, choices: Choices) -> list[tuple[int, int]]
 
 def _tensor_degrees(model: Model, pool: Pool) -> list[int]:
     """Powers of two that divide the heads and stay inside the scale-up domain."""
-    mixers = [stack.block.mixer for stack in model.stacks]
-    heads = [mixer.heads for mixer in mixers if isinstance(mixer, Attention | LatentAttention)]
+    heads = attention_heads(model)
     most = min(pool.domain, pool.chips, 64)
     return [t for t in (1, 2, 4, 8, 16, 32, 64) if t <= most and all(a % t == 0 for a in heads)]
 
