@@ -42,7 +42,6 @@ bench: $(VENV)/test  ## timings on this machine, as a table
 	$(RUN)/python benchmarks/run.py
 
 oracles: .venv-oracles/ready  ## exact counts against torch and transformers, recorded
-	.venv-oracles/bin/python tests/oracles/transformers_usual.py
 	.venv-oracles/bin/python tests/oracles/transformers_counts.py
 	.venv-oracles/bin/python tests/oracles/torch_flop.py
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 import transformers
+import transformers_usual
 from transformers import (
     CONFIG_MAPPING,
     AutoConfig,
@@ -101,6 +102,7 @@ def count(model: torch.nn.Module) -> int:
 def main() -> None:
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
+    transformers_usual.main()
     cases, skipped, base = {}, {}, variations()
     for name, config in (catalogue_configs() | base | flipped(base) | silent()).items():
         try:

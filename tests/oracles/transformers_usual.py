@@ -1,7 +1,7 @@
 """Write what transformers assumes where a config.json is silent, for eke.catalog.huggingface.
 
-Run by `make oracles`. Only fields that eke reads, and only what a class itself declares: values
-that a class derives from others (such as a head size) are left to the family's function.
+Run by transformers_counts.py. Only fields that eke reads, and only what a class itself declares:
+values that a class derives from others (such as a head size) are left to the family's function.
 """
 
 from __future__ import annotations

@@ -122,6 +122,8 @@ def test_heads_must_divide_and_experts_must_suffice() -> None:
         model_from_config(LLAMA | {"num_attention_heads": 5}, "x")
     with pytest.raises(BadFile, match="only 5 experts"):
         model_from_config(VARIATIONS["mixtral-small"] | {"num_experts_per_tok": 6}, "x")
+    with pytest.raises(BadFile, match=r"config\.json: 9 experts are active"):
+        model_from_config(VARIATIONS["ernie-moe-small"] | {"moe_k": 9}, "x")
 
 
 # --- architectures ---------------------------------------------------------------------------

@@ -54,8 +54,8 @@ def smallest(
         said = ", ".join(f"{name} {value}" for name, value in (choices or {}).items())
         most = max(pool.chips for pool, _ in pools)
         raise BadInput(
-            f"no layout of {job.model.name} on {most:,} {'chip' if most == 1 else 'chips'} has {said or 'any'}; give more chips "
-            "or smaller degrees."
+            f"no layout of {job.model.name} on {most:,} {'chip' if most == 1 else 'chips'} has "
+            f"{said or 'any'}; give more chips or smaller degrees."
         )
     return nearest
 

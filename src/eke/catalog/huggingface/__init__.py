@@ -24,7 +24,10 @@ def model_from_config(
     """
     config = Config(values, where)
     kind = family(config)
-    found = build(config, kind)
+    try:
+        found = build(config, kind)
+    except BadInput as error:  # a record refuses its own values
+        raise BadFile(f"{where}: {error}") from None
     listed = config.items("architectures") or []
     return replace(
         found,

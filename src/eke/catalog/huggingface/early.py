@@ -119,8 +119,8 @@ def falcon(config: Config) -> Model:
     mixer = Attention(heads=heads, kv_heads=kv, head_size=size, vectors=vectors)
     part = feed(h, width(config), gated=False, bias=bias)
     side = config.flag("parallel_attn", default=True)
-    norms = (config.maybe("num_ln_in_parallel_attn", least=1) or 2) if new else 1 if side else 2
-    norms = min(norms, 2) if side else 2
+    said = config.maybe("num_ln_in_parallel_attn", least=1) or (2 if new else 1)
+    norms = 2 if said == 2 or not side else 1
     return decoder(config, repeated(config, block(mixer, part, 2 * norms * h)), vectors=2 * h)
 
 

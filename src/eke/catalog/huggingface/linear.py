@@ -62,6 +62,8 @@ def olmo_hybrid(config: Config) -> Model:
     softmax = attention(config, bias=config.flag("attention_bias"), head_norms="all")
     delta, part = _delta(config), feed(h, width(config))
     full = _kinds(config)
+    if not any(full):  # there is always one
+        full[-1] = True
     return decoder(config, gather(block(softmax if i else delta, part, 2 * h) for i in full))
 
 

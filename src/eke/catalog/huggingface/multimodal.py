@@ -14,10 +14,11 @@ Language = Callable[[Config], Model]  # the text model of a nested configuration
 TEXT = ("text_config", "llm_config")
 
 
-def text_part(config: Config) -> Config:
+def text_part(config: Config, either: bool = False) -> Config:
     """The configuration of the text model, with what the outer one decides.
 
-    Where neither says whether the table is tied, the text family's own habit holds.
+    Whether the table is tied: the outer table says it, else the text's own, else the text
+    family's habit.  either: one of the two is enough.
     """
     found = config.part(*TEXT)
     if found is None:
@@ -25,7 +26,9 @@ def text_part(config: Config) -> Config:
             raise config.wrong(TEXT[0], "is missing; expected a table.")
         return config  # old Qwen-VL files keep both in one table
     tied = config.values.get("tie_word_embeddings")
-    return found if tied is None else found.changed(tie_word_embeddings=tied)
+    if tied is None or (either and found.flag("tie_word_embeddings")):
+        return found
+    return found.changed(tie_word_embeddings=tied)
 
 
 def _with(model: Model, encoder: Encoder) -> Model:
@@ -46,9 +49,14 @@ def _projector(
     return vision.added(encoder, joined, 2 * d * bias)
 
 
-def llava(config: Config, language: Language, usual_tower: str = "clip_vision_model") -> Model:
+def llava(
+    config: Config,
+    language: Language,
+    usual_tower: str = "clip_vision_model",
+    either: bool = True,
+) -> Model:
     """LLaVA 1.5: CLIP or SigLIP, two layers of projector with biases."""
-    model = language(text_part(config))
+    model = language(text_part(config, either))
     encoder = vision.tower(config.inside("vision_config"), usual_tower)
     bias = config.flag("multimodal_projector_bias", default=True)
     return _with(model, _projector(config, encoder, model.hidden, bias=bias))
@@ -56,7 +64,7 @@ def llava(config: Config, language: Language, usual_tower: str = "clip_vision_mo
 
 def llava_next(config: Config, language: Language) -> Model:
     """LLaVA 1.6: a learned line break between rows of tiles."""
-    model = llava(config, language)
+    model = llava(config, language, either=False)
     return _with(model, vision.added(model.encoders[0], (), model.hidden))
 
 
@@ -109,15 +117,13 @@ def llama4(config: Config, language: Language) -> Model:
 def kimi_k25(config: Config, language: Language) -> Model:
     """Kimi K2.5: MoonViT, a norm and two matrices with biases."""
     model, encoder = language(text_part(config)), vision.kimi(config.inside("vision_config"))
-    merge = config.part("vision_config")
-    sides = (merge.items("merge_kernel_size") if merge else None) or [2, 2]
-    h = config.whole("projection_hidden_size", default=encoder.hidden)
-    wide, d = h * sides[0] * sides[1], model.hidden
+    wide, d = encoder.hidden * vision.kimi_merge(config.inside("vision_config")), model.hidden
+    norm = config.whole("projection_hidden_size", default=encoder.hidden)
     joined = (
         Matrix(name="projector in", inputs=wide, outputs=wide),
         Matrix(name="projector out", inputs=wide, outputs=d),
     )
-    return _with(model, vision.added(encoder, joined, 2 * encoder.hidden + wide + d))
+    return _with(model, vision.added(encoder, joined, 2 * norm + wide + d))
 
 
 def qwen2_vl(config: Config, language: Language) -> Model:
@@ -184,7 +190,7 @@ def qwen3_5(config: Config, language: Language) -> Model:
 
 def mllama(config: Config, language: Language) -> Model:
     """Llama 3.2 Vision: some layers attend to the image instead of the text."""
-    text = text_part(config).like("mllama_text_model")
+    text = text_part(config).like("mllama_text_model").changed(tie_word_embeddings=False)
     h = text.hidden()
     own = attention(text)
     cross = replace(attention(text, head_norms="head"), cross=True, causal=False)

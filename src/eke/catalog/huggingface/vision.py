@@ -14,9 +14,9 @@ Tower = Callable[[Config], Encoder]
 ABOUT = "image of about one megapixel"
 
 
-def mixer(config: Config, h: int, heads: int, vectors: int, size: int | None = None) -> Attention:
+def mixer(config: Config, h: int, heads: int, vectors: int) -> Attention:
     """Attention that sees all positions. vectors: its biases."""
-    size = size or config.divided(h, heads, "hidden_size over heads")
+    size = config.divided(h, heads, "hidden_size over heads")
     return Attention(heads=heads, kv_heads=heads, head_size=size, causal=False, vectors=vectors)
 
 
@@ -33,8 +33,10 @@ def standard(config: Config, h: int, depth: int, heads: int, inner: int) -> tupl
 
 def _grid(config: Config, size: str = "image_size") -> tuple[int, int]:
     """Patches along one side, and inputs of one patch."""
-    patch = config.whole("patch_size")
-    return config.whole(size) // patch, config.whole("num_channels", default=3) * patch * patch
+    patch, image = config.whole("patch_size"), config.whole(size)
+    if image < patch:
+        raise config.wrong(size, f"is {image}; less than one patch of {patch}.")
+    return image // patch, config.whole("num_channels", default=3) * patch * patch
 
 
 def _patches(inputs: int, h: int) -> Matrix:
@@ -84,8 +86,7 @@ def pixtral(config: Config) -> Encoder:
     """Pixtral: gated, RMS norms, no biases, positions by rotation."""
     v = config.like("pixtral")
     h, (side, inputs) = v.hidden(), _grid(v)
-    size = v.maybe("head_dim", least=1)
-    attend = mixer(v, h, _heads(v), 0, size)
+    attend = mixer(v, h, _heads(v), 0)
     return Encoder(
         kind="image",
         hidden=h,
@@ -116,10 +117,18 @@ def llama4(config: Config) -> Encoder:
         matrices=(
             _patches(inputs, h),
             Matrix(name="adapter in", inputs=inner, outputs=first),
-            Matrix(name="adapter out", inputs=first, outputs=out),
+            Matrix(name="adapter out", inputs=out, outputs=out),
         ),
         vectors=(side * side + 1) * h + h + 4 * h,
     )
+
+
+def kimi_merge(config: Config) -> int:
+    """How many patches become one token."""
+    sides = config.items("merge_kernel_size") or [2, 2]
+    if len(sides) != 2 or any(type(each) is not int or not 0 < each <= 64 for each in sides):
+        raise config.wrong("merge_kernel_size", "must be two small whole numbers, such as [2, 2].")
+    return int(sides[0] * sides[1])
 
 
 def kimi(config: Config) -> Encoder:
@@ -127,11 +136,8 @@ def kimi(config: Config) -> Encoder:
     v = config.like("kimi_k25_vision")
     h, patch = v.hidden(), v.whole("patch_size")
     grid = v.whole("pos_emb_height") * v.whole("pos_emb_width")
-    merge = v.items("merge_kernel_size") or [2, 2]
-    count = 1
-    for each in merge[:2]:
-        count *= Config({"merge_kernel_size": each}, v.where, v.at).whole("merge_kernel_size")
-    side = 1036 // patch
+    count = kimi_merge(v)
+    side = max(1036 // patch, isqrt(count) + 1)
     patches = side * side // count * count
     return Encoder(
         kind="image",
