@@ -9,7 +9,7 @@ from tests.conftest import CHIPS, models, plans, pool_of
 
 from eke.catalog.efficiencies import efficiencies
 from eke.physics.answer import answer
-from eke.physics.engine import decode_pass
+from eke.physics.engine import decode_pass, duration
 from eke.physics.learn import Learning, learning_memory, step_time
 from eke.physics.machine import machine
 from eke.physics.scenarios import likely, scenarios, span
@@ -35,6 +35,17 @@ def test_a_step_lies_between_the_longer_part_and_the_sum(
     step = step_time(Learning(model=model, sequence=2048), plan, here)
     assert max(step.compute, step.exchange) * 0.999 <= step.total
     assert step.total <= (step.compute + step.exchange) * 1.001
+
+
+@given(models(), plans(serving=True), st.sampled_from(CHIPS), st.integers(1, 400))
+def test_an_engine_step_lies_between_the_longer_part_and_the_sum(
+    model: Model, plan: Plan, chip: str, users: int
+) -> None:
+    here = machine(pool_of(chip), plan, LIKELY)
+    once = decode_pass(Serve(model=model), plan, here, users)
+    took = duration(once, here)
+    assert max(once.compute, once.exchange) <= took * (1 + 1e-12)
+    assert took <= (once.compute + once.exchange) * (1 + 1e-12)
 
 
 @given(models(), plans(), st.sampled_from(FASTER))

@@ -156,8 +156,8 @@ def step(job: Serve, plan: AnyPlan, machine: Machine, concurrency: Any) -> Step:
     )
     slow = _slowdown(job, machine) * (1 + plan.drafts * plan.draft_cost)
     encoding = _encoding(job, plan, machine) * together / chunks
-    without = (_duration(plain, machine) + machine.knobs.step) * slow
-    mixed = (_duration(loaded, machine) + machine.knobs.step + encoding) * slow
+    without = (duration(plain, machine) + machine.knobs.step) * slow
+    mixed = (duration(loaded, machine) + machine.knobs.step + encoding) * slow
     return Step(
         mean=(1 - share) * without + share * mixed,
         mixed=mixed,
@@ -175,7 +175,7 @@ def _decode_only(
     """The step of a replica whose prompts are taken in elsewhere."""
     plain = forward(job.model, decoding, plan, machine, logits_rows=rows)
     slow = _slowdown(job, machine) * (1 + plan.drafts * plan.draft_cost)
-    mean = (_duration(plain, machine) + machine.knobs.step) * slow
+    mean = (duration(plain, machine) + machine.knobs.step) * slow
     return Step(mean=mean, mixed=mean, chunks=0.0, share=0.0, busy=0.0, plain=plain, loaded=plain)
 
 
@@ -192,10 +192,10 @@ def prefill_time(job: Serve, plan: AnyPlan, machine: Machine) -> Any:
     )
     once = forward(job.model, work, plan, machine, logits_rows=1.0)
     own = machine.knobs.step + _encoding(job, plan, machine)
-    return (_duration(once, machine) + own) * _slowdown(job, machine)
+    return (duration(once, machine) + own) * _slowdown(job, machine)
 
 
-def _duration(once: Pass, machine: Machine) -> Any:
+def duration(once: Pass, machine: Machine) -> Any:
     """Compute and exchange composed with what overlaps [s]; stages hand over in turn."""
     knobs, room = machine.knobs, once.compute
     tensor = hidden_time(exchange=once.tensor, room=room, overlap=knobs.overlap_tensor)
