@@ -53,7 +53,11 @@ def align(job: Align, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Outcome:
     speed = tokens * job.epochs / times.total / plan.chips
     found = amounts(
         ("chips", plan.chips, "1", "chips in use"),
-        ("time", times.total, "s", "all phases"),
+        ("time", times.total, "s", "all phases", "rollout + scoring + update + labels"),
+        ("rollout", times.rollout, "s", "writing answers, as far as nothing hides it"),
+        ("scoring", times.scoring, "s", "reading them by the models that do not learn"),
+        ("update", times.update, "s", "learning from them"),
+        ("labels", times.labels, "s", "judging pairs by a model"),
         ("memory", memory, "B", "on the fullest chip"),
         ("flop", align_flop(job), "FLOP", "of all models"),
         ("tokens", tokens, "token", "of prompts and answers"),

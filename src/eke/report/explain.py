@@ -19,7 +19,7 @@ from eke.units import show
 def explain_words(need: Need, tape: list[Call], sources: Mapping[str, Source]) -> str:
     """The working behind an answer as text."""
     blocks = [
-        headline(need) + layout(need.plan, chosen_words(need)),
+        headline(need) + "\n" + layout(need.plan, chosen_words(need)),
         "Figures, and what each is computed from",
         figures(need),
         "Formulas at work, with the numbers of the likeliest case",

@@ -108,17 +108,15 @@ def chosen_words(need: Need) -> str:
 def layout(plan: Plan, who: str) -> str:
     """The plan in a line."""
     degrees = [f"{name} {getattr(plan, name)}" for name in DEGREES if getattr(plan, name) > 1]
-    words = [*degrees, *_settings(plan)] or ["one chip"]
-    return wrap(f"\n  plan       {', '.join(words)} ({who})", indent=" " * 13).replace(
-        "\n ", "\n ", 1
-    )
+    words = [*degrees, *_settings(plan)]
+    return wrap(f"  plan       {', '.join(words)} ({who})", indent=" " * 13)
 
 
 def _settings(plan: Plan) -> list[str]:
     words = [f"weights {plan.weights}", f"computing in {plan.compute}"]
     if plan.cache != "bf16":
         words.append(f"cache {plan.cache}")
-    if plan.shard:
+    if plan.shard and plan.data * plan.context > 1:
         words.append("FSDP" if plan.shard == 3 else f"ZeRO-{plan.shard}")
     if plan.recompute == "full":
         words.append("full recomputation")
@@ -207,5 +205,5 @@ def infeasible_words(found: Infeasible) -> str:
         f"  try        {found.hint}",
     ]
     if found.plan is not None:
-        lines.insert(1, layout(found.plan, "closest").strip("\n"))
+        lines.insert(1, layout(found.plan, "closest"))
     return "\n".join(lines) + "\n"
