@@ -65,7 +65,7 @@ def pool(of: Chip, count: int, joined: System | None = None) -> Pool:
         rent=rent.value if rent else None,
         buy=buy.value if buy else None,
         pue=joined.pue if joined else None,
-        facts=facts | _assumed_network(of, network, link),
+        facts=facts | _assumed_network(network, link),
     )
 
 
@@ -80,7 +80,7 @@ def _own_domain(of: Chip) -> int:
 ETHERNET = 3.125e9  # 25 Gb/s, where nothing is published
 
 
-def _assumed_network(of: Chip, network: float | None, link: float | None) -> dict[str, Fact]:
+def _assumed_network(network: float | None, link: float | None) -> dict[str, Fact]:
     """Mark links nobody has published."""
     note = "nothing published: one 25 Gb/s port per chip"
     named = (("network_speed", network), ("link_speed", link))

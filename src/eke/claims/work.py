@@ -13,7 +13,6 @@ from eke.claims.claim import Checked, Claim, Quoted, Step, Verdict, Worked
 from eke.errors import BadFile, BadQuantity
 from eke.physics import answer as _formulas  # noqa: F401  registers every formula
 from eke.physics import compute as _compute  # noqa: F401
-from eke.physics import silicon as _silicon  # noqa: F401
 from eke.physics.formula import FORMULAS
 from eke.physics.layers import count_parameters
 from eke.physics.train import model_flop

@@ -84,7 +84,7 @@ def answer(
         grounds=(
             *_given(job),
             *(_usual(job, plan) if chosen else ()),
-            *_chip_grounds(job, plan, fleet),
+            *_chip_grounds(plan, fleet),
             *_grounds(result, efficiencies),
         ),
         matters=_matters(job, plan, fleet, efficiencies, leading),
@@ -158,7 +158,7 @@ def _usual(job: Job, plan: Plan) -> list[Ground]:
     ]
 
 
-def _chip_grounds(job: Job, plan: Plan, fleet: Fleet) -> list[Ground]:
+def _chip_grounds(plan: Plan, fleet: Fleet) -> list[Ground]:
     """Published figures of the chips and prices the answer rests on."""
     pool = pool_of(fleet, plan.chip)
     peak = f"peak.{peak_format(pool, plan.compute)}"

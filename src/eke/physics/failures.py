@@ -34,21 +34,6 @@ def young_interval(*, checkpoint_time: Number, failure_interval: Number) -> Numb
     return np.sqrt(2 * checkpoint_time * failure_interval)
 
 
-@formula(
-    unit="s",
-    equation="√(2 δ M) [1 + ⅓ √(δ/2M) + (δ/2M)/9] − δ for δ < 2M, else M",
-    source=("daly2006",),
-)
-def daly_interval(*, checkpoint_time: Number, failure_interval: Number) -> Number:
-    """Best time between checkpoints, higher order [s].
-
-    checkpoint_time: during which training waits [s].  failure_interval: of the job [s].
-    """
-    δ, M = checkpoint_time, failure_interval
-    r = δ / (2 * M)
-    return np.where(r < 1, np.sqrt(2 * δ * M) * (1 + np.sqrt(r) / 3 + r / 9) - δ, M)
-
-
 @formula(unit="1", equation="δ/τ + (τ/2 + R) / M", source=("young1974",))
 def lost_share(
     *, checkpoint_time: Number, interval: Number, failure_interval: Number, restart_time: Number

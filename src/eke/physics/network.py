@@ -7,47 +7,6 @@ import numpy as np
 from eke.physics.formula import Number, formula
 
 
-@formula(
-    unit="s",
-    equation="2 (p − 1) (α + S / (p B))",
-    source=("patarasuk2009", "hockney1994"),
-)
-def ring_all_reduce_time(
-    *, size: Number, ranks: Number, bandwidth: Number, latency: Number
-) -> Number:
-    """Time of a ring all-reduce [s].
-
-    size: bytes on each rank [B].  ranks: chips in the ring [1].  bandwidth: one direction, per
-    rank [B/s].  latency: per hop [s].
-    """
-    S, p, B, α = size, ranks, bandwidth, latency
-    return 2 * (p - 1) * (α + S / (p * B))
-
-
-@formula(unit="s", equation="(p − 1) (α + S / (p B))", source=("thakur2005",))
-def ring_all_gather_time(
-    *, size: Number, ranks: Number, bandwidth: Number, latency: Number
-) -> Number:
-    """Time of a ring all-gather or reduce-scatter [s].
-
-    size: bytes of the whole buffer [B].  ranks: chips in the ring [1].  bandwidth: one direction,
-    per rank [B/s].  latency: per hop [s].
-    """
-    S, p, B, α = size, ranks, bandwidth, latency
-    return (p - 1) * (α + S / (p * B))
-
-
-@formula(unit="s", equation="α log₂ p + (p − 1)/p · S / B", source=("thakur2005",))
-def all_to_all_time(*, size: Number, ranks: Number, bandwidth: Number, latency: Number) -> Number:
-    """Time of an all-to-all [s].
-
-    size: bytes each rank sends in all [B].  ranks: chips in the group [1].  bandwidth: one
-    direction, per rank [B/s].  latency: per round [s].
-    """
-    S, p, B, α = size, ranks, bandwidth, latency
-    return α * np.log2(p) + (p - 1) / p * S / B
-
-
 @formula(unit="s", equation="α + S / B", source=("hockney1994",))
 def point_to_point_time(*, size: Number, bandwidth: Number, latency: Number) -> Number:
     """Time to send a message to one other chip [s].

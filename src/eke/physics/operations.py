@@ -74,7 +74,7 @@ def stack_operations(
     tokens = sum(batch.tokens for batch in work) / plan.context
     source = sum(batch.sequences * batch.source for batch in work)
     found = [
-        _experts(w, tokens, plan, block, stack.count)
+        _experts(w, tokens, plan, stack.count)
         if w.part == "experts"
         else _matrix(w, source if w.encoder else tokens, plan, stack.count)
         for w in block_weights(block, hidden)
@@ -114,7 +114,7 @@ def expert_cut(plan: AnyPlan) -> Any:
     return np.maximum(plan.tensor / plan.expert, 1)
 
 
-def _experts(w: Weights, tokens: Any, plan: AnyPlan, block: Block, times: int) -> Operation:
+def _experts(w: Weights, tokens: Any, plan: AnyPlan, times: int) -> Operation:
     """Routed experts: each chip holds copies/expert of them, cut by `expert_cut`."""
     cut = expert_cut(plan)
     gathered = tokens * plan.expert * cut / plan.tensor  # tokens of all ranks that share experts

@@ -51,7 +51,7 @@ def serve(
             *_common(job, plan, held, knobs, ceiling, state, users),
             *_more(job, plan, ceiling, state, users),
         ),
-        shares=(*_memory_shares(job, plan, here, state), *_step_shares(plan, here, state)),
+        shares=(*_memory_shares(job, plan, state), *_step_shares(plan, here, state)),
         limits=_limits(job, plan, pool, here, state, users, there),
         remarks=_remarks(job, plan),
     )
@@ -140,7 +140,7 @@ def _cache_in_use(job: Serve, plan: AnyPlan, state: Load) -> Any:
     return np.minimum(state.concurrency, state.most) * per_sequence(job, plan) / plan.data
 
 
-def _memory_shares(job: Serve, plan: AnyPlan, here: Machine, state: Load) -> list[Share]:
+def _memory_shares(job: Serve, plan: AnyPlan, state: Load) -> list[Share]:
     weights = resident_weights(job, plan)
     cache = _cache_in_use(job, plan, state)
     working = fixed_bytes(job, plan) - weights

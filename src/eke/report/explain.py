@@ -25,9 +25,9 @@ def explain_words(need: Need, tape: list[Call], sources: Mapping[str, Source]) -
         "Formulas at work, with the numbers of the likeliest case",
         formulas(tape),
         "Grounds: every value the answer rests on",
-        grounds(need.grounds, sources),
+        grounds(need.grounds),
         "Sources",
-        cited(need, tape, sources),
+        cited(need, sources),
         *(wrap(f"note: {remark}") for remark in need.remarks),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -99,7 +99,7 @@ def _scalar(value: Any) -> float:
     return float(np.max(np.asarray(value, dtype=float)))
 
 
-def grounds(found: tuple[Ground, ...], sources: Mapping[str, Source]) -> str:
+def grounds(found: tuple[Ground, ...]) -> str:
     """Values by kind: published first, assumed last."""
     order = ("given", "published", "measured", "fitted", "derived", "assumed")
     rows = [
@@ -132,7 +132,7 @@ def _value(ground: Ground) -> str:
     )
 
 
-def cited(need: Need, tape: list[Call], sources: Mapping[str, Source]) -> str:
+def cited(need: Need, sources: Mapping[str, Source]) -> str:
     """Title and address of every source named above; formulas' sources are in docs/sources.bib."""
     keys = dict.fromkeys(ground.source for ground in need.grounds)
     rows = [

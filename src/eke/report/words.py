@@ -50,7 +50,7 @@ def need_words(need: Need, command: str = "") -> str:
         _grounds(need),
         _matters(need.matters),
         *(wrap(f"  note       {remark}", indent=" " * 13) for remark in need.remarks),
-        _next(need, command),
+        _next(command),
     ]
     return "\n".join(block for block in blocks if block) + "\n"
 
@@ -192,7 +192,7 @@ def _matters(matters: tuple[Matter, ...]) -> str:
     return wrap("  matters    " + "; ".join(words), indent=" " * 13) if words else ""
 
 
-def _next(need: Need, command: str) -> str:
+def _next(command: str) -> str:
     return f"  next       eke explain {command}" if command else ""
 
 
