@@ -53,7 +53,7 @@ def serve(
         ),
         shares=(*_memory_shares(job, plan, state), *_step_shares(plan, here, state)),
         limits=_limits(job, plan, pool, here, state, users, there),
-        remarks=_remarks(job, plan),
+        remarks=_remarks(job, plan, pool, prefill_pool),
     )
 
 
@@ -231,8 +231,11 @@ def _promise(name: str, value: Any, limit: float) -> Limit:
     )
 
 
-def _remarks(job: Serve, plan: AnyPlan) -> tuple[str, ...]:
+def _remarks(job: Serve, plan: AnyPlan, pool: Pool, prefill_pool: Pool | None) -> tuple[str, ...]:
     found = []
+    other = prefill_pool.chip if prefill_pool is not None else pool.chip
+    if other.family != pool.chip.family:
+        found.append(f"{other.id} takes in prompts at the efficiencies known of {pool.chip.id}")
     longest = max(ask.longest for ask in asks(job))
     if job.model.context and longest > job.model.context:
         found.append(
