@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from eke.errors import BadQuantity
-from eke.types.plan import DEGREES
 from eke.units import quantity
 
 WIDTHS = ("fp32", "bf16", "fp16", "fp8", "int8", "fp4", "int4")
@@ -40,6 +39,17 @@ TOKENS, NUMBER, RATE, DURATION, DOLLARS, RENT = (
 )
 
 
+DEGREE_WORDS = {
+    "tensor": "Tensor-parallel degree.",
+    "pipeline": "Pipeline stages.",
+    "virtual": "Interleaved stages per pipeline rank.",
+    "context": "Ranks that share a sequence.",
+    "expert": "Chips the routed experts are spread over.",
+    "data": "Data-parallel ranks; when serving, ranks of a replica that share experts.",
+    "replicas": "Independent copies.",
+}
+
+
 def stack(*options: Any) -> Callable[[Any], Any]:
     """Several options as one decorator, shown in the order given."""
 
@@ -68,7 +78,10 @@ where = stack(
     click.option("--json", "as_json", is_flag=True, help="The same record as JSON."),
 )
 layout = stack(
-    *(click.option(f"--{name}", type=click.IntRange(1)) for name in DEGREES),
+    *(
+        click.option(f"--{name}", type=click.IntRange(1), metavar="N", help=words)
+        for name, words in DEGREE_WORDS.items()
+    ),
     click.option("--micro-batch", type=click.IntRange(1), help="Sequences per pass."),
     click.option("--weights", type=click.Choice(WIDTHS), help="Format the weights are kept in."),
     click.option("--compute", type=click.Choice(WIDTHS), help="Format of the matrix units."),
