@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from eke.catalog.engines import engine_id
 from eke.catalog.fleets import fleet
 from eke.catalog.models import model
 from eke.errors import BadInput
@@ -42,13 +43,14 @@ FIELD_UNITS = {
 }
 _PLAN = (
     *(*DEGREES, "micro_batch", "weights", "compute", "shard", "recompute", "schedule"),
-    *("optimizer", "cache", "batch", "token_budget", "sparse", "drafts", "acceptance"),
+    *("optimizer", "cache", "batch", "token_budget", "sparse", "drafts", "acceptance", "engine"),
 )
 
 
 def choices(given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a plan among the options given."""
-    return {name: given[name] for name in _PLAN if given.get(name) not in (None, False)}
+    found = {name: given[name] for name in _PLAN if given.get(name) not in (None, False)}
+    return found | ({"engine": engine_id(found["engine"])} if "engine" in found else {})
 
 
 def make_job(kind: str, model: Any, given: dict[str, Any]) -> Job:

@@ -39,7 +39,7 @@ def need(
     if isinstance(picked, Infeasible):
         return picked
     _check(picked, job.model, where)
-    values = efficiencies(pool_of(where, picked.chip).chip.family)
+    values = efficiencies(pool_of(where, picked.chip).chip.family, picked.engine)
     found = answer(job, picked, where, values, chosen=plan is None)
     if isinstance(found, Need) and isinstance(job, Serve) and len(job.tiers) > 1:
         said = (*found.remarks, _for_everyone(job, picked, where))
@@ -48,7 +48,8 @@ def need(
 
 
 def _smallest(job: Job, fleet: Fleet, choices: Mapping[str, Any] | None) -> Plan | Infeasible:
-    pools = [(pool, likely(efficiencies(pool.chip.family))) for pool in fleet.pools]
+    engine = (choices or {}).get("engine", "")
+    pools = [(pool, likely(efficiencies(pool.chip.family, engine))) for pool in fleet.pools]
     return smallest(job, pools, choices)
 
 
@@ -69,7 +70,7 @@ def _for_everyone(job: Serve, plan: Plan, fleet: Fleet) -> str:
 def working(job: Job, plan: Plan, fleet: Fleet | str) -> list[Call]:
     """Every formula at work behind the likeliest figures of an answer, in order."""
     where = _fleet(fleet)
-    values = efficiencies(pool_of(where, plan.chip).chip.family)
+    values = efficiencies(pool_of(where, plan.chip).chip.family, plan.engine)
     with recording() as tape:
         outcome(job, plan, where, likely(values))
     return tape

@@ -1,4 +1,5 @@
-"""Tables of what arrives of published figures: `efficiency/any.csv`, then the chip family's own."""
+"""Tables of what arrives of published figures: `efficiency/any.csv`, then the chip family's and the
+engine's own."""
 
 from __future__ import annotations
 
@@ -12,16 +13,17 @@ from eke.types.efficiency import Efficiency
 from eke.units import quantity
 
 COLUMNS = ("name", "low", "likely", "high", "unit", "kind", "source", "note")
-KINDS = ("published", "measured", "derived", "assumed")
+KINDS = ("published", "measured", "fitted", "derived", "assumed")
 
 
-def efficiencies(family: str) -> dict[str, Efficiency]:
-    """The values for one chip family by name; the family's own replace those for any chip.
+def efficiencies(*names: str) -> dict[str, Efficiency]:
+    """The values for a chip family, and an engine where one is known, by name.
 
-    A user's folder replaces built-in rows.
+    names: tables, the later ones replacing what the earlier say; "any" goes before all of them. A
+    user's folder replaces built-in rows.
     """
     found: dict[str, Efficiency] = {}
-    for name in ("any", family):
+    for name in ("any", *filter(None, names)):
         for folder in reversed(folders()):
             path = folder / "efficiency" / f"{name}.csv"
             if path.is_file():

@@ -82,6 +82,7 @@ layout = stack(
         click.option(f"--{name}", type=click.IntRange(1), metavar="N", help=words)
         for name, words in DEGREE_WORDS.items()
     ),
+    click.option("--engine", metavar="NAME", help="What runs it, such as vllm or megatron."),
     click.option("--micro-batch", type=click.IntRange(1), help="Sequences per pass."),
     click.option("--weights", type=click.Choice(WIDTHS), help="Format the weights are kept in."),
     click.option("--compute", type=click.Choice(WIDTHS), help="Format of the matrix units."),

@@ -3,7 +3,7 @@ peaks."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from eke.types.chip import SourceKind
 from eke.types.record import Record
@@ -17,9 +17,9 @@ class Efficiency(Record):
     likely: float
     high: float
     unit: str
-    kind: SourceKind
+    kind: SourceKind | Literal["fitted"]
     source: str
-    family: str = "any"  # the chip family it was found on
+    family: str = "any"  # the table it stands in: a chip family or an engine
     note: str = ""
 
 

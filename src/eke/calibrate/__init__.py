@@ -1,0 +1,1 @@
+"""Predictions judged by measurements, and values learnt from them."""

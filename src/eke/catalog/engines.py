@@ -1,0 +1,93 @@
+"""Engines: what runs the model, and from which release to which it behaves alike."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Literal
+
+from eke.catalog.files import folders, read_toml, slug
+from eke.errors import BadInput, closest
+from eke.types.record import Record
+
+
+class Engine(Record):
+    """A generation of an engine or of a training framework; its efficiencies have its id.
+
+    names: as people write them, without spaces and signs.  since, before: releases, such as "0.8"
+    (from, inclusive) and "0.15" (exclusive); "" is open.
+    """
+
+    id: str
+    does: Literal["serve", "train"]
+    names: tuple[str, ...]
+    since: str = ""
+    before: str = ""
+    notes: str = ""
+
+
+class EngineFile(Record):
+    """`engines.toml`: one table per generation, the likeliest of an unknown release first."""
+
+    engine: tuple[Engine, ...]
+
+
+@cache
+def engines() -> tuple[Engine, ...]:
+    """All of them, a user's own first."""
+    found: list[Engine] = []
+    for folder in folders():
+        path = folder / "engines.toml"
+        if path.is_file():
+            found += read_toml(path, EngineFile).engine
+    return tuple(found)
+
+
+def engine(name: str, release: str = "", does: str = "serve") -> Engine | None:
+    """The generation that a name and a release stand for; None when nobody knows the name.
+
+    The longest known name that the text begins with or contains wins; an unknown release takes the
+    first generation listed.
+    """
+    word = slug(name).replace("-", "").replace(".", "")
+    if not word:
+        return None
+    fits = [
+        (word.startswith(known), len(known), -index, each)
+        for index, each in enumerate(engines())
+        if each.does == does
+        for known in each.names
+        if known in word
+    ]
+    fits.sort(key=lambda fit: fit[:3], reverse=True)
+    dated = [fit for fit in fits if _inside(release, fit[3])]
+    best = dated or fits
+    return best[0][3] if best else None
+
+
+def engine_id(name: str) -> str:
+    """The id a user names, or its likeliest generation. Raises BadInput with what is known."""
+    known = {each.id for each in engines()}
+    if name in known:
+        return name
+    found = engine(name) or engine(name, does="train")
+    if found is None:
+        raise BadInput(
+            f"no engine {name[:40]!r}; closest: {closest(name, known) or ', '.join(sorted(known))}."
+        )
+    return found.id
+
+
+def _inside(release: str, each: Engine) -> bool:
+    """Whether a release belongs to a generation; one that says nothing belongs to all."""
+    at = _numbers(release)
+    if not at:
+        return True
+    return not (
+        (each.since and at < _numbers(each.since)) or (each.before and at >= _numbers(each.before))
+    )
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    found = re.search(r"\d+(?:\.\d+)+|\d+", release)
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
