@@ -138,7 +138,8 @@ def check(folder: str | None) -> None:
 
     found = findings(lambda model: count_parameters(model).total, folder, date.today().year)
     for each in found:
-        click.echo(f"{each.severity}: {each.file}: {each.field}: {each.message}")
+        where = ": ".join(filter(None, (each.file, each.field)))
+        click.echo(f"{each.severity}: {where}: {each.message}")
     errors = sum(each.severity == "error" for each in found)
     click.echo(f"{errors} errors, {len(found) - errors} warnings")
     if errors:
