@@ -14,7 +14,7 @@ from eke.catalog.chips import chip, chip_names
 from eke.catalog.efficiencies import efficiencies
 from eke.catalog.fleets import fleet
 from eke.catalog.models import model, model_names
-from eke.catalog.prices import price
+from eke.catalog.prices import price, prices
 from eke.catalog.systems import system_names
 from eke.errors import BadFile, BadInput, EkeError, UnknownChip, UnknownModel
 from eke.physics.layers import count_parameters
@@ -75,6 +75,8 @@ def test_models_by_any_name() -> None:
 def test_prices_are_dated() -> None:
     found = price("h100-sxm", "rent")
     assert found is not None and found.date >= "2025" and found.source
+    history = [row.date for row in prices("h100-sxm") if row.basis == "buy"]
+    assert history == ["2025", "2024", "2023", "2022"]
 
 
 def test_a_users_folder_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

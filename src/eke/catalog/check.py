@@ -122,7 +122,8 @@ def _system(path: Path, known: set[str]) -> Iterator[Finding]:
             chip(system.chip)
         except EkeError as error:
             yield _finding(path, "chip", "error", str(error))
-    if system.chips and system.per_node and system.chips % system.per_node:
+    uneven = system.chips and system.per_node and system.chips % system.per_node
+    if uneven and not system.facts["chips"].note:
         yield _finding(
             path, "per_node", "warning", f"{system.chips} chips do not divide by {system.per_node}"
         )
@@ -139,7 +140,7 @@ def _model(path: Path, known: set[str], count: Count) -> Iterator[Finding]:
         return
     model = read_model(path)
     said = model.facts.get("parameters")
-    if said is not None and abs(count(model) / said.value - 1) > 0.02:
+    if said is not None and not said.note and abs(count(model) / said.value - 1) > 0.02:
         message = f"the shape has {count(model) / said.value - 1:+.1%} beside what is published"
         yield _finding(path, "published.parameters", "warning", message)
 
