@@ -56,6 +56,12 @@ def test_jobs_that_mean_nothing(rate: float) -> None:
         Serve(model=model("llama-3.1-8b"), rate=rate)
 
 
+def test_a_choice_without_use_is_refused() -> None:
+    job = Serve(model=model("llama-3.1-8b"))
+    with pytest.raises(BadInput, match="context 2 means nothing"):
+        need(job, fleet="8xh100-sxm", choices={"context": 2})
+
+
 def test_no_fleet_says_what_to_do() -> None:
     with pytest.raises(BadInput, match="8xh100-sxm"):
         need(Serve(model=model("llama-3.1-8b")))

@@ -107,6 +107,15 @@ def test_infeasible_is_an_answer(words: str, limit: str) -> None:
         ("need serve llama-3.1-8b --on 1xh100 --ttft 5", "expected a duration"),
         ("need serve llama-3.1-8b --on 1xh100 --ttft 5s@p100", "percentile"),
         ("need tune llama-3.1-8b --tokens 1M --lora 8 --qlora 8 --on 1xh100", "exclude"),
+        ("need serve llama-3.1-8b --on 1xh100 --ttft -1ms", "above zero"),
+        ("need serve llama-3.1-8b --on 1xh100 --tiers -8000:100%", "context is -8000"),
+        ("need serve llama-3.1-8b --on 1xh100 --tiers 8k:150%,9k:-50%", "between 0 and 1"),
+        ("need serve llama-3.1-8b --on 1xh100 --images 1", "takes no images"),
+        ("need serve llama-3.1-8b --on 1xh100 --sound 30s", "takes no sound"),
+        ("need serve llama-3.1-8b --on 1xh100 --answer 0.5", "one token or more"),
+        ("need serve llama-3.1-8b --on 1xh100 --own --price 2USD/h", "exclude"),
+        ("need serve llama-3.1-8b --on 1xh100 --context 2", "No such option"),
+        ("need train llama-3.1-8b --on 8xh100 --tokens 1M --batch-tokens 2M", "only 1e+06"),
         ("catalog chips nope", "no chip"),
         ("claims nope", "no claim"),
         ("explain serve nope/nope.json --on 1xh100", "cannot be read"),
@@ -116,6 +125,16 @@ def test_mistakes_say_what_to_do(words: str, says: str) -> None:
     result = run(words)
     assert result.exit_code == 2
     assert says in str(result.exception) + result.output
+
+
+def test_zero_is_a_choice() -> None:
+    """`--shard 0` and `--acceptance 0` are decided, not left open."""
+    found = json.loads(
+        run("need train llama-3.1-8b --tokens 1T --on 64xh100 --shard 0 --json").stdout
+    )
+    assert found["plan"]["shard"] == 0
+    words = "need serve llama-3.1-8b --on 1xh100 --drafts 3 --acceptance 0 --json"
+    assert json.loads(run(words).stdout)["plan"]["acceptance"] == 0
 
 
 def test_help_lists_the_verbs() -> None:
