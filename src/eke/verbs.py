@@ -19,6 +19,7 @@ from eke.types.model import Model
 from eke.types.need import Infeasible, Need
 from eke.types.plan import Plan, check_plan
 from eke.types.record import replace
+from eke.units import show
 
 
 def need(
@@ -61,7 +62,11 @@ def _for_everyone(job: Serve, plan: Plan, fleet: Fleet) -> str:
     wider = replace(job, tiers=(Tier(context=longest, share=1.0),))
     found = _smallest(wider, Fleet(pools=(more,)), same)
     if isinstance(found, Infeasible):
-        return f"{longest:,} tokens for everyone: not feasible, {found.limit} is short"
+        return (
+            f"{longest:,} tokens for everyone: not feasible even on {more.chips:,} chips, "
+            f"{found.limit} is short by {show(found.by, found.unit)} "
+            f"({show(found.need, found.unit)} needed, {show(found.have, found.unit)} there)"
+        )
     times = found.chips / plan.chips
     return f"{longest:,} tokens for everyone would take {found.chips:,} chips, ×{times:.3g}"
 

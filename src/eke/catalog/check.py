@@ -10,7 +10,7 @@ from eke.catalog.chips import read_chip
 from eke.catalog.efficiencies import read_efficiencies
 from eke.catalog.files import all_files, folders, read_toml, use_folder
 from eke.catalog.models import ModelFile, read_model
-from eke.catalog.prices import prices
+from eke.catalog.prices import priced, prices
 from eke.catalog.sources import sources
 from eke.catalog.systems import read_system
 from eke.errors import BadFile, EkeError
@@ -132,7 +132,9 @@ def _efficiencies(path: Path, known: set[str]) -> Iterator[Finding]:
 
 def _prices(path: Path, known: set[str]) -> Iterator[Finding]:
     chips = all_files("chips")
-    for name in chips:
+    for name in sorted(priced()):
+        if name not in chips:
+            yield _finding(path, name, "error", "no such chip in the catalogue")
         for row in prices(name):
             if row.source not in known:
                 yield _finding(path, name, "error", f"no source {row.source!r}")

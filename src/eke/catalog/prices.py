@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -11,10 +12,12 @@ from typing import Literal
 from eke.catalog.files import folders, read_text
 from eke.errors import BadFile, BadQuantity
 from eke.types.chip import Price
-from eke.units import quantity
+from eke.units import quantity, show
 
 COLUMNS = ("chip", "basis", "value", "date", "source", "kind", "note")
 UNITS = {"rent": "USD/s", "buy": "USD"}
+RANGES = {"rent": (1e-4 / 3600, 1e5 / 3600), "buy": (1.0, 1e8)}  # outside, a price is absurd
+_DATE = re.compile(r"\d{4}(-\d\d){0,2}")
 KINDS = ("published", "measured", "derived", "assumed")
 
 
@@ -28,6 +31,11 @@ def prices(chip: str) -> list[Price]:
     ]
 
 
+def priced() -> set[str]:
+    """Every chip id that has a price."""
+    return {row.chip for folder in folders() for row in _read(folder / "prices.csv")}
+
+
 def price(chip: str, basis: Literal["rent", "buy"]) -> Price | None:
     """The newest price on that basis; None where nobody has published one."""
     return next((row for row in prices(chip) if row.basis == basis), None)
@@ -35,7 +43,7 @@ def price(chip: str, basis: Literal["rent", "buy"]) -> Price | None:
 
 @lru_cache
 def _read(path: Path) -> tuple[Price, ...]:
-    if not path.is_file():
+    if not path.exists():
         return ()
     rows = csv.DictReader(io.StringIO(read_text(path)))
     if tuple(rows.fieldnames or ()) != COLUMNS:
@@ -52,10 +60,19 @@ def _row(path: Path, line: int, row: dict[str, str]) -> Price:
             f"{where}: basis must be rent or buy, and kind one of {', '.join(KINDS)}; "
             f"given {row['basis']!r} and {row['kind']!r}."
         )
+    unit = UNITS[row["basis"]]
     try:
-        value = quantity(row["value"], UNITS[row["basis"]])
+        value = quantity(row["value"], unit)
     except BadQuantity as error:
         raise BadFile(f"{where}: value: {error}") from None
-    if not 0 < value < 1e9:
-        raise BadFile(f"{where}: value is {row['value']!r}; a price must be above zero and real.")
+    low, high = RANGES[row["basis"]]
+    if not low <= value <= high:
+        raise BadFile(
+            f"{where}: value is {row['value']!r}; that is absurd: expected between "
+            f"{show(low, unit)} and {show(high, unit)}."
+        )
+    if not _DATE.fullmatch(row["date"]):
+        raise BadFile(
+            f"{where}: date is {row['date'][:20]!r}; expected 2026, 2026-03 or 2026-03-31."
+        )
     return Price(**(row | {"value": value}))  # type: ignore[arg-type]
