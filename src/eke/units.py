@@ -100,6 +100,8 @@ def quantity(text: str, unit: str | None = None) -> float:
     unit: the base unit wanted ("B/s", "s", "token", …); None takes whatever the text says.
     Errors: BadQuantity, naming what was given and what is allowed.
     """
+    if not isinstance(text, str):
+        raise BadQuantity(f"{text!r:.60} is not a text; expected {_expected(unit)}.")
     shown = repr(text[:_LONGEST] + "…" if len(text) > _LONGEST else text)
     match = _NUMBER.match(text) if len(text) <= _LONGEST else None
     if match is None:

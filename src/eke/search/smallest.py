@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from eke.errors import BadInput
+from eke.errors import BadInput, closest
 from eke.physics.answer import job_kind, outcome, shortage
 from eke.physics.engine import fixed_bytes
 from eke.physics.layers import attention_heads, count_parameters
@@ -24,7 +24,7 @@ from eke.types.fleet import Fleet, Pool
 from eke.types.job import Align, Job, Serve, Train, Tune
 from eke.types.model import Experts, Model
 from eke.types.need import Infeasible
-from eke.types.plan import Plan, Plans, Width
+from eke.types.plan import NUMBERS, Plan, Plans, Width
 from eke.types.record import replace
 
 GATHERED = 1024  # ranks over which FSDP gathers layers in practice; beyond, nobody publishes it
@@ -41,6 +41,7 @@ def smallest(
 
     pools: with what arrives of each one's figures.  choices: fields of the plan to keep.
     """
+    _known(choices or {})
     nearest: Infeasible | None = None
     every = tuple(pool for pool, _ in pools)
     for pool, knobs in pools if "prefill" not in (choices or {}) else pools[:1]:
@@ -59,6 +60,17 @@ def smallest(
             f"{said or 'any'}; give more chips or smaller degrees."
         )
     return nearest
+
+
+def _known(choices: Choices) -> None:
+    """Refuse names that are no fields of a plan, and degrees that are no whole numbers."""
+    for name, value in choices.items():
+        if name not in Plan.__annotations__:
+            near = closest(name, Plan.__annotations__)
+            hint = f"; closest: {near}" if near else ""
+            raise BadInput(f"a plan has no {name!r}{hint}.")
+        if name in NUMBERS and not (isinstance(value, int) and value >= 1):
+            raise BadInput(f"{name} is {value!r}; it must be a whole number from 1 up.")
 
 
 def _honoured(job: Job, plan: Plan, choices: Choices) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Literal
 
 from eke.errors import BadInput
@@ -157,8 +158,8 @@ def positive(record: Record, *names: str) -> None:
     """Refuse fields that are set but not above zero (NaN included)."""
     for name in names:
         value = getattr(record, name)
-        if value is not None and not 0 < value < 1e30:
-            raise BadInput(f"{name} is {value}; it must be a finite number above zero.")
+        if value is not None and not (_number(value) and 0 < value < 1e30):
+            raise BadInput(f"{name} is {value!r}; it must be a finite number above zero.")
 
 
 def one_or_more(record: Record, *names: str) -> None:
@@ -178,5 +179,9 @@ def zero_or_more(record: Record, *names: str) -> None:
     """Refuse fields that are set but negative, endless or NaN."""
     for name in names:
         value = getattr(record, name)
-        if value is not None and not 0 <= value < 1e30:
-            raise BadInput(f"{name} is {value}; it must be a finite number, zero or more.")
+        if value is not None and not (_number(value) and 0 <= value < 1e30):
+            raise BadInput(f"{name} is {value!r}; it must be a finite number, zero or more.")
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
