@@ -82,6 +82,16 @@ def test_chip_time_is_paid_and_powered(model: Model, plan: Plan, chip: str) -> N
     assert result["energy"] == pytest.approx(at_most * LIKELY.power_share)
 
 
+@given(models(), plans())
+def test_bought_chips_are_written_off_and_their_energy_paid(model: Model, plan: Plan) -> None:
+    pool = replace(pool_of("h100-sxm"), rent=None)
+    result = train(Train(model=model, tokens=1e12), plan, pool, LIKELY)
+    assert pool.buy is not None
+    capital = plan.chips * pool.buy * LIKELY.price * result["time"] / pool.life
+    paid = result["energy"] * LIKELY.electricity
+    assert result["money"] == pytest.approx(capital + paid)
+
+
 @given(models(), plans(serving=True), st.floats(0.05, 5))
 def test_as_many_are_in_flight_as_arrive_while_one_is_answered(
     model: Model, plan: Plan, rate: float

@@ -9,6 +9,7 @@ import pytest
 from eke.catalog import files
 from eke.catalog.check import check
 from eke.catalog.chips import chip, chip_names
+from eke.catalog.efficiencies import efficiencies
 from eke.catalog.fleets import fleet
 from eke.catalog.models import model, model_names
 from eke.catalog.prices import price
@@ -140,6 +141,30 @@ def test_bad_prices_name_file_and_line(
     with pytest.raises(BadFile, match=says) as caught:
         price("h100-sxm", "rent")
     assert "prices.csv" in str(caught.value)
+
+
+EFFICIENCIES = "name,low,likely,high,unit,kind,source,note\n"
+
+
+@pytest.mark.parametrize(
+    "row,says",
+    [
+        ("memory,0,0.8,0.9,1,assumed,eke,\n", "line 2: low is 0"),
+        ("memory,0.9,0.8,0.7,1,assumed,eke,\n", "must rise"),
+        ("memroy,0.7,0.8,0.9,1,assumed,eke,\n", "closest: memory"),
+        ("memory,0.7,0.8\n", "line 2: expected 8 cells"),
+        ("memory,0.7,\r0.8,0.9,1,assumed,eke,\n", "line 2"),
+    ],
+)
+def test_bad_efficiencies_name_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str, says: str
+) -> None:
+    (tmp_path / "efficiency").mkdir()
+    (tmp_path / "efficiency" / "hopper.csv").write_text(EFFICIENCIES + row)
+    monkeypatch.setenv("EKE_CATALOG", str(tmp_path))
+    with pytest.raises(BadFile, match=says) as caught:
+        efficiencies("hopper")
+    assert "hopper.csv" in str(caught.value)
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:

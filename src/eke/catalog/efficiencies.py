@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
-from eke.catalog.files import folders, read_text
-from eke.errors import BadFile, BadQuantity
-from eke.types.efficiency import Efficiency
+from eke.catalog.files import folders, read_rows
+from eke.errors import BadFile, BadQuantity, closest
+from eke.types.efficiency import Efficiency, Knobs
 from eke.units import quantity
 
 COLUMNS = ("name", "low", "likely", "high", "unit", "kind", "source", "note")
@@ -31,19 +29,21 @@ def efficiencies(family: str) -> dict[str, Efficiency]:
 
 def read_efficiencies(path: Path, family: str) -> dict[str, Efficiency]:
     """One table. Raises BadFile naming file, row and column."""
-    rows = csv.DictReader(io.StringIO(read_text(path)))
-    if tuple(rows.fieldnames or ()) != COLUMNS:
-        raise BadFile(f"{path}: the columns must be {','.join(COLUMNS)}.")
     found = {}
-    for row in rows:
-        made = _row(path, rows.line_num, family, row)
+    for line, row in read_rows(path, COLUMNS):
+        made = _row(path, line, family, row)
         found[made.name] = made
     return found
 
 
 def _row(path: Path, line: int, family: str, row: dict[str, str]) -> Efficiency:
     where = f"{path}, line {line}"
-    if None in row.values() or row["kind"] not in KINDS:
+    if row["name"] not in Knobs.__annotations__:
+        near = closest(row["name"], Knobs.__annotations__)
+        raise BadFile(
+            f"{where}: no value is named {row['name'][:40]!r}; closest: {near or 'none'}."
+        )
+    if row["kind"] not in KINDS:
         raise BadFile(f"{where}: kind is {row['kind']!r}; it must be one of {', '.join(KINDS)}.")
     unit = row["unit"]
     try:
@@ -54,6 +54,8 @@ def _row(path: Path, line: int, family: str, row: dict[str, str]) -> Efficiency:
         raise BadFile(
             f"{where}: low, likely and high must rise from 0 up, not {low:g}, {likely:g}, {high:g}."
         )
+    if low == 0 and not row["name"].startswith("overlap"):
+        raise BadFile(f"{where}: low is 0, with which nothing would ever finish.")
     return Efficiency(
         name=row["name"],
         low=low,

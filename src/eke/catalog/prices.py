@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from eke.catalog.files import folders, read_text
+from eke.catalog.files import folders, read_rows
 from eke.errors import BadFile, BadQuantity
 from eke.types.chip import Price
 from eke.units import quantity, show
@@ -45,16 +43,11 @@ def price(chip: str, basis: Literal["rent", "buy"]) -> Price | None:
 def _read(path: Path) -> tuple[Price, ...]:
     if not path.exists():
         return ()
-    rows = csv.DictReader(io.StringIO(read_text(path)))
-    if tuple(rows.fieldnames or ()) != COLUMNS:
-        raise BadFile(f"{path}: the columns must be {','.join(COLUMNS)}.")
-    return tuple(_row(path, rows.line_num, row) for row in rows)
+    return tuple(_row(path, line, row) for line, row in read_rows(path, COLUMNS))
 
 
 def _row(path: Path, line: int, row: dict[str, str]) -> Price:
     where = f"{path}, line {line}"
-    if None in row.values() or None in row:
-        raise BadFile(f"{where}: expected {len(COLUMNS)} cells.")
     if row["basis"] not in UNITS or row["kind"] not in KINDS:
         raise BadFile(
             f"{where}: basis must be rent or buy, and kind one of {', '.join(KINDS)}; "
