@@ -49,8 +49,11 @@ _PLAN = (
 
 def choices(given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a plan among the options given."""
-    found = {name: given[name] for name in _PLAN if given.get(name) not in (None, False)}
-    return found | ({"engine": engine_id(found["engine"])} if "engine" in found else {})
+    found = {name: given.get(name) for name in _PLAN}
+    kept = {
+        name: value for name, value in found.items() if value is not None and value is not False
+    }
+    return kept | ({"engine": engine_id(kept["engine"])} if "engine" in kept else {})
 
 
 def make_job(kind: str, model: Any, given: dict[str, Any]) -> Job:
@@ -127,6 +130,8 @@ def ask(kind: str, given: Mapping[str, Any]) -> tuple[Job, Fleet, dict[str, Any]
     "model" and "fleet" by name, quantities in base units. Raises EkeError.
     """
     where = fleet(given["fleet"])
+    if given.get("own") and given.get("price") is not None:
+        raise BadInput("--own and --price exclude each other: bought chips pay no rent.")
     if given.get("price") is not None:
         where = _priced(where, given["price"])
     if given.get("own"):

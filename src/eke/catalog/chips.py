@@ -10,7 +10,7 @@ from eke.catalog.sources import source_kind
 from eke.errors import BadFile, BadQuantity, UnknownChip, closest
 from eke.types.chip import Chip, Fact, Format, SourceKind
 from eke.types.record import Record
-from eke.units import quantity
+from eke.units import quantity, show
 
 
 class Value(Record):
@@ -147,7 +147,7 @@ def _fact(path: Path, field: str, found: Value, unit: str, low: float, high: flo
     if not low <= value <= high:
         raise BadFile(
             f"{path}: {field} is {written!r}; that is absurd: expected between "
-            f"{low:g} and {high:g} {unit}."
+            f"{show(low, unit)} and {show(high, unit)}."
         )
     kind = found.kind or cast(SourceKind, source_kind(found.source, path.parent.parent))
     return Fact(

@@ -11,7 +11,7 @@ from eke.errors import BadInput, Unknown, UnknownChip, closest
 from eke.types.chip import Chip, Fact, Price, System
 from eke.types.fleet import Fleet, Pool
 
-_PART = re.compile(r"\s*(\d{1,9})\s*[x×*]\s*(.+?)\s*\Z")
+_PART = re.compile(r"\s*(\d{1,9})\s*[xX×*]\s*(.+?)\s*\Z")
 MOST = 100_000_000  # chips of one pool; more do not exist
 
 

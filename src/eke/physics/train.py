@@ -93,7 +93,10 @@ def _limits(
     here: Machine,
 ) -> tuple[Limit, ...]:
     """Memory always; a deadline and external memory where there are any."""
-    hint = "more chips, --tensor or --pipeline, FSDP (--shard 3) or --recompute full"
+    ways = ["more chips, --tensor or --pipeline, or FSDP (--shard 3)"]
+    ways += ["--recompute full"] if plan.recompute != "full" else []
+    ways += ["--qlora"] if learning.stored is not None and learning.stored >= 1 else []
+    hint = "; or ".join(ways)
     found = [Limit(name="memory", need=used, have=here.size, unit="B", hint=hint)]
     if within is not None:
         hint = "more chips, or a later date"

@@ -98,8 +98,13 @@ NUMBERS = (*DEGREES, "micro_batch", "batch", "token_budget", "block")
 def check_plan(plan: Plan) -> None:
     """Refuse degrees below one and combinations that mean nothing. Raises BadInput."""
     for name in NUMBERS:
-        if getattr(plan, name) < 1:
-            raise BadInput(f"{name} is {getattr(plan, name)}; it must be a whole number from 1 up.")
+        value = getattr(plan, name)
+        if not isinstance(value, int) or value < 1:
+            raise BadInput(f"{name} is {value!r}; it must be a whole number from 1 up.")
+    for name in ("weights", "compute", "cache", "gradients"):
+        if getattr(plan, name) not in BYTES:
+            known = ", ".join(BYTES)
+            raise BadInput(f"{name} is {getattr(plan, name)!r}; expected one of {known}.")
     if plan.drafts < 0 or not 0 <= plan.acceptance <= 1:
         raise BadInput("drafts must be 0 or more and acceptance a share between 0 and 1.")
     if (plan.tensor * plan.data * plan.context) % plan.expert:
