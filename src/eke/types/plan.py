@@ -130,8 +130,9 @@ class Plans(Record):
 
     @property
     def chips(self) -> Any:
-        """All chips, per plan."""
-        return self.group * self.replicas
+        """All chips, per plan, the prefill half included."""
+        half = self.base.prefill
+        return self.group * self.replicas + (half.chips if half is not None else 0)
 
     def __len__(self) -> int:
         return max(getattr(getattr(self, name), "size", 1) for name in NUMBERS)
