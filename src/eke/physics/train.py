@@ -47,7 +47,7 @@ def learning_outcome(
     times = step_time(learning, plan, here)
     per_step = plan.batch * learning.sequence
     steps = np.maximum(tokens / per_step, 1.0)
-    lost = _lost(learning, plan, knobs)
+    lost = lost_to_failures(learning, plan, knobs)
     seconds = steps * times.total / (1 - lost)
     held = learning_memory(learning, plan)
     passes = (2.0 if learning.frozen else 3.0) + learning.reads
@@ -119,7 +119,7 @@ def model_flop(model: Model, sequence: int) -> float:
     return float(sum(operation.flop * operation.times for operation in operations)) / sequence
 
 
-def _lost(learning: Learning, plan: AnyPlan, knobs: Knobs) -> Any:
+def lost_to_failures(learning: Learning, plan: AnyPlan, knobs: Knobs) -> Any:
     """Share of time lost to writing checkpoints, to failures and to starting again."""
     numbers = learning.trainable if learning.frozen else count_parameters(learning.model).total
     size = numbers * checkpoint_bytes(plan)

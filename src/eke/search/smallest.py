@@ -290,7 +290,7 @@ def _global_batch(job: Train | Tune | Align, ranks: Any, stages: Any) -> Any:
     """Sequences per step: as asked, or a usual number of tokens, which in training is at least a
     micro-batch for every stage of every rank; a multiple of the ranks."""
     if isinstance(job, Align):
-        asked = job.batch * job.samples
+        asked = job.batch * job.answers_each
     else:
         asked = (job.batch or usual_batch(job)) / learning_sequence(job)
     each = np.maximum(np.round(asked / ranks), 1)
