@@ -24,7 +24,7 @@ from eke.types.fleet import Fleet, Pool
 from eke.types.job import Align, Job, Serve, Train, Tune
 from eke.types.model import Experts, Model
 from eke.types.need import Infeasible
-from eke.types.plan import Plan, Plans, Width
+from eke.types.plan import WHOLE_STAGES, Plan, Plans, Width
 from eke.types.record import replace
 
 GATHERED = 1024  # ranks over which FSDP gathers layers in practice; beyond, nobody publishes it
@@ -271,9 +271,12 @@ def _learning_block(job: Train | Tune | Align, pool: Pool, choices: Choices) -> 
 
 
 def _virtual(model: Model, stages: int, choices: Choices) -> list[int]:
-    """Virtual stages to try on each rank of a pipeline: as many as leave each a layer."""
+    """Virtual stages to try on each rank of a pipeline: as many as leave each a layer, and as the
+    schedule knows."""
     if "virtual" in choices:
         return [choices["virtual"]]
+    if choices.get("schedule") in WHOLE_STAGES:
+        return [1]
     layers = sum(stack.count for stack in model.stacks)
     return [v for v in (1, 2, 4, 8) if v == 1 or (stages > 1 and stages * v <= layers)]
 

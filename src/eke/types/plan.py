@@ -21,6 +21,7 @@ BYTES: dict[str, float] = {  # per number, with the scales that block formats ca
 DEGREES = ("tensor", "pipeline", "virtual", "context", "expert", "data", "replicas")
 Recompute = Literal["none", "selective", "full"]
 Schedule = Literal["1f1b", "interleaved", "zero-bubble", "gpipe"]
+WHOLE_STAGES = ("gpipe", "zero-bubble")  # schedules without virtual stages
 Optimizer = Literal["adam", "adam-8bit", "muon", "adafactor", "sgd"]
 
 
@@ -95,6 +96,11 @@ def check_plan(plan: Plan) -> None:
         )
     if plan.virtual > 1 and plan.pipeline == 1:
         raise BadInput(f"virtual is {plan.virtual}, but there is no pipeline to interleave.")
+    if plan.virtual > 1 and plan.schedule in WHOLE_STAGES:
+        raise BadInput(
+            f"virtual is {plan.virtual}, but {plan.schedule} has one stage per rank; only 1f1b and "
+            "interleaved schedules divide it."
+        )
     if plan.prefill is not None:
         check_plan(plan.prefill)
 
