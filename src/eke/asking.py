@@ -25,7 +25,8 @@ JOB_FIELDS = {
     "train": ("tokens", "sequence", "batch", "within"),
     "tune": ("tokens", "epochs", "lora", "qlora", "objective", "sequence", "batch", "within"),
     "align": (
-        *("method", "prompts", "prompt", "answer", "samples", "epochs", "batch", "within"),
+        *("method", "prompts", "prompt", "answer", "longest", "samples", "epochs", "batch"),
+        *("within",),
         *("reward_model", "feedback", "labels", "label_price", "judge", "split"),
     ),
 }
@@ -34,7 +35,7 @@ JOB_FIELDS = {
 # The dimension of each field that is a quantity, for callers that hold text.
 FIELD_UNITS = {
     "rate": "1/s",
-    **dict.fromkeys(("prompt", "answer", "tokens", "sequence"), "token"),
+    **dict.fromkeys(("prompt", "answer", "longest", "tokens", "sequence"), "token"),
     **dict.fromkeys(("reuse", "images", "spread", "utilisation", "split", "acceptance"), "1"),
     **dict.fromkeys(("epochs", "prompts", "labels", "batch"), "1"),
     **dict.fromkeys(("sound", "within"), "s"),

@@ -24,7 +24,7 @@ from eke.types.fleet import Fleet, Pool
 from eke.types.job import Align, Job, Serve, Train, Tune
 from eke.types.model import Experts, Model
 from eke.types.need import Infeasible
-from eke.types.plan import NUMBERS, Plan, Plans, Width
+from eke.types.plan import NUMBERS, WHOLE_STAGES, Plan, Plans, Width
 from eke.types.record import replace
 
 GATHERED = 1024  # ranks over which FSDP gathers layers in practice; beyond, nobody publishes it
@@ -299,9 +299,12 @@ def _learning_block(job: Train | Tune | Align, pool: Pool, choices: Choices) -> 
 
 
 def _virtual(model: Model, stages: int, choices: Choices) -> list[int]:
-    """Virtual stages to try on each rank of a pipeline: as many as leave each a layer."""
+    """Virtual stages to try on each rank of a pipeline: as many as leave each a layer, and as the
+    schedule knows."""
     if "virtual" in choices:
         return [choices["virtual"]]
+    if choices.get("schedule") in WHOLE_STAGES:
+        return [1]
     layers = sum(stack.count for stack in model.stacks)
     return [v for v in (1, 2, 4, 8) if v == 1 or (stages > 1 and stages * v <= layers)]
 
@@ -318,7 +321,7 @@ def _global_batch(job: Train | Tune | Align, ranks: Any, stages: Any) -> Any:
     """Sequences per step: as asked, or a usual number of tokens, which in training is at least a
     micro-batch for every stage of every rank; a multiple of the ranks."""
     if isinstance(job, Align):
-        asked = job.batch * job.samples
+        asked = job.batch * job.answers_each
     else:
         asked = (job.batch or usual_batch(job)) / learning_sequence(job)
     each = np.maximum(np.round(asked / ranks), 1)

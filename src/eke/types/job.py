@@ -81,10 +81,12 @@ class Align(Record, tag="align", tag_field="job"):
     """Align a model with feedback.
 
     method: "ppo" has four models (policy, reference, reward, critic), "grpo" no critic but
-    `samples` answers per prompt, "dpo" learns from pairs without generating.
-    prompt, answer: lengths [tokens].  epochs: passes over each batch of rollouts.
-    feedback: who judged the pairs the reward model (or DPO) learns from; `labels` pairs, at
-    `label_price` each when people do it [USD], or by the model `judge` when an AI does.
+    `samples` answers per prompt (8 where not said), "dpo" learns from pairs without generating.
+    prompt, answer: mean lengths [tokens].  longest: the longest answer of an iteration, for which
+    the others wait; None where all are alike [tokens].  epochs: passes over each batch of rollouts.
+    feedback: who judged the pairs the reward model (or DPO) learns from; `labels` pairs (None: all
+    prompts for DPO, 50,000 for a reward model), at `label_price` each when people do it [USD], or
+    by the model `judge` when an AI does.
     split: share of the chips that only generate (disaggregated); None takes turns on all.
     """
 
@@ -93,11 +95,12 @@ class Align(Record, tag="align", tag_field="job"):
     prompts: float = 100_000
     prompt: float = 512
     answer: float = 512
-    samples: int = 1
+    longest: float | None = None
+    samples: int | None = None
     epochs: float = 1.0
     reward_model: Model | None = None
     feedback: Literal["human", "ai", "rule"] = "human"
-    labels: float = 50_000
+    labels: float | None = None
     label_price: float | None = None
     judge: Model | None = None
     batch: float = 512  # prompts per iteration
@@ -105,11 +108,28 @@ class Align(Record, tag="align", tag_field="job"):
     within: float | None = None
 
     def __post_init__(self) -> None:
-        positive(self, "prompts", "prompt", "answer", "samples", "epochs", "batch", "within")
+        positive(self, "prompts", "prompt", "answer", "longest", "samples", "epochs", "batch")
+        positive(self, "within")
         one_or_more(self, "prompt", "answer")
         zero_or_more(self, "labels", "label_price")
         if self.split is not None and not 0 < self.split < 1:
             raise BadInput(f"split is {self.split}: a share between 0 and 1 of the chips.")
+        if self.longest is not None and self.longest < self.answer:
+            raise BadInput(f"longest is {self.longest:g}, below the mean answer {self.answer:g}.")
+        if self.method == "grpo" and self.samples == 1:
+            raise BadInput("samples is 1; GRPO compares the answers to a prompt: give 2 or more.")
+
+    @property
+    def answers_each(self) -> int:
+        """Answers per prompt."""
+        return self.samples or (8 if self.method == "grpo" else 1)
+
+    @property
+    def pairs(self) -> float:
+        """Pairs that somebody judged."""
+        if self.labels is not None:
+            return self.labels
+        return self.prompts if self.method == "dpo" else 50_000.0
 
 
 class Serve(Record, tag="serve", tag_field="job"):

@@ -33,6 +33,7 @@ BYTES: dict[str, float] = {  # per number, with the scales that block formats ca
 DEGREES = ("tensor", "pipeline", "virtual", "context", "expert", "data", "replicas")
 Recompute = Literal["none", "selective", "full"]
 Schedule = Literal["1f1b", "interleaved", "zero-bubble", "gpipe"]
+WHOLE_STAGES = ("gpipe", "zero-bubble")  # schedules without virtual stages
 Optimizer = Literal["adam", "adam-8bit", "muon", "adafactor", "sgd"]
 
 
@@ -114,6 +115,11 @@ def check_plan(plan: Plan) -> None:
         )
     if plan.virtual > 1 and plan.pipeline == 1:
         raise BadInput(f"virtual is {plan.virtual}, but there is no pipeline to interleave.")
+    if plan.virtual > 1 and plan.schedule in WHOLE_STAGES:
+        raise BadInput(
+            f"virtual is {plan.virtual}, but {plan.schedule} has one stage per rank; only 1f1b and "
+            "interleaved schedules divide it."
+        )
     if plan.prefill is not None:
         check_plan(plan.prefill)
 
@@ -149,8 +155,9 @@ class Plans(Record):
 
     @property
     def chips(self) -> Any:
-        """All chips, per plan."""
-        return self.group * self.replicas
+        """All chips, per plan, the prefill half included."""
+        half = self.base.prefill
+        return self.group * self.replicas + (half.chips if half is not None else 0)
 
     def __len__(self) -> int:
         return max(getattr(getattr(self, name), "size", 1) for name in NUMBERS)
