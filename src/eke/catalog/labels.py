@@ -23,8 +23,8 @@ SPELLINGS = (
     (r"\bmax-?q\b", " maxq "),
     (r"\bmobile\b", " laptop "),
     (r"sxm[456]\b", "sxm"),
-    (r"\b(rtx|gtx|rx|arc|gaudi|xeon|epyc)(?=\d)", r"\1 "),
-    (r"(?<=\d)(ti|super|xtx|xt|gre|sxm\d?|pcie|nvl)\b", r" \1"),
+    (r"\b(rtx|gtx|rx|arc|gaudi|xeon|epyc|graviton|trainium|inferentia)(?=\d)", r"\1 "),
+    (r"(?<=\d)(ti|super|xtx|xt|gre|ada|sxm\d?|pcie|nvl)\b", r" \1"),
     (r"\b(\d{4})(d)\b", r"\1 \2"),
     (r"\b(ti)(super)\b", r"\1 \2"),
 )
