@@ -92,6 +92,7 @@ SPELT = {
     "nvidia/NVIDIA-Nemotron-Nano-9B-v2": "nemotron-nano-9b-v2",
     "bigscience/bloom-7b1": "bloom-7.1b",
     "lmsys/vicuna-7b-v1.5": "llama-2-7b",
+    "llama-v3p1-70b-instruct": "llama-3.1-70b",
     "llama 7B Q4_0": "llama-1-7b",
     "gemma3 27B Q4_K - Medium": "gemma-3-27b",
     "qwen3moe 30B.A3B Q4_K - Medium": "qwen3-30b-a3b",

@@ -24,7 +24,7 @@ _ROLE = re.compile(
     r"instruct|chat|it|hf|base|preview|thinking|think|latest|online|model|llm|edge|server|offline|"
     r"interactive|99(\.9)?|q?lora|dora|peft|sft|dpo|rl|rlhf|grpo|finetuned?|finetuning|pretrain|"
     r"full|parameter|emb|multinode|repro|bench|script|turbo|versatile|instant|specdec|"
-    r"high|medium|low|mostly|"
+    r"high|medium|low|mostly|pt|"
     r"trtllm|nim|vllm|sglang|megatron|deepspeed|flagscale|pytorch"
 )
 _DATE = re.compile(r"\d{4}|\d{6}|\d{8}|\d+k|1m")
@@ -79,8 +79,8 @@ def width_in_name(label: str) -> Width | None:
 
 
 def _words(text: str) -> list[str]:
-    """The words of a name. A dot belongs to a number; so does an underscore in "llama3_1-70b"."""
-    text = re.sub(r"(\d)_(\d)(?=[-_ ]|$)", r"\1.\2", _GGUF.sub(" ", text))
+    """The words of a name. "llama3_1-70b" and "llama3p1-70b" mean 3.1; other dots divide words."""
+    text = re.sub(r"(\d)(_(?=\d[-_ ]|\d$)|p(?=\d))(\d)", r"\1.\3", _GGUF.sub(" ", text))
     text = re.sub(r"(?<=[a-z])\+", "-plus", text)
     return [word for word in re.split(r"[^a-z0-9.]+|\.(?!\d)|(?<!\d)\.", text) if word]
 
