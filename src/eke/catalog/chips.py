@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, cast
 
+from eke.catalog.chip_labels import meant
 from eke.catalog.files import all_files, find, read_toml, refuse_other_id, slug
-from eke.catalog.labels import meant
 from eke.catalog.sources import source_kind
 from eke.errors import BadFile, BadQuantity, UnknownChip, closest
 from eke.types.chip import Chip, Fact, Format, SourceKind
