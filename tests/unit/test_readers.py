@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import math
 import random
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -500,6 +502,29 @@ def test_mangled_files_end_in_rows_or_a_clear_error(
                 assert str(path) in str(error) and "\n" not in str(error)
             else:
                 assert rows and all(math.isfinite(row.value) and row.value > 0 for row in rows)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Avg latency: 1 seconds" + "Namespace(" * 30_000,
+        "MLPerf Results Summary\nScenario" + " " * 300_000,
+        "elapsed time per iteration " + "a b " * 80_000,
+        "step: 1 " * 40_000 + "tps: 5",
+        "| model " + "| test " * 50_000,
+        "train_runtime: 3 " + "Total train batch size " * 15_000,
+        "benchmarks:\n- '" + "it is\n" * 50_000,
+        "\n" * 300_000 + "x",
+    ],
+    ids=lambda text: text.strip()[:14],
+)
+def test_odd_text_takes_no_longer_than_other_text(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd"
+    path.write_text(text)
+    start = time.process_time()
+    with contextlib.suppress(BadFile):
+        read_measurements(path, {})
+    assert time.process_time() - start < 5
 
 
 # one number on the command line

@@ -73,13 +73,12 @@ def _table(written: str, where: str) -> dict[str, Any]:
             if line and line[0].strip().casefold() == "metric":
                 head = ["avg" if each.strip().casefold() == "value" else each for each in line]
             elif len(line) > 1 and head:
-                match = re.fullmatch(r"(.*?)\s*(?:\(([^()]*)\))?", line[0].strip())
-                name = match[1].casefold().replace(" ", "_") if match else ""
-                unit = (match[2] or "") if match else ""
+                label, _, unit = line[0].strip().partition(" (")
+                name = label.casefold().replace(" ", "_")
                 values = dict(
                     zip(head[1:], (each.replace(",", "") for each in line[1:]), strict=False)
                 )
-                found[name] = {"unit": unit, **values}
+                found[name] = {"unit": unit.rstrip(")"), **values}
     except csv.Error as error:
         raise BadFile(f"{where}: {error}.") from None
     return found

@@ -18,7 +18,6 @@ from eke.calibrate.readers.run import Run, reading, readings, text
 from eke.errors import BadFile
 
 NEEDED = {"model_type", "n_prompt", "n_gen", "avg_ts"}
-HEAD = re.compile(r"^[ \t]*\| *model *\|.*\| *test *\|(?:.*\|)? *t/s *\|[ \t\r]*$", re.M)
 TEST = re.compile(r"(?:pp ?(\d{1,9}))?\+?(?:tg ?(\d{1,9}))?(?: *@ *d ?(\d{1,9}))?")
 FORMATS = re.compile(
     r"(?<![A-Za-z0-9])"
@@ -37,14 +36,14 @@ def fits(content: Content) -> bool:
     if content.objects:
         return all(each.keys() >= NEEDED for each in content.objects)
     head = content.text.lstrip().partition("\n")[0]
-    return set(_cells(head)) >= NEEDED or HEAD.search(content.text) is not None
+    return set(_cells(head)) >= NEEDED or any(_is_head(line) for line in content.lines)
 
 
 def read(content: Content) -> list[Run]:
     """One run per test."""
     if content.objects:
         found: Iterator[dict[str, Any]] = iter(content.objects)
-    elif HEAD.search(content.text):
+    elif any(_is_head(line) for line in content.lines):
         found = _table(content.text, content.path)
     else:
         found = _csv(content.text, content.path)
@@ -53,6 +52,15 @@ def read(content: Content) -> list[Run]:
 
 def _cells(head: str) -> list[str]:
     return [each.strip().strip('"') for each in head.split(",")]
+
+
+def _parts(line: str) -> list[str]:
+    return [each.strip() for each in line.strip().strip("|").split("|")]
+
+
+def _is_head(line: str) -> bool:
+    """Whether a line is the head of llama-bench's table."""
+    return line.lstrip().startswith("| model") and {"model", "test", "t/s"} <= set(_parts(line))
 
 
 def _csv(written: str, where: str) -> Iterator[dict[str, Any]]:
@@ -68,10 +76,10 @@ def _table(written: str, where: str) -> Iterator[dict[str, Any]]:
     build, devices = BUILD.search(written), DEVICE.findall(written)
     names: list[str] = []
     for line in written.splitlines():
-        if HEAD.match(line):
-            names = [each.strip() for each in line.strip().strip("|").split("|")]
+        if _is_head(line):
+            names = _parts(line)
         elif names and line.lstrip().startswith("|") and not re.match(r"\s*\|[\s:|-]*$", line):
-            cells = [each.strip() for each in line.strip().strip("|").split("|")]
+            cells = _parts(line)
             each = dict(zip(names, cells, strict=False))
             test = TEST.fullmatch(each.get("test", ""))
             if len(cells) != len(names) or test is None or not (test[1] or test[2]):

@@ -29,7 +29,7 @@ FIELDS = {
     "global batch size": ("global_batch_sequences", 1.0),
     "global_batch_size": ("global_batch_sequences", 1.0),
 }
-PAIR = re.compile(rf"\s*([A-Za-z][\w /()-]*?)\s*[:=]\s*{NUMBER}", re.I)
+PAIR = re.compile(rf"([A-Za-z][\w /()-]{{0,50}}?)\s{{0,3}}[:=]\s{{0,20}}{NUMBER}", re.I)
 STEP = re.compile(r"elapsed time per iteration|train_step_timing in s *[:=]", re.I)
 ITERATION = re.compile(r"(?:iteration|global_step:?)\s+(\d{1,12})", re.I)
 BRIDGE = re.compile(rf"Step Time *: *{NUMBER} *s +GPU utilization: *{NUMBER} *MODEL_TFLOP/s/GPU")

@@ -26,7 +26,6 @@ BENCHMARKS = {
     "gpt_oss_20b": ("gpt-oss-20b", "pretrain", "8192"),
     "gpt-oss-20b": ("gpt-oss-20b", "pretrain", "8192"),
 }
-FIELD = re.compile(r"^ *([\w.][\w .()/-]*?) *: *(\S[^\n]*?) *$", re.M)
 TIMES = (
     ("ttft_ms", "{} first token latency (ns)", 1e-6),
     ("tpot_ms", "{} time per output token (ns)", 1e-6),
@@ -156,9 +155,12 @@ def inference_fits(content: Content) -> bool:
 def inference(content: Content) -> list[Run]:
     """The run of the summary."""
     found: dict[str, Any] = {}
-    for match in FIELD.finditer(content.text):
-        label = match[1].casefold().removesuffix(" (inferred)")
-        found.setdefault(label.replace("time to output token", "time per output token"), match[2])
+    for line in content.lines:
+        name, _, value = line.partition(":")
+        label = name.strip().casefold().removesuffix(" (inferred)")
+        label = label.replace("time to output token", "time per output token")
+        if value.strip():
+            found.setdefault(label, value.strip())
     scenario = word(found.get("scenario"))
     if scenario.casefold() not in SCENARIOS:
         raise BadFile(

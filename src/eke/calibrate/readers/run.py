@@ -164,7 +164,7 @@ def _rows(path: str, name: str, at: int, run: Run, given: Mapping[str, str]) -> 
                 table=run.table,
                 source=name,
                 metric=reading.metric,
-                value=reading.value,
+                value=float(own["measured_value"]),
                 columns=shared | own,
             )
         )

@@ -40,7 +40,7 @@ RATES = (
     ("total_tokens_per_sec", "total_token_throughput"),
 )
 BLOCK = re.compile(r"Serving Benchmark Result")
-LINE = re.compile(r"^\W*([A-Z][\w .()/-]*?) *: +([\d.,]+|inf|nan|[\w.-]+) *$", re.I)
+LINE = re.compile(r"\W{0,9}([A-Z][\w .()/-]{0,60}): +([\w.,-]+)\s*\Z", re.I)
 LABELS = {
     "successful requests": "completed",
     "failed requests": "failed",
@@ -75,10 +75,11 @@ def read(content: Content) -> list[Run]:
     return [_run(each, f"{content.path}, run {at}") for at, each in enumerate(found, start=1)]
 
 
-def namespace(content: str) -> dict[str, str]:
+def namespace(printed: str) -> dict[str, str]:
     """The arguments that vLLM's benchmarks print first, `Namespace(model='…', batch_size=8)`."""
-    match = re.search(r"Namespace\(([^\n]*)\)", content)
-    pairs = re.findall(r"\b(\w+)=('[^']*'|[^,()]+)", match[1]) if match else []
+    start = printed.find("Namespace(")
+    line = printed[start : start + 20_000].partition("\n")[0] if start >= 0 else ""
+    pairs = re.findall(r"\b(\w+)=('[^']*'|[^,()]+)", line)
     return {name: value.strip("'") for name, value in pairs if value != "None"}
 
 

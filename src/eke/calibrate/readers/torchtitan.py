@@ -13,7 +13,8 @@ from eke.calibrate.readers.run import Run, readings
 from eke.calibrate.readers.steps import steady
 
 NUMBER = r"(-?[\d,]+\.?\d*|nan|inf)"
-STEP = re.compile(rf"(?<!validate )\bstep: *(\d+) +.*?\b(?:tps|wps): *{NUMBER}(.*)")
+STEP = re.compile(r"\bstep: *(\d{1,12})\b")
+RATE = re.compile(rf"\b(?:tps|wps): *{NUMBER}")
 TFLOPS = re.compile(rf"\btflops: *{NUMBER}")
 MFU = re.compile(rf"\bmfu: *{NUMBER}%")
 FACTS = {
@@ -24,21 +25,19 @@ FACTS = {
     "seq_len": re.compile(r"\bsequence length:? *(\d+)"),
 }
 DEGREES = {"pp": "pp", "cp": "cp", "tp": "tp", "ep": "ep"}
-MESH = re.compile(r"device mesh with (?:parallelism: *(.*)|(\[.*\]), *(\[[\d, ]*\]))")
+MESH = re.compile(r"device mesh with (?:parallelism: *(.*)|(\[[^\]]{0,200}\]), *(\[[\d, ]*\]))")
 
 
 def fits(content: Content) -> bool:
     """Whether it has lines of steps."""
-    return not content.objects and STEP.search(content.text) is not None
+    return not content.objects and any(_step(line) for line in content.lines)
 
 
 def read(content: Content) -> list[Run]:
     """The run of the log."""
-    steps: dict[str, tuple[str, str]] = {}
-    for match in STEP.finditer("\n".join(content.lines)):
-        steps[match[1]] = (match[2], match[3])  # the same step by several ranks counts once
-    rates = [_number(rate) for rate, _ in steps.values()]
-    rest = [after for _, after in steps.values()]
+    # The same step by several ranks counts once.
+    steps = {step: line for line in content.lines if (step := _step(line))}
+    rest = list(steps.values())
     facts = {name: pattern.search(content.text) for name, pattern in FACTS.items()}
     return [
         Run(
@@ -49,13 +48,20 @@ def read(content: Content) -> list[Run]:
                 **_mesh(content.text),
             },
             readings=readings(
-                steady("tokens_per_sec_per_chip", rates, content.path),
+                steady("tokens_per_sec_per_chip", _each(RATE, rest), content.path),
                 steady("tflops_per_chip", _each(TFLOPS, rest), content.path),
                 steady("mfu", _each(MFU, rest), content.path, 0.01),
             ),
             notes="FLOP convention: 6N + 12*L*h*s attention, not halved; peak is the 16-bit one",
         )
     ]
+
+
+def _step(line: str) -> str:
+    """The step a line is of; "" where it is none, or of a validation."""
+    rate = RATE.search(line)
+    step = STEP.search(line, 0, rate.start()) if rate else None
+    return step[1] if step and "validate" not in line[: step.start()] else ""
 
 
 def _each(pattern: re.Pattern[str], lines: list[str]) -> list[float | None]:

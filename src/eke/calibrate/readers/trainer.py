@@ -19,10 +19,10 @@ NUMBER = r"(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf)"
 SUMMARY = re.compile(
     rf"['\"]?\b(train_(?:runtime|(?:samples|steps)_per_second))['\"]?\s*[:=]\s*['\"]?{NUMBER}"
 )
-BAR = re.compile(r"\b(\d+)/(\d+) \[[^\]\n]*?, +(\d+\.?\d*) ?(s/it|it/s)")
+BAR = re.compile(r"\b(\d+)/(\d+) \[[^\]\n]{0,80}?, +(\d+\.?\d*) ?(s/it|it/s)")
 FACTS = {
-    "micro_batch": re.compile(r"Instantaneous batch size per device\s*=\s*([\d,]+)"),
-    "global_batch_sequences": re.compile(r"Total train batch size[^=\n]*=\s*([\d,]+)"),
+    "micro_batch": re.compile(r"Instantaneous batch size per device *= *([\d,]+)"),
+    "global_batch_sequences": re.compile(r"Total train batch size[^=\n]{0,80}=\s*([\d,]+)"),
 }
 SAMPLES = re.compile(rf"RunningAvgSamplesPerSec={NUMBER}, *CurrSamplesPerSec={NUMBER}")
 BATCH = re.compile(r"\btrain_batch_size[\"']?\s*(?:\.{2,}|[:=])\s*(\d+)")
