@@ -244,6 +244,7 @@ def test_llama_bench_in_every_output_format() -> None:
     assert [bool(row.flag) for row in rows] == [False] * 4 + [True]  # prefill behind a cache
     assert rows[0]["model"] == "Meta-Llama-3.1-8B-Instruct"
     assert (rows[0]["precision"], rows[0]["engine_version"]) == ("q4_k_m", "b6123")
+    assert (rows[0]["chip"], rows[0]["n_chips"]) == ("RTX 4090", "1")
     rows = read_measurements(FOLDER / "llama-bench.md", {})
     assert [row.value for row in rows] == [7211.4, 91.75, 410.25, 85.5]
     assert (rows[3]["isl"], rows[0]["model"], rows[0]["precision"]) == ("2048", "qwen3 8B", "q8_0")
@@ -281,6 +282,7 @@ def test_torchtitan() -> None:
     assert found["1:tokens_per_sec_per_chip"] == 6160  # the validation's tokens do not count
     assert found["1:mfu"] == pytest.approx(0.36)
     row = first("torchtitan.log")
+    assert (row["chip"], row["model"]) == ("H100", "llama3 8B")
     assert (row["n_chips"], row["tp"], row["dp"], row["seq_len"]) == ("8", "2", "4", "8192")
 
 

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from eke.calibrate.readers.content import Content, number, word
-from eke.calibrate.readers.run import Run, reading, readings, text
+from eke.calibrate.readers.run import Run, chip_name, reading, readings, text
 from eke.errors import BadFile
 
 NEEDED = {"model_type", "n_prompt", "n_gen", "avg_ts"}
@@ -137,7 +137,7 @@ def _columns(found: Mapping[str, Any]) -> dict[str, str]:
     file = PurePath(word(found.get("model_filename")).replace("\\", "/")).name
     backend = word(found.get("backends") or found.get("backend"))
     on_chip = word(found.get("cpu_info" if backend in ("CPU", "BLAS") else "gpu_info"))
-    chips = [each.strip() for each in on_chip.split(",") if each.strip()]
+    chips = [chip_name(each) for each in on_chip.split(",") if each.strip()]
     build = str(found.get("build_number") or "")
     cache = word(found.get("type_k")).casefold()
     named = FORMATS.search(kind) or FORMATS.search(file)

@@ -92,6 +92,11 @@ def text(value: float | None) -> str:
     return "" if value is None else f"{value:.10g}"
 
 
+def chip_name(printed: str) -> str:
+    """A chip as a driver prints it, without its maker: "NVIDIA GeForce RTX 4090" → "RTX 4090"."""
+    return re.sub(r"^(?:(?:NVIDIA|AMD|Intel|GeForce|Instinct)(?:\(R\))?\s+)+", "", printed.strip())
+
+
 def load(users: float | None, rate: str, requests: float | None = None) -> dict[str, str]:
     """The columns that say how requests arrived. rate: "inf", requests per second, or unknown."""
     at_once = users is None or (requests is not None and users >= requests > 1)

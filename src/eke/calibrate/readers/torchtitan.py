@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from eke.calibrate.readers.content import Content
-from eke.calibrate.readers.run import Run, readings
+from eke.calibrate.readers.run import Run, chip_name, readings
 from eke.calibrate.readers.steps import steady
 
 NUMBER = r"(-?[\d,]+\.?\d*|nan|inf)"
@@ -39,12 +39,14 @@ def read(content: Content) -> list[Run]:
     steps = {step: line for line in content.lines if (step := _step(line))}
     rest = list(steps.values())
     facts = {name: pattern.search(content.text) for name, pattern in FACTS.items()}
+    said = {name: match[1] for name, match in facts.items() if match}
+    said["chip"] = chip_name(said.get("chip", ""))
     return [
         Run(
             table="training",
             columns={
                 "framework": "torchtitan",
-                **{name: match[1] for name, match in facts.items() if match},
+                **said,
                 **_mesh(content.text),
             },
             readings=readings(
