@@ -66,6 +66,14 @@ def model(name: str) -> Model:
     return read_model(path) if path is not None else read_config(name)
 
 
+def known_model(name: str) -> Model:
+    """The catalogue's model of that label, never asking the hub. Raises UnknownModel."""
+    path = _path(name)
+    if path is None:
+        raise UnknownModel(f"no model {name[:60]!r} in the catalogue. See `eke catalog models`.")
+    return read_model(path)
+
+
 def model_names() -> list[str]:
     """Every id."""
     return list(all_files("models"))
