@@ -1,7 +1,9 @@
-"""Write every golden anew: run by `make golden` after a change that is meant."""
+"""Write every golden anew, the README's answers among them: run by `make golden` after a change
+that is meant."""
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -24,11 +26,20 @@ COMMANDS = {
 }
 
 
+README = Path(__file__).parent.parent.parent / "README.md"
+
+
+def said(words: str) -> str:
+    """A command and what eke answers."""
+    sys.argv = ["eke", *words.split()]
+    return f"$ eke {words}\n{CliRunner().invoke(entry, shlex.split(words)).stdout}"
+
+
 def main() -> None:
     for name, words in COMMANDS.items():
-        sys.argv = ["eke", *words.split()]
-        output = CliRunner().invoke(entry, shlex.split(words)).stdout
-        (Path(__file__).parent / f"{name}.out").write_text(f"$ eke {words}\n{output}")
+        (Path(__file__).parent / f"{name}.out").write_text(said(words))
+    shown = r"^\$ eke (.+)\n(?:(?!\$ |```).*\n)*"
+    README.write_text(re.sub(shown, lambda found: said(found[1]), README.read_text(), flags=re.M))
 
 
 if __name__ == "__main__":

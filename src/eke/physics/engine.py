@@ -28,17 +28,17 @@ class Ask(Record):
     cached: prompt tokens whose keys and values are kept.  answer [tokens]."""
 
     share: float
-    new: float
-    cached: float
-    answer: float
+    new: Any
+    cached: Any
+    answer: Any
 
     @property
-    def context(self) -> float:
+    def context(self) -> Any:
         """Mean length while answering [tokens]."""
         return self.new + self.cached + self.answer / 2
 
     @property
-    def longest(self) -> float:
+    def longest(self) -> Any:
         """Length at the end [tokens]."""
         return self.new + self.cached + self.answer
 
@@ -49,12 +49,12 @@ def asks(job: Serve) -> tuple[Ask, ...]:
     added += job.sound * _tokens_per_second(job.model)
     kinds = [(1.0, job.prompt)]
     if job.tiers:
-        kinds = [(tier.share, max(tier.context - job.answer, 1)) for tier in job.tiers]
+        kinds = [(tier.share, np.maximum(tier.context - job.answer, 1)) for tier in job.tiers]
     return tuple(
         Ask(
             share=share,
-            new=max(prompt * (1 - job.reuse), 1.0) + added,
-            cached=prompt - max(prompt * (1 - job.reuse), 1.0) if job.reuse else 0.0,
+            new=np.maximum(prompt * (1 - job.reuse), 1.0) + added,
+            cached=prompt - np.maximum(prompt * (1 - job.reuse), 1.0) if job.reuse else 0.0,
             answer=job.answer,
         )
         for share, prompt in kinds
@@ -105,19 +105,31 @@ def decode_pass(
 
 
 def _decoding(job: Serve, plan: AnyPlan, concurrency: Any, context: Any) -> tuple[Batch, ...]:
-    rank = concurrency / (plan.data * plan.pipeline)
+    rank = per_pass(plan, concurrency)
     return tuple(
         Batch(
             sequences=rank * ask.share,
             new=1 + plan.drafts,
             cached=ask.context if context is None else context,
-            source=_encoder_positions(job.model),
+            source=encoder_positions(job.model),
         )
         for ask in asks(job)
     )
 
 
-def _encoder_positions(model: Model) -> float:
+def per_pass(plan: AnyPlan, concurrency: Any) -> Any:
+    """Sequences that one pass of a rank takes on: stages and data-parallel ranks share them out,
+    but a sequence is not cut."""
+    return np.maximum(concurrency / (plan.data * plan.pipeline), np.minimum(concurrency, 1.0))
+
+
+def own_time(machine: Machine, rows: Any) -> Any:
+    """The engine's own work in a step that gives `rows` sequences a token [s]."""
+    return machine.knobs.step + machine.knobs.sequence * rows
+
+
+def encoder_positions(model: Model) -> float:
+    """What the decoder's cross-attention reads per sequence; 0 where it has none."""
     return float(model.encoders[0].tokens) if model.encoders and _cross_attends(model) else 0.0
 
 
@@ -129,7 +141,7 @@ def emitted(plan: AnyPlan) -> Any:
 def step(job: Serve, plan: AnyPlan, machine: Machine, concurrency: Any) -> Step:
     """The mean step of a replica with `concurrency` sequences in flight."""
     decoding = _decoding(job, plan, concurrency, None)
-    rank = concurrency / (plan.data * plan.pipeline)
+    rank = per_pass(plan, concurrency)
     rows = sum(batch.tokens for batch in decoding)
     prompt = sum(ask.share * ask.new for ask in asks(job))
     if plan.prefill is not None:
@@ -146,7 +158,7 @@ def step(job: Serve, plan: AnyPlan, machine: Machine, concurrency: Any) -> Step:
             sequences=together * ask.share / chunks,
             new=ask.new,
             cached=ask.cached,
-            source=_encoder_positions(job.model),
+            source=encoder_positions(job.model),
         )
         for ask in asks(job)
     )
@@ -154,10 +166,11 @@ def step(job: Serve, plan: AnyPlan, machine: Machine, concurrency: Any) -> Step:
     loaded = forward(
         job.model, (*decoding, *chunked), plan, machine, logits_rows=rows + together / chunks
     )
-    slow = _slowdown(job, machine) * (1 + plan.drafts * plan.draft_cost)
-    encoding = _encoding(job, plan, machine) * together / chunks
-    without = (duration(plain, machine) + machine.knobs.step) * slow
-    mixed = (duration(loaded, machine) + machine.knobs.step + encoding) * slow
+    slow = slowdown(job, machine) * (1 + plan.drafts * plan.draft_cost)
+    encoding = encoding_time(job, plan, machine) * together / chunks
+    own = own_time(machine, rank)
+    without = (duration(plain, machine) + own) * slow
+    mixed = (duration(loaded, machine) + own + encoding) * slow
     return Step(
         mean=(1 - share) * without + share * mixed,
         mixed=mixed,
@@ -174,8 +187,8 @@ def _decode_only(
 ) -> Step:
     """The step of a replica whose prompts are taken in elsewhere."""
     plain = forward(job.model, decoding, plan, machine, logits_rows=rows)
-    slow = _slowdown(job, machine) * (1 + plan.drafts * plan.draft_cost)
-    mean = (duration(plain, machine) + machine.knobs.step) * slow
+    slow = slowdown(job, machine) * (1 + plan.drafts * plan.draft_cost)
+    mean = (duration(plain, machine) + own_time(machine, rows)) * slow
     return Step(mean=mean, mixed=mean, chunks=0.0, share=0.0, busy=0.0, plain=plain, loaded=plain)
 
 
@@ -186,13 +199,13 @@ def prefill_time(job: Serve, plan: AnyPlan, machine: Machine) -> Any:
             sequences=ask.share / plan.data,
             new=ask.new,
             cached=ask.cached,
-            source=_encoder_positions(job.model),
+            source=encoder_positions(job.model),
         )
         for ask in asks(job)
     )
     once = forward(job.model, work, plan, machine, logits_rows=1.0)
-    own = machine.knobs.step + _encoding(job, plan, machine)
-    return (duration(once, machine) + own) * _slowdown(job, machine)
+    own = own_time(machine, 1.0) + encoding_time(job, plan, machine)
+    return (duration(once, machine) + own) * slowdown(job, machine)
 
 
 def duration(once: Pass, machine: Machine) -> Any:
@@ -203,12 +216,13 @@ def duration(once: Pass, machine: Machine) -> Any:
     return once.compute + once.exchange - tensor - expert
 
 
-def _slowdown(job: Serve, machine: Machine) -> Any:
+def slowdown(job: Serve, machine: Machine) -> Any:
+    """What the physics leaves out and what confidential computing costs, as a factor."""
     private = 1 / (1 - machine.knobs.confidential) if job.confidential else 1.0
     return machine.knobs.scatter * private
 
 
-def _encoding(job: Serve, plan: AnyPlan, machine: Machine) -> Any:
+def encoding_time(job: Serve, plan: AnyPlan, machine: Machine) -> Any:
     """Time to encode the images and the sound of one request [s]."""
     total: Any = 0.0
     for encoder in job.model.encoders:

@@ -28,6 +28,7 @@ def group_all_reduce(machine: Machine, *, size: Any, ranks: Any, stride: Any = 1
         inner_latency=machine.link_latency,
         outer_bandwidth=machine.network,
         outer_latency=machine.network_latency,
+        start=machine.knobs.collective,
     )
 
 
@@ -47,6 +48,7 @@ def group_all_to_all(machine: Machine, *, size: Any, ranks: Any, stride: Any = 1
         inner_latency=machine.link_latency,
         outer_bandwidth=machine.network,
         outer_latency=machine.network_latency,
+        start=machine.knobs.collective,
     )
 
 

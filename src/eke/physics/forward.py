@@ -61,8 +61,22 @@ def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
     rate = machine.attention
     if operation.kind == "matrix":
         rows = np.maximum(operation.rows, 1e-9)  # a model without logits has none
-        rate = matmul_rate(peak=machine.peak, rows=rows, half_rows=machine.rows)
-    time = roofline_time(flop=operation.flop, rate=rate, moved=moved, speed=machine.memory)
+        rate = matmul_rate(
+            peak=machine.peak,
+            rows=rows,
+            half_rows=machine.rows,
+            columns=operation.columns,
+            half_columns=machine.columns,
+        )
+        if operation.part == "experts":
+            rate = rate * machine.knobs.grouped
+    time = roofline_time(
+        flop=operation.flop,
+        rate=rate,
+        moved=moved,
+        speed=machine.memory,
+        overlap=machine.knobs.overlap_memory,
+    )
     imbalance = machine.knobs.imbalance if operation.part == "experts" else 1.0
     return time * imbalance, reading * imbalance
 
@@ -96,6 +110,7 @@ def _outside(inputs: int, outputs: int, rows: Any, plan: AnyPlan) -> Operation:
         moved=op.moved,
         rows=rows,
         times=1,
+        columns=op.columns,
     )
 
 

@@ -24,6 +24,7 @@ class Machine(Record):
 
     peak: Any
     rows: Any
+    columns: Any
     attention: Any
     attention_backward: Any
     memory: Any
@@ -73,6 +74,7 @@ def machine(pool: Pool, plan: Plan | Plans, knobs: Knobs) -> Machine:
     return Machine(
         peak=peak * share,
         rows=knobs.matmul_rows,
+        columns=knobs.matmul_columns,
         attention=sixteen * knobs.attention,
         attention_backward=sixteen * knobs.attention_backward,
         memory=speed * knobs.memory,

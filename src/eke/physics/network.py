@@ -18,7 +18,8 @@ def point_to_point_time(*, size: Number, bandwidth: Number, latency: Number) -> 
 
 @formula(
     unit="s",
-    equation="2 (i−1)/i S/B_in + 2 log₂(i) α_in + 2 (o−1)/o S/(i B_out) + 2 log₂(o) α_out, o = p/i",
+    equation="2 (i−1)/i S/B_in + 2 log₂(i) α_in + 2 (o−1)/o S/(i B_out) + 2 log₂(o) α_out"
+    " + α₀ [p > 1], o = p/i",
     source=("patarasuk2009", "thakur2005"),
 )
 def hierarchical_all_reduce_time(
@@ -30,6 +31,7 @@ def hierarchical_all_reduce_time(
     inner_latency: Number,
     outer_bandwidth: Number,
     outer_latency: Number,
+    start: Number,
 ) -> Number:
     """Time of an all-reduce over scale-up domains joined by a network [s].
 
@@ -38,18 +40,18 @@ def hierarchical_all_reduce_time(
 
     size: bytes on each rank [B].  ranks: chips in all [1].  inner_ranks: of them in one domain
     [1].  inner_bandwidth, outer_bandwidth: one direction, per chip [B/s].  inner_latency,
-    outer_latency: per hop [s].
+    outer_latency: per hop [s].  start: until all ranks are there and the kernel runs [s].
     """
     S, p, i = size, ranks, inner_ranks
     o = np.ceil(p / i)
     inside = 2 * (i - 1) * S / (i * inner_bandwidth) + 2 * np.log2(i) * inner_latency
     between = 2 * (o - 1) * S / (i * o * outer_bandwidth) + 2 * np.log2(o) * outer_latency
-    return inside + between
+    return inside + between + start * (np.asarray(p) > 1)
 
 
 @formula(
     unit="s",
-    equation="α log₂ p + S ((i − 1)/p / B_in + (p − i)/p / B_out)",
+    equation="max(α log₂ i + S (i − 1)/p / B_in, α log₂ o + S (p − i)/p / B_out) + α₀ [p > 1]",
     source=("thakur2005",),
 )
 def hierarchical_all_to_all_time(
@@ -61,6 +63,7 @@ def hierarchical_all_to_all_time(
     inner_latency: Number,
     outer_bandwidth: Number,
     outer_latency: Number,
+    start: Number,
 ) -> Number:
     """Time of an all-to-all over scale-up domains joined by a network [s].
 
@@ -69,9 +72,9 @@ def hierarchical_all_to_all_time(
 
     size: bytes each rank sends in all [B].  ranks: chips in all [1].  inner_ranks: of them in one
     domain [1].  inner_bandwidth, outer_bandwidth: one direction, per chip [B/s].  inner_latency,
-    outer_latency: per hop [s].
+    outer_latency: per hop [s].  start: until all ranks are there and the kernel runs [s].
     """
     S, p, i = size, ranks, inner_ranks
     inside = (i - 1) / p * S / inner_bandwidth + np.log2(i) * inner_latency
     between = (p - i) / p * S / outer_bandwidth + np.log2(np.maximum(p / i, 1)) * outer_latency
-    return np.maximum(inside, between)
+    return np.maximum(inside, between) + start * (np.asarray(p) > 1)

@@ -53,7 +53,7 @@ class Batch(Record):
 class Operation(Record):
     """One operation of one block on one chip. flop [FLOP], weights and moved [B].
 
-    rows: of the matrix multiplication.  times: how many blocks do this.
+    rows, columns: of the result of a matrix multiplication.  times: how many blocks do this.
     """
 
     part: str
@@ -64,6 +64,7 @@ class Operation(Record):
     moved: Any
     rows: Any
     times: int
+    columns: Any = 1.0
 
 
 def stack_operations(
@@ -100,6 +101,7 @@ def _matrix(w: Weights, rows: Any, plan: AnyPlan, times: int) -> Operation:
         moved=ACTIVATION * rows * (inputs + outputs),
         rows=rows,
         times=times,
+        columns=outputs,
     )
 
 
@@ -130,6 +132,7 @@ def _experts(w: Weights, tokens: Any, plan: AnyPlan, times: int) -> Operation:
         moved=ACTIVATION * routed * (w.inputs + w.outputs / cut),
         rows=routed / np.maximum(touched, 1e-9),
         times=times,
+        columns=np.maximum(touched, 1.0) * (w.outputs / cut if w.split == "columns" else w.outputs),
     )
 
 
@@ -284,4 +287,5 @@ def logits_operation(hidden: int, vocabulary: int, rows: Any, plan: AnyPlan) -> 
         moved=ACTIVATION * rows * (hidden + 3 * vocabulary / plan.tensor),
         rows=rows,
         times=1,
+        columns=vocabulary / plan.tensor,
     )

@@ -31,21 +31,35 @@ def hidden_time(*, exchange: Number, room: Number, overlap: Number) -> Number:
     return overlap * np.minimum(exchange, room)
 
 
-@formula(unit="FLOP/s", equation="F m / (m + m½)", source=("eke-derived",))
-def matmul_rate(*, peak: Number, rows: Number, half_rows: Number) -> Number:
-    """Arithmetic speed of a matrix multiplication of few rows [FLOP/s].
+@formula(unit="FLOP/s", equation="F m / (m + m½) · n / (n + n½)", source=("eke-derived",))
+def matmul_rate(
+    *, peak: Number, rows: Number, half_rows: Number, columns: Number, half_columns: Number
+) -> Number:
+    """Arithmetic speed of a matrix multiplication of few rows or few columns [FLOP/s].
 
-    peak: reached with many rows [FLOP/s].  rows: of the left matrix [1].  half_rows: at which half
-    of that is reached [1].
+    What tiles and waves that are not full lose, smoothed: a matrix half as wide leaves more of the
+    chip's units without a tile.
+
+    peak: reached with many of both [FLOP/s].  rows: of the left matrix [1].  half_rows: at which
+    half of that is reached [1].  columns: of the result [1].  half_columns: likewise [1].
     """
-    return peak * rows / (rows + half_rows)
+    return peak * rows / (rows + half_rows) * columns / (columns + half_columns)
 
 
-@formula(unit="s", equation="max(C / F, Q / W)", source=("williams2009",))
-def roofline_time(*, flop: Number, rate: Number, moved: Number, speed: Number) -> Number:
+@formula(
+    unit="s",
+    equation="max(C / F, Q / W) + (1 − overlap) · min(C / F, Q / W)",
+    source=("williams2009",),
+)
+def roofline_time(
+    *, flop: Number, rate: Number, moved: Number, speed: Number, overlap: Number
+) -> Number:
     """Time of an operation bounded by arithmetic or by memory [s].
 
+    Near the edge, where both take as long, one no longer hides all of the other.
+
     flop: to do [FLOP].  rate: of the arithmetic [FLOP/s].  moved: bytes read and written [B].
-    speed: of the memory [B/s].
+    speed: of the memory [B/s].  overlap: share of the shorter that passes behind the longer [1].
     """
-    return np.maximum(flop / rate, moved / speed)
+    computing, reading = flop / rate, moved / speed
+    return np.maximum(computing, reading) + (1 - overlap) * np.minimum(computing, reading)

@@ -32,6 +32,9 @@ class Knobs(Record):
     matmul: Any  # share of the peak that large 16- and 32-bit matrix multiplications reach
     matmul_low: Any  # the same for 8- and 4-bit formats
     matmul_rows: Any  # rows at which a matrix multiplication reaches half of that
+    matmul_columns: Any  # columns of the result at which it does
+    grouped: Any  # speed of grouped expert matrices over that of one as large
+    overlap_memory: Any  # share of the shorter of computing and reading hidden in an operation
     attention: Any  # share of the peak in the attention core, forward
     attention_backward: Any  # backward
     memory: Any  # share of the memory bandwidth in long streams
@@ -40,7 +43,9 @@ class Knobs(Record):
     network: Any  # share of the network in large messages
     network_latency: Any  # per hop [s]
     launch: Any  # per operator of a forward pass, where it is not hidden [s]
+    collective: Any  # from calling a collective until it runs on all ranks [s]
     step: Any  # the engine's own work per step: scheduling, sampling, sending [s]
+    sequence: Any  # of that per sequence in flight [s]
     overlap_tensor: Any  # share of tensor-parallel exchange hidden behind arithmetic
     overlap_context: Any
     overlap_expert: Any

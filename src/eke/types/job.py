@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from eke.errors import BadInput
 from eke.types.model import Model
@@ -136,7 +136,7 @@ def positive(record: Record, *names: str) -> None:
     """Refuse fields that are set but not above zero (NaN included)."""
     for name in names:
         value = getattr(record, name)
-        if value is not None and not 0 < value < 1e30:
+        if value is not None and not _all((value > 0) & (value < 1e30)):
             raise BadInput(f"{name} is {value}; it must be a finite number above zero.")
 
 
@@ -144,5 +144,10 @@ def zero_or_more(record: Record, *names: str) -> None:
     """Refuse fields that are set but negative, endless or NaN."""
     for name in names:
         value = getattr(record, name)
-        if value is not None and not 0 <= value < 1e30:
+        if value is not None and not _all((value >= 0) & (value < 1e30)):
             raise BadInput(f"{name} is {value}; it must be a finite number, zero or more.")
+
+
+def _all(kept: Any) -> bool:
+    """Whether a condition holds, for a number or for every element of an array."""
+    return bool(kept.all()) if hasattr(kept, "all") else bool(kept)
