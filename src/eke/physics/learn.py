@@ -77,13 +77,16 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
     backward = backward_compute(once, learning, plan, machine)
     again = once.compute if plan.recompute == "full" else 0.0 * once.compute
     ahead = once.compute * (1 + learning.reads)
+    slower = _host_bound(once, learning, plan, ahead + backward + again)
+    ahead, backward, again = ahead * slower, backward * slower, again * slower
     work = _exchanges(once, learning, plan, ahead + backward + again, knobs)
     uneven = _uneven(sum(stack.count for stack in learning.model.stacks), plan, knobs)
+    uneven = uneven * _heavy_end(once, learning, plan, ahead + backward + again, knobs)
     share = m / plan.pipeline * uneven  # of a whole pass over all micro-batches, on one stage
     handing = 2 * once.stage / plan.pipeline
     per_stage = (work.compute + work.exposed) / plan.pipeline * uneven + handing
     bubble = pipeline_bubble(plan, per_stage)
-    update = update_time(learning, plan, machine)
+    update = update_time(learning, plan, machine) + knobs.turn
     data = data_exchange(learning, plan, machine)
     behind = share if plan.shard == 3 else share / m  # FSDP gathers all along, others at the end
     exposed = data - hidden_time(exchange=data, room=work.room * behind, overlap=knobs.overlap_data)
@@ -99,7 +102,7 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
         "data": exposed,
         "update": update,
     }
-    slow = knobs.scatter
+    slow = knobs.scatter * (1 + knobs.straggle * np.log2(plan.chips))
     return StepTime(
         **{name: value * slow for name, value in parts.items()},
         total=sum(parts.values()) * slow,
@@ -107,6 +110,21 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
         exchange=(share * work.whole + m * handing + data) * slow,
         flop=m / plan.pipeline * executed_flop(once, learning, plan),
     )
+
+
+def _host_bound(once: Pass, learning: Learning, plan: AnyPlan, compute: Any) -> Any:
+    """By how much a micro-batch takes longer than its computing because the host starts its
+    operators one by one; the backward pass has twice as many, adapters add three thin ones to
+    each matrix."""
+    passes = 3.0 + (plan.recompute == "full") + learning.reads
+    host = once.dispatch * passes * (2.0 if learning.frozen else 1.0)
+    return np.maximum(host / compute, 1.0)
+
+
+def _heavy_end(once: Pass, learning: Learning, plan: AnyPlan, compute: Any, knobs: Knobs) -> Any:
+    """Last over mean pipeline stage: the logits stand on one stage, unless it has fewer layers."""
+    logits = once.logits * (2.0 if learning.frozen else 3.0)
+    return 1 + knobs.logits_alone * (plan.pipeline - 1) * logits / compute
 
 
 class _Exchange(Record):
@@ -158,11 +176,11 @@ def _uneven(layers: int, plan: AnyPlan, knobs: Any) -> Any:
 def backward_compute(once: Pass, learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
     """Computing of the backward pass: gradients of inputs, and of weights unless frozen [s].
 
-    The attention core takes 2 forward passes, and half a pass more where its scores are computed
-    again (FlashAttention, dao2023), at the backward speed.
+    The attention core takes 2 forward passes, and half a pass more where fused kernels compute its
+    scores again instead of keeping them (FlashAttention, dao2023), at the backward speed.
     """
     matrices = once.matrices * (1.0 if learning.frozen else 2.0)
-    core = 2.0 if plan.recompute == "none" else 2.5
+    core = np.where(np.asarray(machine.knobs.scores) > 0, 2.0, 2.5)
     attention = once.attention * core * machine.attention / machine.attention_backward
     adapters = _adapter_time(learning, plan, machine)
     others = 2 * once.elementwise + 2 * once.launch
@@ -245,7 +263,9 @@ def _reduce_and_gather(
     numbers: Any, ranks: Any, stride: Any, plan: AnyPlan, machine: Machine
 ) -> Any:
     """A reduce-scatter of gradients and an all-gather of 16-bit parameters [s]."""
-    reduce = exchange.group_gather(
+    # from ZeRO-2 on nobody keeps whole gradients, so every micro-batch reduces its own
+    times = micro_batches(plan) if plan.shard >= 2 else 1
+    reduce = times * exchange.group_gather(
         machine, size=numbers * BYTES[plan.gradients], ranks=ranks, stride=stride
     )
     gather_width = BYTES[plan.gradients] if plan.shard == 0 else ACTIVATION
