@@ -16,6 +16,8 @@ from eke.types.model import Experts, Model
 from eke.types.plan import Plan, Recompute, Width
 from eke.types.record import Record
 
+WIDE_GRADIENTS = ("megatron-lm",)  # engines that reduce gradients in 32 bits
+INTERLEAVED = ("megatron",)  # engines whose recipes interleave the stages of a pipeline
 ROOM = 0.55  # share of the memory that weights, gradients and state may take in a usual layout
 GBIT = 1e9 / 8  # [B/s]
 
@@ -46,13 +48,14 @@ def row_layout(row: Row, model: Model, chip: Chip, engine: str, frozen: bool) ->
         chip=chip.id,
         **degrees,
         expert=experts,
-        virtual=(row.whole("vpp") or 1) if degrees["pipeline"] > 1 else 1,
+        virtual=_virtual(row, model, degrees["pipeline"], engine, notes),
         shard=cast(Any, shard),
+        shard_ranks=_shard_ranks(row, chip, degrees) if shard == 3 else 0,
         micro_batch=micro,
         batch=batch,
         recompute=recompute(row),
         compute=compute_width(row, chip, notes),
-        gradients="bf16" if shard == 3 else "fp32",
+        gradients="fp32" if engine in WIDE_GRADIENTS else "bf16",
         engine=engine,
     )
     return Layout(plan=plan, sequence=sequence, notes=tuple(notes))
@@ -89,6 +92,17 @@ def _degrees(
         raise NotStated(f"tensor × pipeline × context is {used}, more than the {chips} chips")
     data = chips // used if chips % used == 0 else row.whole("dp") or max(chips // used, 1)
     return {"tensor": tensor, "pipeline": pipeline, "context": context, "data": data}
+
+
+def _virtual(row: Row, model: Model, pipeline: int, engine: str, notes: list[str]) -> int:
+    """Stages per pipeline rank: stated, or two layers (else one) each where that is usual."""
+    stated = _said(row, "vpp", "VP", "VPP")
+    if pipeline == 1 or stated is not None or engine not in INTERLEAVED:
+        return stated or 1 if pipeline > 1 else 1
+    layers = sum(stack.count for stack in model.stacks)
+    notes.append("interleaved stages assumed")
+    each = layers / pipeline
+    return max(round(each / 2) if each % 2 == 0 else round(each), 1)
 
 
 def _accumulated(row: Row) -> int | None:
@@ -185,6 +199,19 @@ def shard_stage(row: Row, frozen: bool) -> int:
     if re.search(r"maxtext|jax|pax|fsdp|torchtitan|composer|foundry", framework):
         return 3
     return 1
+
+
+def _shard_ranks(row: Row, chip: Chip, degrees: dict[str, int]) -> int:
+    """Ranks that share one copy under FSDP: "FSDP size 128", "fsdp=256", "FSDP(64)", "8 in node",
+    "within slice"; 0 where all do."""
+    text, data = row["zero_stage_or_fsdp"].lower(), degrees["data"]
+    slices = re.search(r"across (\d+) slice", text)
+    if slices:
+        return max(data // int(slices[1]), 1)
+    size = re.search(r"fsdp\s?(?:size |=|\(|ici=)?(\d+)", text)
+    if size or "hsdp" in text or "mics" in text:
+        return min(int(size[1]) if size else min(chip.domain, 8), data)
+    return 0
 
 
 def recompute(row: Row) -> Recompute:

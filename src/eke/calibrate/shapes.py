@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from functools import cache
 
+import numpy as np
+
 from eke.calibrate.rows import Row
 from eke.catalog.models import model as catalogued
+from eke.catalog.models import model_names
 from eke.errors import EkeError
+from eke.physics.layers import count_parameters
 from eke.types.model import Attention, Block, Experts, Feed, Model, Stack
 
 PLAIN = ("gpt", "mpt", "bloom", "opt", "falcon", "starcoder", "pythia", "nemotron", "megatron")
 GATED = ("gpt-oss", "gpt oss", "palm", "llama", "qwen", "mistral", "mixtral", "gemma", "yi-")
+NEAR = 0.25  # difference in size, as a logarithm, of models that may be the same
 HEAD = 128  # usual columns of a head
 TABLE = {True: 32_000, False: 51_200}  # words of a gated and of a plain model that states none
 
@@ -29,7 +34,7 @@ def row_model(row: Row) -> tuple[Model, list[str]]:
     name = row["model"]
     found = _catalogued(name)
     layers, hidden = row.whole("layers"), row.whole("hidden")
-    if found is not None and _same(found, layers, hidden):
+    if found is not None and _same(found, layers, hidden, row.number("n_params")):
         return found, []
     if re.search(r"\bt5\b|t5-|ul2|alexatm", name.lower()):
         raise NotStated("an encoder-decoder whose shape is not in the catalogue")
@@ -39,9 +44,12 @@ def row_model(row: Row) -> tuple[Model, list[str]]:
     return _from_columns(row, size)
 
 
-def _same(found: Model, layers: int | None, hidden: int | None) -> bool:
+def _same(found: Model, layers: int | None, hidden: int | None, size: float | None) -> bool:
+    """Whether the catalogue's shape has the layers, width and about the size that a row states."""
     count = sum(stack.count for stack in found.stacks)
-    return found.decoder_only and layers in (None, count) and hidden in (None, found.hidden)
+    if not found.decoder_only or layers not in (None, count) or hidden not in (None, found.hidden):
+        return False
+    return size is None or abs(np.log(count_parameters(found).total / size)) < NEAR
 
 
 def _from_columns(row: Row, size: float | None) -> tuple[Model, list[str]]:
@@ -127,20 +135,31 @@ def _built(
 def _catalogued(name: str) -> Model | None:
     """The catalogue's model under that name, also without what follows it in the table."""
     short = re.sub(r"\(.*?\)", "", name).strip()
-    words = short.split(" ")[0]
-    for spelt in dict.fromkeys((name, short, words, _plain(short), _plain(words))):
+    for spelt in dict.fromkeys((name, short, _plain(short), short.split(" ")[0])):
+        found = _squeezed().get(_squeeze(spelt), spelt)
         try:
-            return catalogued(spelt) if spelt and "/" not in spelt else None
+            return catalogued(found)
         except EkeError:
             continue
     return None
 
 
+@cache
+def _squeezed() -> dict[str, str]:
+    """Ids by their letters and digits alone: "DeepSeekV3" is "deepseek-v3"."""
+    return {_squeeze(name): name for name in model_names()}
+
+
+def _squeeze(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+_AROUND = r"[-_ ](llm|megatron|deepspeed|pytorch|flagscale|finetune|q-?lora|lora|sft|hf)\b.*"
+
+
 def _plain(name: str) -> str:
-    """ "LLAMA3.1_8B-megatron" as "llama-3.1-8b"."""
-    word = name.lower().replace("_", "-")
-    word = re.sub(r"-(llm|megatron|deepspeed|pytorch|flagscale|finetune|qlora|lora|sft)\b", "", word)
-    return re.sub(r"^(llama|gemma|mistral|phi|gpt|nemotron)(\d)", r"\1-\2", word)
+    """A name without the framework or method that a table adds to it."""
+    return re.sub(_AROUND, "", name.replace("_", "-"), flags=re.IGNORECASE)
 
 
 def _size(name: str) -> float | None:

@@ -15,6 +15,7 @@ from eke.physics.operations import (
     Operation,
     logits_operation,
     stack_operations,
+    words_operation,
 )
 from eke.physics.roofline import matmul_rate, roofline_time
 from eke.types.model import Model, Stack
@@ -109,6 +110,7 @@ def model_operations(
     found.append(
         logits_operation(model.embedding or model.hidden, model.vocabulary, logits_rows, plan)
     )
+    found.append(words_operation(model.vocabulary, logits_rows, plan))
     return found
 
 

@@ -16,7 +16,7 @@ from eke.physics.machine import Machine
 from eke.physics.operations import ACTIVATION, AnyPlan, Batch, expert_cut
 from eke.physics.roofline import hidden_time
 from eke.types.efficiency import Knobs
-from eke.types.model import Model
+from eke.types.model import Experts, Model
 from eke.types.plan import BYTES
 from eke.types.record import Record
 
@@ -77,6 +77,9 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
     backward = backward_compute(once, learning, plan, machine)
     again = once.compute if plan.recompute == "full" else 0.0 * once.compute
     ahead = once.compute * (1 + learning.reads)
+    routing = knobs.routing * _routed_layers(learning.model)
+    ahead, backward = ahead + routing, backward + 2 * routing
+    again = again + routing * (plan.recompute == "full")
     slower = _host_bound(once, learning, plan, ahead + backward + again)
     ahead, backward, again = ahead * slower, backward * slower, again * slower
     work = _exchanges(once, learning, plan, ahead + backward + again, knobs)
@@ -110,6 +113,10 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
         exchange=(share * work.whole + m * handing + data) * slow,
         flop=m / plan.pipeline * executed_flop(once, learning, plan),
     )
+
+
+def _routed_layers(model: Model) -> int:
+    return sum(stack.count for stack in model.stacks if isinstance(stack.block.feed, Experts))
 
 
 def _host_bound(once: Pass, learning: Learning, plan: AnyPlan, compute: Any) -> Any:
@@ -246,17 +253,31 @@ def data_exchange(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
         return 0.0 * machine.network  # reduced on the way to the external memory
     learnt = learnt_parameters(learning, plan)
     dense, experts = data_ranks(plan)
-    once = _reduce_and_gather(learnt.dense, dense, plan.tensor, plan, machine)
+    copies = dense / _shard_ranks(plan, dense)
+    once = _reduce_and_gather(learnt.dense, dense / copies, plan.tensor, plan, machine)
     once = once + _reduce_and_gather(learnt.experts, experts, plan.tensor, plan, machine)
     if plan.shard < 3:
         return once
+    dense = dense / copies
+    once = once + exchange.group_all_reduce(  # every copy has its own sum of gradients
+        machine,
+        size=learnt.dense * BYTES[plan.gradients] / dense,
+        ranks=copies,
+        stride=plan.tensor * dense,
+    )
     held = footprint.held_parameters(learning.model, plan)
     width = learning.stored if learning.stored is not None else ACTIVATION
     gathers = 2.0 * micro_batches(plan)  # whole layers, once forward and once backward
-    again = exchange.group_gather(
-        machine, size=held.dense * width, ranks=dense, stride=plan.tensor
+    layers = sum(stack.count for stack in learning.model.stacks) / plan.pipeline
+    each = layers * exchange.group_gather(
+        machine, size=held.dense * width / layers, ranks=dense, stride=plan.tensor
     ) + exchange.group_gather(machine, size=held.experts * width, ranks=experts, stride=plan.tensor)
-    return once + (gathers - 1) * again
+    return once + (gathers - 1) * each
+
+
+def _shard_ranks(plan: AnyPlan, dense: Any) -> Any:
+    """Ranks over which FSDP spreads one copy of the parameters."""
+    return np.minimum(plan.shard_ranks or dense, dense) if plan.shard == 3 else dense
 
 
 def _reduce_and_gather(

@@ -296,8 +296,22 @@ def logits_operation(hidden: int, vocabulary: int, rows: Any, plan: AnyPlan) -> 
         kind="matrix",
         flop=2 * rows * size,
         weights=BYTES["bf16"] * size,
-        moved=ACTIVATION * rows * (hidden + 3 * vocabulary / plan.tensor),
+        moved=ACTIVATION * rows * (hidden + vocabulary / plan.tensor),
         rows=rows,
         times=1,
         columns=vocabulary / plan.tensor,
+    )
+
+
+def words_operation(vocabulary: int, rows: Any, plan: AnyPlan) -> Operation:
+    """Softmax over the scores of all words."""
+    return Operation(
+        part="elementwise",
+        name="softmax over words",
+        kind="stream",
+        flop=0.0,
+        weights=0.0,
+        moved=2 * ACTIVATION * rows * vocabulary / plan.tensor,
+        rows=rows,
+        times=1,
     )

@@ -21,6 +21,8 @@ LABELS = {  # values that decide what arrives of a published figure, as people c
     "network": "network efficiency",
     "launch": "kernel launch",
     "dispatch": "host time per operator",
+    "routing": "fixed time per layer of experts",
+    "attention_kernel": "attention kernel over the chip's best",
     "turn": "fixed time per training step",
     "straggle": "waiting for the slowest chip",
     "attention_tokens": "keys at half attention efficiency",

@@ -37,6 +37,7 @@ class Knobs(Record):
     overlap_memory: Any  # share of the shorter of computing and reading hidden in an operation
     attention: Any  # share of the peak in the attention core over long sequences, forward
     attention_backward: Any  # backward
+    attention_kernel: Any  # speed of the framework's attention kernels over the best of the chip
     attention_tokens: Any  # keys at which the attention core reaches half of that
     scores: Any  # times all attention scores pass through memory; 0 with FlashAttention
     passes: Any  # memory traffic of norms and activations over that of fused kernels
@@ -48,6 +49,7 @@ class Knobs(Record):
     launch: Any  # per operator of a forward pass, where it is not hidden [s]
     collective: Any  # from calling a collective until it runs on all ranks [s]
     dispatch: Any  # of the host per operator in training, hidden while the chip is slower [s]
+    routing: Any  # per layer of experts in training: counting, waiting for the host, sorting [s]
     turn: Any  # of a training step: data, gradient norm, optimizer launches, logging [s]
     straggle: Any  # what each doubling of the chips adds to a step: all wait for the slowest
     step: Any  # the engine's own work per step: scheduling, sampling, sending [s]
