@@ -82,10 +82,11 @@ def _degrees(
     context = _said(row, "cp", "CP") or 1
     copies = row.whole("dp") or _accumulated(row)
     if tensor is None and pipeline is None and copies and chips % copies == 0:
-        tensor, context = _cut(chips // copies, context, chip)
+        tensor, pipeline, context = _cut(chips // copies, context, chip, frozen)
     if tensor is None:
         notes.append("usual tensor and pipeline degrees")
-        tensor, pipeline = _usual(model, chip, chips, shard, frozen, pipeline)
+        batch = _said(row, "global_batch_sequences", "GBS", "global batch")
+        tensor, pipeline = _usual(model, chip, chips // context, shard, frozen, pipeline, batch)
     pipeline = pipeline or max(chips // (tensor * context * copies), 1) if copies else pipeline or 1
     used = tensor * pipeline * context
     if used > chips:
@@ -114,26 +115,40 @@ def _accumulated(row: Row) -> int | None:
     return max(batch // (int(steps[1]) * (row.whole("micro_batch") or 1)), 1)
 
 
-def _cut(ways: int, context: int, chip: Chip) -> tuple[int, int]:
-    """Ways that share one sequence as tensor ranks inside a node, the rest as context ranks."""
-    tensor = int(np.gcd(ways, min(chip.domain, 4)))
-    return tensor, max(ways // tensor, context)
+def _cut(ways: int, context: int, chip: Chip, frozen: bool) -> tuple[int, int, int]:
+    """Ways that share one copy of a model: tensor ranks inside a node, the rest stages, or where
+    weights are frozen and so fit, context ranks."""
+    tensor = int(np.gcd(ways // context, min(chip.domain, 4 if frozen else 8)))
+    rest = max(ways // tensor, 1)
+    return (tensor, 1, rest) if frozen else (tensor, max(rest // context, 1), context)
 
 
 def _usual(
-    model: Model, chip: Chip, chips: int, shard: int, frozen: bool, pipeline: int | None
+    model: Model,
+    chip: Chip,
+    chips: int,
+    shard: int,
+    frozen: bool,
+    pipeline: int | None,
+    batch: int | None,
 ) -> tuple[int, int]:
-    """The smallest tensor, then pipeline degree with which the state of the model fits."""
-    if shard == 3 or chip.kind == "tpu":
+    """The smallest tensor, then pipeline degree with which the state of the model fits and no
+    rank is without a sequence."""
+    if (shard == 3 or chip.kind == "tpu") and (batch or chips) >= chips:
         return 1, pipeline or 1
     numbers = count_parameters(model).total
     room = ROOM * (chip.memory_size or 80e9)
     state = 0.0 if frozen else 12.0 * numbers / chips if shard else 12.0 * numbers
     each = 2.0 if frozen else 6.0
     inside, tensor, stages = min(chip.domain, 8, chips), 1, pipeline or 1
-    while tensor < inside and each * numbers / (tensor * stages) + state > room:
+
+    def small() -> bool:
+        idle = batch is not None and chips // (tensor * stages) > batch
+        return idle or each * numbers / (tensor * stages) + state > room
+
+    while tensor < inside and small():
         tensor *= 2
-    while tensor * stages < chips and each * numbers / (tensor * stages) + state > room:
+    while tensor * stages < chips and small():
         stages *= 2
     return tensor, stages
 

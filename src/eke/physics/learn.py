@@ -204,13 +204,14 @@ def _adapter_time(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
     if not learning.frozen:
         return 0.0
     tokens = plan.micro_batch * learning.sequence / plan.context
-    layers = sum(stack.count for stack in learning.model.stacks)
+    layers, passes = sum(stack.count for stack in learning.model.stacks), machine.knobs.passes
     flop = 6 * tokens * learning.trainable / plan.tensor
-    moved = 7 * 6 * ACTIVATION * tokens * learning.model.hidden * layers / plan.tensor
+    moved = passes * 7 * 6 * ACTIVATION * tokens * learning.model.hidden * layers / plan.tensor
     unpacking = 0.0
     if learning.stored is not None and learning.stored < 1:
         held = footprint.held_parameters(learning.model, plan).total
-        unpacking = 2 * held * (learning.stored + 2 * ACTIVATION) / machine.memory
+        times = 2.0 + (plan.recompute == "full")  # each pass unpacks, by kernels of their own
+        unpacking = times * passes * held * (learning.stored + 2 * ACTIVATION) / machine.memory
     launches = 7 * 2 * 3 * layers * machine.knobs.launch
     return flop / machine.peak + moved / machine.memory + launches + unpacking
 
