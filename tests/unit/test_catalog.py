@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from eke import Need, Serve, need
 from eke.catalog import files
-from eke.catalog.check import check
+from eke.catalog.check import Finding, check
 from eke.catalog.chips import chip, chip_names
+from eke.catalog.efficiencies import efficiencies
 from eke.catalog.fleets import fleet
 from eke.catalog.models import model, model_names
-from eke.catalog.prices import price
+from eke.catalog.prices import price, prices
 from eke.catalog.systems import system_names
 from eke.errors import BadFile, BadInput, EkeError, UnknownChip, UnknownModel
 from eke.physics.layers import count_parameters
@@ -72,6 +75,8 @@ def test_models_by_any_name() -> None:
 def test_prices_are_dated() -> None:
     found = price("h100-sxm", "rent")
     assert found is not None and found.date >= "2025" and found.source
+    history = [row.date for row in prices("h100-sxm") if row.basis == "buy"]
+    assert history == ["2025", "2024", "2023", "2022"]
 
 
 def test_a_users_folder_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,3 +141,83 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     config.write_bytes(path.read_bytes()[:11_000_000])
     with pytest.raises(BadFile, match="bytes; such files have at most"):
         model(str(config))
+
+
+MY_CHIP = """
+id = "my-npu"
+name = "My NPU"
+vendor = "Me"
+kind = "npu"
+family = "mine"
+year = 2026
+[peak]
+bf16 = { value = "500 TFLOP/s", source = "lab" }
+[memory]
+size = { value = "96 GB", source = "lab" }
+speed = { value = "3 TB/s", source = "lab" }
+"""
+MINE = {
+    "sources.toml": '[lab]\ntitle = "My lab"\nkind = "measured"\n',
+    "chips/my-npu.toml": MY_CHIP,
+    "models/my-llm.toml": 'id = "my-llm"\nname = "My LLM"\nsource = "lab"\n[config]\n'
+    'model_type = "llama"\nhidden_size = 64\nintermediate_size = 128\nnum_hidden_layers = 2\n'
+    "num_attention_heads = 4\nvocab_size = 100\n",
+    "prices.csv": "chip,basis,value,date,source,kind,note\n"
+    "my-npu,rent,1 USD/h,2026-11,lab,published,\n",
+    "efficiency/mine.csv": "name,low,likely,high,unit,kind,source,note\n"
+    "matmul,0.4,0.5,0.6,1,measured,lab,\n",
+}
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's folder with a chip, a model, a price and an efficiency of their own."""
+    for name, text in MINE.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setenv("EKE_CATALOG", str(tmp_path))
+    return tmp_path
+
+
+def test_everything_in_a_users_folder_is_used(mine: Path) -> None:
+    found = need(Serve(model=model("my-llm")), fleet=fleet("1xmy-npu"))
+    assert isinstance(found, Need)
+    assert efficiencies("mine")["matmul"].likely == 0.5
+    assert found.money is not None
+    assert not [each for each in check(lambda m: count_parameters(m).total) if is_mine(each, mine)]
+
+
+def is_mine(finding: Finding, folder: Path) -> bool:
+    """Whether it is about the user's folder, the unpublished power aside."""
+    return finding.file.startswith(str(folder)) and finding.field != "power"
+
+
+@pytest.mark.parametrize(
+    "name,old,new,says",
+    [
+        ("chips/my-npu.toml", "bf16", "bf17", r"peak.*allowed: .*Did you mean bf16"),
+        ("chips/my-npu.toml", '"npu"', '"dsp"', r"kind.*allowed: gpu, tpu"),
+        ("chips/my-npu.toml", 'id = "my-npu"', 'id = "other"', "id is 'other'.*'my-npu'"),
+        ("chips/my-npu.toml", "lab", "lba", "peak.bf16: no source 'lba'"),
+        ("prices.csv", "my-npu", "my-nup", "no chip 'my-nup'; closest: my-npu"),
+        ("prices.csv", "2026-11", "soon", "line 2: date is 'soon'"),
+        ("prices.csv", "lab", "lba", "my-npu: no source 'lba'"),
+        ("efficiency/mine.csv", "matmul", "matmull", "line 2: name is 'matmull'.*matmul"),
+        ("efficiency/mine.csv", "0.6", "1.6", "line 2: matmul is a share"),
+        ("efficiency/mine.csv", ",1,", ",", "line 2: expected 8 cells"),
+        ("models/my-llm.toml", "num_hidden_layers = 2", "", "num_hidden_layers.*missing"),
+        ("models/my-llm.toml", "llama", "lama", "'lama'.*[Cc]losest: .*llama"),
+    ],
+)
+def test_mistakes_in_a_users_folder(mine: Path, name: str, old: str, new: str, says: str) -> None:
+    path = mine / name
+    path.write_text(path.read_text().replace(old, new))
+    found = [each for each in check(lambda m: count_parameters(m).total) if is_mine(each, mine)]
+    words = [f"{each.field}: {each.message}" for each in found if each.file == str(path)]
+    assert any(re.search(says, each) for each in words), words
+
+
+def test_a_folder_that_is_no_catalogue(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="holds nothing eke reads"):
+        files.use_folder(tmp_path)

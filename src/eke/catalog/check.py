@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
 
-from eke.catalog.chips import read_chip
+from eke.catalog.chips import ChipFile, read_chip
 from eke.catalog.efficiencies import read_efficiencies
-from eke.catalog.files import all_files, folders, read_toml, use_folder
+from eke.catalog.files import DATA, PARTS, all_files, folders, read_toml, use_folder
 from eke.catalog.models import ModelFile, read_model
-from eke.catalog.prices import prices
+from eke.catalog.prices import priced
 from eke.catalog.sources import sources
 from eke.catalog.systems import read_system
-from eke.errors import BadFile, EkeError
+from eke.errors import BadFile, EkeError, closest
 from eke.types.chip import Chip, Fact
 from eke.types.model import Model
 from eke.types.record import Record
@@ -47,27 +48,46 @@ def check(count: Count, folder: str | None = None, year: int = 9999) -> list[Fin
         found += _read(path, lambda p: _system(p, known))
     for path in all_files("models").values():
         found += _read(path, lambda p: _model(p, known, count))
+    families = {read_toml(path, ChipFile).family for path in _readable("chips")} | {"any"}
     for each in folders():
         for path in sorted((each / "efficiency").glob("*.csv")):
-            found += _read(path, lambda p: _efficiencies(p, known))
-    found += _read(Path("prices.csv"), lambda p: _prices(p, known))
+            found += _read(path, lambda p: _efficiencies(p, known, families))
+        found += _read(each / "prices.csv", lambda p: _prices(p, known))
+        if each != DATA:
+            found += _strangers(each)
     return found
+
+
+def _readable(kind: str) -> Iterator[Path]:
+    """Files that are at least of the right shape; the others are reported elsewhere."""
+    for path in all_files(kind).values():
+        try:
+            read_toml(path, ChipFile)
+        except BadFile:
+            continue
+        yield path
+
+
+def _strangers(folder: Path) -> Iterator[Finding]:
+    """What stands in a user's folder under a name that is nearly one eke reads."""
+    for path in sorted(folder.iterdir()):
+        near = closest(path.name, PARTS, most=1)
+        if near and path.name not in PARTS and not fnmatch(path.name, "sources*.toml"):
+            yield _finding(path, "name", "warning", f"eke does not read it; did you mean {near}?")
 
 
 def _read(path: Path, findings: Callable[[Path], Iterator[Finding]]) -> list[Finding]:
     """What a check yields; a file that cannot be read is an error of its own."""
     try:
         return list(findings(path))
-    except BadFile as error:
+    except EkeError as error:
         message = str(error).removeprefix(f"{path}: ")
-        return [Finding(file=path.name, field="", severity="error", message=message)]
+        return [_finding(path, "", "error", message)]
 
 
 def _chip(path: Path, known: set[str], year: int) -> Iterator[Finding]:
     chip = read_chip(path)
     yield from _facts(path, chip.facts, known)
-    if chip.id != path.stem:
-        yield _finding(path, "id", "error", f"is {chip.id!r}, the file is {path.name}")
     if chip.year > year + 1:
         yield _finding(path, "year", "warning", f"{chip.year} lies in the future")
     for field in ("memory_size", "memory_speed", "power"):
@@ -102,7 +122,8 @@ def _system(path: Path, known: set[str]) -> Iterator[Finding]:
             chip(system.chip)
         except EkeError as error:
             yield _finding(path, "chip", "error", str(error))
-    if system.chips and system.per_node and system.chips % system.per_node:
+    uneven = system.chips and system.per_node and system.chips % system.per_node
+    if uneven and not system.facts["chips"].note:
         yield _finding(
             path, "per_node", "warning", f"{system.chips} chips do not divide by {system.per_node}"
         )
@@ -119,12 +140,16 @@ def _model(path: Path, known: set[str], count: Count) -> Iterator[Finding]:
         return
     model = read_model(path)
     said = model.facts.get("parameters")
-    if said is not None and abs(count(model) / said.value - 1) > 0.02:
+    if said is not None and not said.note and abs(count(model) / said.value - 1) > 0.02:
         message = f"the shape has {count(model) / said.value - 1:+.1%} beside what is published"
         yield _finding(path, "published.parameters", "warning", message)
 
 
-def _efficiencies(path: Path, known: set[str]) -> Iterator[Finding]:
+def _efficiencies(path: Path, known: set[str], families: set[str]) -> Iterator[Finding]:
+    if path.stem not in families:
+        near = closest(path.stem, families)
+        hint = f"; did you mean {near}?" if near else ""
+        yield _finding(path, "name", "warning", f"no chip is of family {path.stem!r}{hint}")
     for each in read_efficiencies(path, path.stem).values():
         if each.source not in known:
             yield _finding(path, each.name, "error", f"no source {each.source!r}")
@@ -132,10 +157,13 @@ def _efficiencies(path: Path, known: set[str]) -> Iterator[Finding]:
 
 def _prices(path: Path, known: set[str]) -> Iterator[Finding]:
     chips = all_files("chips")
-    for name in chips:
-        for row in prices(name):
-            if row.source not in known:
-                yield _finding(path, name, "error", f"no source {row.source!r}")
+    for row in priced(path.parent):
+        if row.chip not in chips:
+            near = closest(row.chip, chips)
+            hint = f"; closest: {near}" if near else ""
+            yield _finding(path, "chip", "error", f"no chip {row.chip!r}{hint}")
+        if row.source not in known:
+            yield _finding(path, row.chip, "error", f"no source {row.source!r}")
 
 
 def _facts(path: Path, facts: dict[str, Fact], known: set[str]) -> Iterator[Finding]:
@@ -147,4 +175,6 @@ def _facts(path: Path, facts: dict[str, Fact], known: set[str]) -> Iterator[Find
 def _finding(
     path: Path, field: str, severity: Literal["error", "warning"], message: str
 ) -> Finding:
-    return Finding(file=path.name, field=field, severity=severity, message=message)
+    """A finding; built-in files by their name, a user's by their path."""
+    name = path.name if path.is_relative_to(DATA) else str(path)
+    return Finding(file=name, field=field, severity=severity, message=message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, cast
 
-from eke.catalog.files import all_files, find, read_toml, slug
+from eke.catalog.files import all_files, find, read_toml, refuse_other_id, slug
 from eke.catalog.sources import source_kind
 from eke.errors import BadFile, BadQuantity, UnknownChip, closest
 from eke.types.chip import Chip, Fact, Format, SourceKind
@@ -108,6 +108,7 @@ def chip_names() -> list[str]:
 def read_chip(path: Path) -> Chip:
     """A chip file as a Chip."""
     read = read_toml(path, ChipFile)
+    refuse_other_id(path, read.id, "chips")
     facts = {
         f"peak.{name}": _fact(path, f"peak.{name}", value, "FLOP/s", *PEAKS)
         for name, value in read.peak.items()
@@ -116,6 +117,8 @@ def read_chip(path: Path) -> Chip:
         value = getattr(getattr(read, part), name)
         if value is not None:
             facts[field] = _fact(path, f"{part}.{name}", value, unit, low, high)
+    if "domain" in facts and not facts["domain"].value.is_integer():
+        raise BadFile(f"{path}: link.domain is {facts['domain'].written!r}; chips are counted.")
     numbers = {name: facts[name].value for name in FIELDS if name in facts and name != "domain"}
     return Chip(
         id=read.id,

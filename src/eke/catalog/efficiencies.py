@@ -8,11 +8,22 @@ import io
 from pathlib import Path
 
 from eke.catalog.files import folders, read_text
-from eke.errors import BadFile, BadQuantity
-from eke.types.efficiency import Efficiency
+from eke.errors import BadFile, BadQuantity, closest
+from eke.types.efficiency import Efficiency, Knobs
 from eke.units import quantity
 
 COLUMNS = ("name", "low", "likely", "high", "unit", "kind", "source", "note")
+NAMES = tuple(name for name in Knobs.__annotations__ if not name.endswith("_change"))
+ABOVE_ONE = (
+    "matmul_rows",
+    "matmul_columns",
+    "imbalance",
+    "stage_imbalance",
+    "server_power",
+    "pue",
+    "price",
+    "scatter",
+)
 KINDS = ("published", "measured", "fitted", "derived", "assumed")
 
 
@@ -45,7 +56,12 @@ def read_efficiencies(path: Path, family: str) -> dict[str, Efficiency]:
 
 def _row(path: Path, line: int, family: str, row: dict[str, str]) -> Efficiency:
     where = f"{path}, line {line}"
-    if None in row.values() or row["kind"] not in KINDS:
+    if None in row.values() or None in row:
+        raise BadFile(f"{where}: expected {len(COLUMNS)} cells.")
+    if row["name"] not in NAMES:
+        near = closest(row["name"], NAMES) or ", ".join(NAMES)
+        raise BadFile(f"{where}: name is {row['name']!r}, which eke does not use; closest: {near}.")
+    if row["kind"] not in KINDS:
         raise BadFile(f"{where}: kind is {row['kind']!r}; it must be one of {', '.join(KINDS)}.")
     unit = row["unit"]
     try:
@@ -56,6 +72,8 @@ def _row(path: Path, line: int, family: str, row: dict[str, str]) -> Efficiency:
         raise BadFile(
             f"{where}: low, likely and high must rise from 0 up, not {low:g}, {likely:g}, {high:g}."
         )
+    if unit == "1" and high > 1 and row["name"] not in ABOVE_ONE:
+        raise BadFile(f"{where}: {row['name']} is a share; high is {high:g}, more than 1.")
     return Efficiency(
         name=row["name"],
         low=low,

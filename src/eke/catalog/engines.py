@@ -15,7 +15,8 @@ class Engine(Record):
     """A generation of an engine or of a training framework; its efficiencies have its id.
 
     names: as people write them, without spaces and signs.  since, before: releases, such as "0.8"
-    (from, inclusive) and "0.15" (exclusive); "" is open.
+    (from, inclusive) and "0.15" (exclusive); "" is open.  in_flight, token_budget: its defaults,
+    sequences at once and tokens of one step.
     """
 
     id: str
@@ -23,6 +24,8 @@ class Engine(Record):
     names: tuple[str, ...]
     since: str = ""
     before: str = ""
+    in_flight: int = 256
+    token_budget: int = 8192
     notes: str = ""
 
 

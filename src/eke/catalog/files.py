@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -17,22 +17,35 @@ from eke.types.record import Record
 T = TypeVar("T", bound=Record)
 DATA = Path(__file__).parent / "data"
 LARGEST = 2_000_000  # bytes; no catalogue file comes near
+PARTS = ("chips", "systems", "models", "efficiency", "claims", "prices.csv", "sources.toml")
 _added: list[Path] = []
 
 
 def use_folder(path: str | Path) -> None:
     """Put a user's folder before the built-in catalogue. Raises BadFile if it is none."""
-    folder = Path(path)
-    if not folder.is_dir():
-        raise BadFile(f"{folder}: no such folder; expected chips/, systems/, models/ inside it.")
+    folder = a_folder(path)
     if folder not in _added:
         _added.insert(0, folder)
 
 
+def a_folder(path: str | Path) -> Path:
+    """The path, if it is a catalogue's. Raises BadFile."""
+    folder = Path(path)
+    if not folder.is_dir():
+        raise BadFile(f"{folder}: no such folder; expected chips/, systems/, models/ inside it.")
+    if not any((folder / part).exists() for part in PARTS):
+        raise BadFile(f"{folder}: holds nothing eke reads; expected any of {', '.join(PARTS)}.")
+    return folder
+
+
 def folders() -> list[Path]:
     """Where catalogue files are looked for, the user's own first."""
-    named = os.environ.get("EKE_CATALOG", "")
-    return [*_added, *(Path(part) for part in named.split(os.pathsep) if part), DATA]
+    return [*_added, *map(Path, named_folders()), DATA]
+
+
+def named_folders() -> list[str]:
+    """Those the environment names."""
+    return [part for part in os.environ.get("EKE_CATALOG", "").split(os.pathsep) if part]
 
 
 def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
@@ -96,12 +109,28 @@ def refuse_nonsense(found: Any, where: str, at: str = "$", depth: int = 0) -> No
 
 def _explained(message: str, kind: type[Record]) -> str:
     """The library's message, with the closest field where a name is wrong."""
+    wrong = re.search(r"Invalid enum value '([^']*)'.*\$(.*?)`", message)
+    if wrong is not None:
+        allowed = _allowed(kind, re.findall(r"\w+", wrong[2])[-1])
+        near = closest(wrong[1], allowed)
+        hint = f". Did you mean {near}?" if near else ""
+        return message + f"; allowed: {', '.join(allowed)}{hint}"
     unknown = re.search(r"unknown field `([^`]*)`", message)
     if unknown is None:
         return message
     known = {field.name for each in _records(kind) for field in msgspec.structs.fields(each)}  # type: ignore[arg-type]
     near = closest(unknown[1], known)
     return message + (f". Did you mean {near}?" if near else f". Known: {', '.join(sorted(known))}")
+
+
+def _allowed(kind: type[Record], name: str) -> list[str]:
+    """The words a field may be, or the keys it may have."""
+    for each in _records(kind):
+        for field in msgspec.structs.fields(each):  # type: ignore[arg-type]
+            if field.name == name:
+                options = (field.type, *get_args(field.type))
+                return [str(w) for t in options if get_origin(t) is Literal for w in get_args(t)]
+    return []
 
 
 def _records(kind: type[Record]) -> list[type[Record]]:
@@ -117,6 +146,14 @@ def _records(kind: type[Record]) -> list[type[Record]]:
 def slug(name: str) -> str:
     """A name as ids are written: "RTX 4090" → "rtx-4090"."""
     return re.sub(r"[^a-z0-9.]+", "-", name.casefold()).strip("-")
+
+
+def refuse_other_id(path: Path, id: str, kind: str) -> None:
+    """In a catalogue a file bears the name of its id, by which it is found. Raises BadFile."""
+    if path.parent.name == kind and path.stem != id:
+        raise BadFile(
+            f"{path}: id is {id!r}; in a catalogue it must be {path.stem!r}, as the file."
+        )
 
 
 def find(kind: str, name: str) -> Path | None:

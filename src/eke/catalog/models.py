@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from eke.catalog.chips import Value
-from eke.catalog.files import all_files, find, read_toml, slug
+from eke.catalog.files import all_files, find, read_toml, refuse_other_id, slug
 from eke.catalog.huggingface import model_from_config, read_config
 from eke.catalog.sources import source_kind
 from eke.errors import BadFile, BadInput, BadQuantity, UnknownModel, closest
@@ -70,6 +70,7 @@ def model_file(name: str) -> ModelFile:
 def read_model(path: Path) -> Model:
     """A catalogue file as a Model."""
     read = read_toml(path, ModelFile)
+    refuse_other_id(path, read.id, "models")
     if not read.config:
         raise BadInput(
             f"the shape of {read.name} is not published ({read.unpublished or 'no config'}), so "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -26,6 +27,11 @@ def prices(chip: str) -> list[Price]:
         for row in sorted(_read(folder / "prices.csv"), key=lambda row: row.date, reverse=True)
         if row.chip == chip
     ]
+
+
+def priced(folder: Path) -> tuple[Price, ...]:
+    """Every price in a folder."""
+    return _read(folder / "prices.csv")
 
 
 def price(chip: str, basis: Literal["rent", "buy"]) -> Price | None:
@@ -52,6 +58,8 @@ def _row(path: Path, line: int, row: dict[str, str]) -> Price:
             f"{where}: basis must be rent or buy, and kind one of {', '.join(KINDS)}; "
             f"given {row['basis']!r} and {row['kind']!r}."
         )
+    if re.fullmatch(r"\d{4}(-\d\d){0,2}", row["date"]) is None:
+        raise BadFile(f"{where}: date is {row['date']!r}; write 2026, 2026-11 or 2026-11-30.")
     try:
         value = quantity(row["value"], UNITS[row["basis"]])
     except BadQuantity as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from eke.catalog.chips import Value
-from eke.catalog.files import all_files, find, read_toml, slug
+from eke.catalog.files import all_files, find, read_toml, refuse_other_id, slug
 from eke.catalog.sources import source_kind
 from eke.errors import BadFile, BadQuantity, UnknownSystem, closest
 from eke.types.chip import Fact, SourceKind, System
@@ -24,6 +24,9 @@ UNITS = {
     "pue": "1",
     "cost": "USD",
 }
+
+
+COUNTS = ("chips", "per_node", "domain")
 
 
 class SystemFile(Record):
@@ -55,6 +58,7 @@ def system_names() -> list[str]:
 def read_system(path: Path) -> System:
     """A system file as a System."""
     read = read_toml(path, SystemFile)
+    refuse_other_id(path, read.id, "systems")
     facts: dict[str, Fact] = {}
     for name, found in read.values.items():
         if name not in UNITS:
@@ -66,6 +70,8 @@ def read_system(path: Path) -> System:
             raise BadFile(f"{path}: values.{name}: {error}") from None
         if not 0 < value < 1e18:
             raise BadFile(f"{path}: values.{name} is {found.value!r}; it must be above zero.")
+        if name in COUNTS and not value.is_integer():
+            raise BadFile(f"{path}: values.{name} is {found.value!r}; it must be a whole number.")
         kind = found.kind or cast(SourceKind, source_kind(found.source, path.parent.parent))
         facts[name] = Fact(
             value=value,
@@ -76,8 +82,7 @@ def read_system(path: Path) -> System:
             note=found.note,
         )
     numbers = {
-        name: int(fact.value) if name in ("chips", "per_node", "domain") else fact.value
-        for name, fact in facts.items()
+        name: int(fact.value) if name in COUNTS else fact.value for name, fact in facts.items()
     }
     return System(
         id=read.id,

@@ -6,6 +6,7 @@ import ast
 import math
 import operator
 from collections.abc import Callable
+from shlex import join
 from typing import Any
 
 from eke.asking import FIELD_UNITS, ask
@@ -41,7 +42,12 @@ def verdict(claim: Claim) -> Verdict:
 def _words(checked: tuple[Checked, ...]) -> str:
     """The verdict on the first figure, which is the claim itself, then what else is not right."""
     others = [each for each in checked[1:] if each.verdict != "reproduces"]
-    return "; ".join([checked[0].words, *(f"{each.name}: {each.words}" for each in others)])
+    short = [f"{each.name}: {_without_reason(each.words)}" for each in others]
+    return "; ".join([checked[0].words, *short])
+
+
+def _without_reason(words: str) -> str:
+    return words.split(" because ")[0].split(":")[0]
 
 
 def _work(claim: Claim, step: Step, known: dict[str, Worked]) -> Worked:
@@ -101,6 +107,7 @@ def _need(where: str, step: Step) -> Worked:
     """A question to `need`; its likeliest value and its span."""
     asked = dict(step.need)
     kind, on = str(asked.pop("job")), str(asked.pop("on"))
+    how = f"{_command(kind, on, asked)}: {step.figure.replace('_', ' ')}"
     if step.figure in ("parameters", "active", "flop_per_token"):
         return _count(step, str(asked["model"]), asked)
     given: dict[str, Any] = {"fleet": on}
@@ -109,12 +116,22 @@ def _need(where: str, step: Step) -> Worked:
         given[name] = quantity(str(value), FIELD_UNITS[name]) if text else value
     job, fleet, choices = ask(kind, given)
     found = need(job, None, fleet, choices=choices)
-    words = " ".join(f"{k} {v}" for k, v in asked.items())
-    how = f"eke need {kind} {words} --on {on}: {step.figure}"
     if isinstance(found, Infeasible):
         raise BadFile(f"{where}: not feasible: {found.limit} is short.")
     span, unit = _figure(found, step.figure)
     return Worked(step=step, value=span.likely, unit=unit, how=how, span=span)
+
+
+_FLAGS = {"batch": "max-batch"}
+
+
+def _command(kind: str, on: str, asked: dict[str, Any]) -> str:
+    """The question as one types it."""
+    words = ["eke", "need", kind, str(asked["model"]), "--on", on]
+    for name, value in asked.items():
+        if name != "model":
+            words += [f"--{_FLAGS.get(name, name.replace('_', '-'))}", str(value)]
+    return join(words)
 
 
 def _figure(found: Any, name: str) -> tuple[Span, str]:
@@ -176,7 +193,8 @@ def _judged(quoted: Quoted, ratio: float, close: bool, inside: bool) -> str:
     if inside:
         return "reproduces within the span"
     because = f" because {quoted.because}" if quoted.because else ""
-    return f"off by ×{ratio:.3g}{because}"
+    factor, side = (ratio, "high") if ratio >= 1 else (1 / ratio, "low")
+    return f"off by ×{factor:.3g} (too {side}){because}"
 
 
 _OPERATORS: dict[type, Callable[[float, float], float]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -50,13 +51,16 @@ class Verbs(click.Group):
     "folders",
     multiple=True,
     metavar="FOLDER",
-    help="Your own chips/, systems/, models/ and prices.csv; they win over the built-in ones.",
+    help="Your own chips/, systems/, models/, efficiency/, prices.csv and sources.toml; they win "
+    "over the built-in ones.",
 )
 def entry(folders: tuple[str, ...]) -> None:
     """eke: what a ChatGPT-class model takes in AI chips."""
-    if folders:
-        from eke.catalog.files import use_folder
+    if folders or "EKE_CATALOG" in os.environ:
+        from eke.catalog.files import a_folder, named_folders, use_folder
 
+        for folder in named_folders():
+            a_folder(folder)
         for folder in folders:
             use_folder(folder)
 

@@ -30,9 +30,8 @@ def chips(name: str | None, as_json: bool) -> None:
 
     if name is not None:
         found = chip(name)
-        _one(
-            found, f"{found.name} ({found.vendor}, {found.year})", found.facts, found.notes, as_json
-        )
+        shown = found.facts | _prices(found.id)
+        _one(found, f"{found.name} ({found.vendor}, {found.year})", shown, found.notes, as_json)
         return
     every = [chip(each) for each in chip_names()]
     rows = []
@@ -138,11 +137,34 @@ def check(folder: str | None) -> None:
 
     found = findings(lambda model: count_parameters(model).total, folder, date.today().year)
     for each in found:
-        click.echo(f"{each.severity}: {each.file}: {each.field}: {each.message}")
+        where = ": ".join(filter(None, (each.file, each.field)))
+        click.echo(f"{each.severity}: {where}: {each.message}")
     errors = sum(each.severity == "error" for each in found)
     click.echo(f"{errors} errors, {len(found) - errors} warnings")
     if errors:
         sys.exit(1)
+
+
+def _prices(chip: str) -> dict[str, Fact]:
+    """What a chip has cost, newest first, as facts to show."""
+    from eke.catalog.prices import prices
+
+    found: dict[str, Fact] = {}
+    for row in prices(chip):
+        unit, time = ("USD/s", "USD/h") if row.basis == "rent" else ("USD", "USD")
+        value = row.value * 3600 if row.basis == "rent" else row.value
+        found.setdefault(
+            f"{row.basis} {row.date}",
+            Fact(
+                value=row.value,
+                unit=unit,
+                source=row.source,
+                kind=row.kind,
+                written=f"{value:,.7g} {time}",
+                note=row.note,
+            ),
+        )
+    return found
 
 
 def _cell(value: float | None, unit: str) -> str:

@@ -140,8 +140,11 @@ def write_picture(name: str, drawing: str) -> None:
 
 
 def command_words(kind: str) -> str:
-    """The user's own words after `eke need`, for the suggestion of what to do next."""
+    """The user's own words with `explain` for `need`, as the suggestion of what to do next."""
     from shlex import join
 
-    arguments = sys.argv
-    return join(arguments[arguments.index("need") + 1 :] if "need" in arguments else [kind])
+    arguments = sys.argv[1:]
+    if "need" not in arguments:
+        return f"eke explain {kind}"
+    at = arguments.index("need")
+    return join(["eke", *arguments[:at], "explain", *arguments[at + 1 :]])

@@ -10,7 +10,8 @@ import click
 from eke.errors import BadQuantity
 from eke.units import quantity
 
-WIDTHS = ("fp32", "bf16", "fp16", "fp8", "int8", "fp4", "int4")
+COMPUTE = ("fp32", "bf16", "fp16", "fp8", "int8", "fp4", "int4")
+WIDTHS = (*COMPUTE, "fp6", "q8_0", "q6_k", "q5_k", "q4_k", "q4_0", "q3_k", "q2_k")
 
 
 class Quantity(click.ParamType[float]):
@@ -85,7 +86,7 @@ layout = stack(
     click.option("--engine", metavar="NAME", help="What runs it, such as vllm or megatron."),
     click.option("--micro-batch", type=click.IntRange(1), help="Sequences per pass."),
     click.option("--weights", type=click.Choice(WIDTHS), help="Format the weights are kept in."),
-    click.option("--compute", type=click.Choice(WIDTHS), help="Format of the matrix units."),
+    click.option("--compute", type=click.Choice(COMPUTE), help="Format of the matrix units."),
 )
 learning_layout = stack(
     click.option("--shard", type=click.IntRange(0, 3), help="ZeRO stage; 3 is FSDP."),

@@ -38,13 +38,14 @@ def claim_words(found: Verdict) -> str:
     """Who said it, the working step by step, quoted beside computed, the verdict."""
     claim = found.claim
     blocks = [
-        f"{claim.number}. {claim.title}: {found.words}",
+        wrap(f"{claim.number}. {claim.title}: {found.words}", indent="  "),
         wrap(
             f"  {claim.who}; {claim.where}, {claim.when}. Seen: {claim.seen or 'not'}.", indent="  "
         ),
         wrap(f"  {claim.says}", indent="  ") if claim.says else "",
         "\nWorking\n" + "\n".join(_step(each) for each in found.worked),
-        "\nQuoted beside computed\n" + table([_row(each) for each in found.checked], _HEAD),
+        "\nQuoted beside computed\n"
+        + table([row for each in found.checked for row in _rows(each)], _HEAD),
         *(wrap(f"  note  {note}", indent=" " * 8) for note in claim.notes),
     ]
     return "\n".join(block for block in blocks if block) + "\n"
@@ -63,12 +64,24 @@ def _step(worked: Worked) -> str:
 
 def _value(value: float, unit: str) -> str:
     if unit == "FLOP" and value >= 1e18:
-        return f"{show(value, unit)} ({value / 86400e15:,.6g} PF-days)"
+        return f"{show(value, unit)} ({_days(value)})"
     return show(value, unit, 4)
 
 
-def _row(checked: Checked) -> tuple[str, str, str, str]:
+def _cell(value: float | None, unit: str) -> str:
+    if value is None:
+        return ""
+    return _days(value) if unit == "FLOP" and value >= 1e18 else show(value, unit, 5)
+
+
+def _days(flop: float) -> str:
+    days = flop / 86400e15
+    return f"{days:,.{0 if days >= 10000 else 1}f} PF-days"
+
+
+def _rows(checked: Checked) -> list[tuple[str, ...]]:
     unit = checked.unit
-    quoted = "" if checked.quoted is None else show(checked.quoted, unit, 5)
-    computed = "" if checked.computed is None else show(checked.computed, unit, 5)
-    return (checked.name, quoted, computed, checked.words)
+    quoted = _cell(checked.quoted, unit)
+    computed = _cell(checked.computed, unit)
+    words, names = wrapped(checked.words, 48), wrapped(checked.name, 30)
+    return list(zip_longest(names, [quoted], [computed], words, fillvalue=""))

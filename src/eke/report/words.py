@@ -202,7 +202,7 @@ def _matters(matters: tuple[Matter, ...]) -> str:
 
 
 def _next(command: str) -> str:
-    return f"  next       eke explain {command}" if command else ""
+    return f"  next       {command}" if command else ""
 
 
 def infeasible_words(found: Infeasible) -> str:

@@ -7,7 +7,10 @@ from typing import Any, Literal
 from eke.errors import BadInput
 from eke.types.record import Record
 
-Width = Literal["fp32", "bf16", "fp16", "fp8", "int8", "fp4", "int4"]
+Width = (
+    Literal["fp32", "bf16", "fp16", "fp8", "int8", "fp6", "fp4", "int4"]
+    | Literal["q8_0", "q6_k", "q5_k", "q4_k", "q4_0", "q3_k", "q2_k"]
+)
 BYTES: dict[str, float] = {  # per number, with the scales that block formats carry
     "fp32": 4.0,
     "tf32": 4.0,
@@ -17,6 +20,15 @@ BYTES: dict[str, float] = {  # per number, with the scales that block formats ca
     "int8": 1.0,
     "fp4": 0.5 + 1 / 16,  # one 8-bit scale per 16 numbers (NVFP4)
     "int4": 0.5 + 2 / 128,  # one 16-bit scale per 128 numbers (GPTQ, AWQ)
+    "fp6": 0.75,
+    "q8_0": 8.5
+    / 8,  # GGUF: blocks of 32 or 256 numbers with their scales; mean over the tensors of
+    "q6_k": 6.56 / 8,  # the usual mixtures, from llama.cpp's table of quantisations
+    "q5_k": 5.69 / 8,
+    "q4_k": 4.85 / 8,
+    "q4_0": 4.5 / 8,
+    "q3_k": 3.91 / 8,
+    "q2_k": 3.35 / 8,
 }
 DEGREES = ("tensor", "pipeline", "virtual", "context", "expert", "data", "replicas")
 Recompute = Literal["none", "selective", "full"]

@@ -87,5 +87,6 @@ def unknown(config: Config, name: str) -> UnknownArchitecture:
     hint = f" Closest: {near}." if near else ""
     return UnknownArchitecture(
         f"{config.where}: eke cannot count the parameters of {name[:60]!r} exactly, so it does "
-        f"not guess.{hint} Known: {', '.join(KNOWN)}."
+        f"not guess: how its layers are built is missing.{hint} If they are those of a known "
+        f"architecture, give that as model_type. Known: {', '.join(KNOWN)}."
     )

@@ -1,0 +1,345 @@
+"""Rows of serving as jobs, plans and quantities, without looking at what was measured."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from eke.calibrate.blocks import Block, Regime, Skipped
+from eke.calibrate.formats import Formats, formats
+from eke.calibrate.layout import Degrees, degrees, halves
+from eke.calibrate.rows import Row
+from eke.catalog.chips import chip as find_chip
+from eke.catalog.engines import Engine, engine
+from eke.catalog.fleets import pool
+from eke.catalog.models import model as find_model
+from eke.errors import EkeError
+from eke.physics import arrivals, latency
+from eke.physics.engine import load
+from eke.physics.machine import Machine, machine
+from eke.types.chip import Chip
+from eke.types.efficiency import Knobs
+from eke.types.fleet import Pool
+from eke.types.job import Serve
+from eke.types.model import Model
+from eke.types.plan import Plan, Plans
+from eke.types.record import Record, replace
+
+USUAL_ANSWER = 128.0  # tokens, where a row of one prompt states no answer
+BACKLOG = 1000  # requests of a saturated run, where none are stated
+
+
+class Case(Record):
+    """A row understood. how: "static", "backlog", "loop" or "rate"; asked: sequences, requests,
+    users or requests per second of the whole deployment."""
+
+    row: Row
+    model: Model
+    chip: Chip
+    engine: Engine | None
+    formats: Formats
+    layout: Degrees
+    prefill: Degrees | None
+    how: str
+    asked: float
+    prompt: float
+    answer: float
+    most: int
+    regime: Regime
+    note: str
+
+
+def inference_blocks(rows: Iterable[Row]) -> tuple[list[Block], list[Skipped]]:
+    """The rows of serving as blocks, and those that cannot be predicted."""
+    skipped: list[Skipped] = []
+    together: dict[tuple[Any, ...], list[Case]] = defaultdict(list)
+    for row in rows:
+        case = row.flag or understand(row)
+        if isinstance(case, str):
+            skipped.append(Skipped(row=row, reason=case))
+        else:
+            together[_key(case)].append(case)
+    return [_block(cases) for cases in together.values()], skipped
+
+
+def _key(case: Case) -> tuple[Any, ...]:
+    """What rows of one block share."""
+    f, half = case.formats, case.prefill
+    return (
+        *(case.model.id, case.chip.id, case.engine.id if case.engine else ""),
+        *(f.weights, f.compute, f.cache, case.how, case.regime.metric),
+        (half.tensor, half.pipeline, half.data, half.expert, half.replicas) if half else None,
+    )
+
+
+def understand(row: Row) -> Case | str:
+    """A row as a case, or the reason why it cannot be predicted."""
+    reason = _unpredicted(row)
+    if reason:
+        return reason
+    try:
+        model, chip = model_named(row["model"]), chip_named(row["chip"])
+    except EkeError as error:
+        return str(error)
+    runs = engine(row["engine"], row["engine_version"])
+    split = halves(row)
+    layout = split[1] if split else degrees(row, chip, runs)
+    if layout is None:
+        return "the number of chips is not stated"
+    load_words = _load(row, layout)
+    if isinstance(load_words, str):
+        return load_words
+    how, asked = load_words
+    lengths = _lengths(row)
+    if isinstance(lengths, str):
+        return lengths
+    try:
+        kept = formats(row["precision"], row["kv_precision"], None, model, pool(chip, 1))
+    except EkeError as error:
+        return str(error)
+    in_flight = row.whole("batch") if row["scenario"] != "static_batch" else None
+    if how == "loop":
+        in_flight = None  # tables write the users there
+    notes = (kept.assumed, layout.assumed, "" if runs else f"engine {row['engine']!r} unknown")
+    return Case(
+        row=row,
+        model=model,
+        chip=chip,
+        engine=runs,
+        formats=kept,
+        layout=layout,
+        prefill=split[0] if split else None,
+        how=how,
+        asked=asked,
+        prompt=lengths[0],
+        answer=lengths[1],
+        most=in_flight or (runs.in_flight if runs else 256),
+        regime=Regime(task="inference", scenario=_scenario(row, how), metric=row.metric),
+        note="; ".join(filter(None, notes)),
+    )
+
+
+_QUEUED = {"ttft_ms"}
+
+
+def _scenario(row: Row, how: str) -> str:
+    """The regime whose error a row belongs to; first tokens under load are queueing."""
+    if row["scenario"].startswith("mlperf"):
+        return "mlperf"
+    if how == "static":
+        return "static"
+    if row.metric in _QUEUED:
+        return "queued"
+    return "saturated" if how == "backlog" else "online"
+
+
+def _unpredicted(row: Row) -> str:
+    """Why a row is left out before anything else is looked at."""
+    if row.metric not in QUANTITIES:
+        return f"{row.metric} is not predicted"
+    if re.search(r"\bp9\d", row.notes) and row["scenario"] != "mlperf_offline":
+        return "a percentile: scored through simulate"
+    return ""
+
+
+@cache
+def model_named(name: str) -> Model:
+    """The catalogue's model of a label. Raises UnknownModel."""
+    return find_model(name)
+
+
+@cache
+def chip_named(name: str) -> Chip:
+    """The catalogue's chip of a label. Raises UnknownChip."""
+    return find_chip(name)
+
+
+def _load(row: Row, layout: Degrees) -> tuple[str, float] | str:
+    """How requests came, and how many."""
+    words, scenario = row["concurrency_or_qps"], row["scenario"]
+    if scenario == "single_stream":
+        return "static", 1.0
+    if scenario == "static_batch":
+        batch = row.whole("batch")
+        return ("static", float(batch)) if batch else "the batch is not stated"
+    name, _, text = words.partition("=")
+    if name == "concurrency":
+        users = re.match(r"[\d.]+", text)
+        return ("loop", float(users[0])) if users else f"load {words!r} is not understood"
+    if name in ("qps", "target_qps"):
+        rates = [float(each) for each in re.findall(r"[\d.]+", text)]
+        return ("rate", sum(rates) / len(rates)) if rates else f"load {words!r} is not understood"
+    if words == "rate=inf" or scenario == "offline_max_throughput":
+        return "backlog", float(_requests(row) or BACKLOG)
+    return "how requests came is not stated"
+
+
+_REQUESTS = re.compile(r"\b(\d[\d,]*)(?:-(\d[\d,]*))? (?:\w+ )?(?:requests|prompts)")
+
+
+def _requests(row: Row) -> int | None:
+    """How many requests a run had, from its notes."""
+    found = _REQUESTS.search(row.notes)
+    if found is None:
+        return None
+    bounds = [int(each.replace(",", "")) for each in found.groups() if each]
+    return int(np.prod(bounds) ** (1 / len(bounds)))  # of a range, the middle in logarithms
+
+
+def _lengths(row: Row) -> tuple[float, float] | str:
+    """Prompt and answer in tokens; llama-bench measures one without the other."""
+    prompt, answer = row.number("isl"), row.number("osl")
+    if row.metric == "decode_tokens_per_sec":
+        return prompt or 1.0, answer or USUAL_ANSWER
+    if row.metric in ("ttft_ms", "prefill_tokens_per_sec"):
+        return (prompt, answer or 1.0) if prompt else "the length of prompts is not stated"
+    if prompt is None or answer is None:
+        return "the lengths of prompts and answers are not stated"
+    return prompt, answer
+
+
+def _block(cases: list[Case]) -> Block:
+    """Cases that share everything but numbers as one prediction."""
+    first = cases[0]
+    where = pool(first.chip, max(case.layout.chips for case in cases))
+    plans = _plans(cases)
+    job = Serve(
+        model=first.model,
+        rate=column(case.asked for case in cases),
+        prompt=column(case.prompt for case in cases),
+        answer=column(case.answer for case in cases),
+        spread=column(_spread(case.row) for case in cases),
+    )
+    asked = column(case.asked for case in cases)
+    chips = column(_counted(case) for case in cases)
+
+    def predict(knobs: Knobs) -> Any:
+        seen = _seen(first.how, job, plans, where, knobs, asked)
+        found = QUANTITIES[first.regime.metric](seen, job, chips)
+        return np.broadcast_to(found, np.broadcast_shapes(found.shape, (len(cases), 1)))
+
+    return Block(
+        rows=tuple(case.row for case in cases),
+        regimes=tuple(case.regime for case in cases),
+        tables=(first.chip.family, first.engine.id if first.engine else ""),
+        predict=predict,
+        notes=tuple(case.note for case in cases),
+        chip=first.chip.id,
+        model=first.model.id,
+        engine=first.engine.id if first.engine else "",
+    )
+
+
+def _counted(case: Case) -> float:
+    """Chips that a figure per chip is divided by: the billed ones."""
+    return float(case.row.whole("n_chips") or case.layout.chips)
+
+
+def _spread(row: Row) -> float:
+    """Squared variation of answer lengths: none for fixed ones."""
+    even = re.search(r"random|uniform|ignore.eos|synthetic|trtllm-bench|isl=osl", row.notes)
+    return 0.0 if even or row["scenario"] != "offline_max_throughput" else 1.0
+
+
+def column(values: Iterable[float]) -> Any:
+    """One row per value."""
+    return np.array([[float(value)] for value in values])
+
+
+def _plans(cases: list[Case]) -> Plans:
+    first = cases[0]
+    budget = first.engine.token_budget if first.engine else 8192
+    base = Plan(
+        chip=first.chip.id,
+        weights=first.formats.weights,
+        compute=first.formats.compute,
+        cache=first.formats.cache,
+        engine=first.engine.id if first.engine else "",
+        token_budget=budget,
+        batch=max(case.most for case in cases),
+    )
+    if first.prefill is not None:
+        half = first.prefill
+        other = replace(
+            base,
+            tensor=half.tensor,
+            pipeline=half.pipeline,
+            data=half.data,
+            expert=half.expert,
+            replicas=half.replicas,
+        )
+        base = replace(base, prefill=other)
+    names = ("tensor", "pipeline", "data", "expert", "replicas")
+    return Plans(
+        base=base,
+        **{name: column(getattr(case.layout, name) for case in cases) for name in names},
+        batch=column(case.most for case in cases),
+        token_budget=float(budget),
+    )
+
+
+class Found(Record):
+    """Predictions of the whole deployment. Durations in seconds; rate in requests per second."""
+
+    ttft: Any
+    tpot: Any
+    time: Any
+    rate: Any
+    at_once: Any
+
+
+def _seen(how: str, job: Serve, plans: Plans, where: Pool, knobs: Knobs, asked: Any) -> Found:
+    """What is seen of the deployment, requests spread evenly over its replicas."""
+    here = machine(where, plans, knobs)
+    there = machine(where, plans.prefill, knobs) if plans.prefill is not None else None
+    if how == "rate":
+        return _at_rate(job, plans, here, there)
+    busy = np.minimum(plans.replicas, asked)  # replicas that have anything to do
+    each = asked / busy
+    if how == "static":
+        seen = arrivals.together(job, plans, here, each)
+    elif how == "loop":
+        seen = arrivals.closed_loop(job, plans, here, each, there)
+    else:
+        seen = arrivals.backlog(job, plans, here, each)
+    return Found(
+        ttft=seen.ttft,
+        tpot=seen.tpot,
+        time=seen.time,
+        rate=seen.rate * busy,
+        at_once=seen.concurrency * busy,
+    )
+
+
+def _at_rate(job: Serve, plans: Plans, here: Machine, there: Machine | None) -> Found:
+    """An open loop at a rate; where it is more than the deployment can do, what it can do."""
+    state = load(job, plans, here)
+    seen = latency.seen(job, plans, here, state, there)
+    return Found(
+        ttft=seen.ttft,
+        tpot=seen.tpot,
+        time=seen.ttft + (job.answer - 1) * seen.tpot,
+        rate=np.minimum(job.rate, state.ceiling * plans.replicas),
+        at_once=state.concurrency * plans.replicas,
+    )
+
+
+# What each metric of the table is, in its unit: from what is seen, the job and the billed chips.
+QUANTITIES: dict[str, Callable[[Found, Serve, Any], Any]] = {
+    "ttft_ms": lambda seen, job, chips: 1e3 * seen.ttft,
+    "tpot_ms": lambda seen, job, chips: 1e3 * seen.tpot,
+    "itl_ms": lambda seen, job, chips: 1e3 * seen.tpot,
+    "e2e_latency_s": lambda seen, job, chips: seen.time,
+    "requests_per_sec": lambda seen, job, chips: seen.rate,
+    "output_tokens_per_sec_total": lambda seen, job, chips: seen.rate * job.answer,
+    "tokens_per_sec_per_chip": lambda seen, job, chips: seen.rate * job.answer / chips,
+    "total_tokens_per_sec": lambda seen, job, chips: seen.rate * (job.prompt + job.answer),
+    "decode_tokens_per_sec": lambda seen, job, chips: seen.at_once / seen.tpot,
+    "prefill_tokens_per_sec": lambda seen, job, chips: seen.at_once * job.prompt / seen.ttft,
+    "output_tokens_per_sec_per_user": lambda seen, job, chips: job.answer / seen.time,
+}
