@@ -28,9 +28,7 @@ class Counted(Record):
     power: int  # 1 or -1
 
 
-def counted(
-    row: Row, model: Model, plan: Plan, sequence: int, chip: Chip, frozen: bool
-) -> Counted:
+def counted(row: Row, model: Model, plan: Plan, sequence: int, chip: Chip, frozen: bool) -> Counted:
     """What the row's metric is of the step time. Raises NotStated."""
     tokens = float(plan.batch * sequence)
     match row.metric:
@@ -68,7 +66,7 @@ def _passes(row: Row, plan: Plan, frozen: bool) -> float:
         return 2.0
     hardware = "hardware flop" in notes or re.search(r"\b96\s*\*?\s*b", notes) is not None
     again = row.metric == "hfu" and plan.recompute == "full"
-    return 4.0 if hardware and row.metric != "mfu" or again else 3.0
+    return 4.0 if (hardware and row.metric != "mfu") or again else 3.0
 
 
 def attention_share(notes: str, model: str, source: str) -> float:
@@ -116,14 +114,17 @@ def _peak(row: Row, chip: Chip, plan: Plan) -> float:
             rf"\b{name}\s+(?:bf16\s+)?(\d{{3,4}}(?:\.\d+)?)"
             rf"(?:(?:/|,\s*fp8\s+)(\d{{3,5}}(?:\.\d+)?))?",
             row.notes,
+            re.IGNORECASE,
         )
         if found:
             return float(found[2] if low and found[2] else found[1]) * 1e12
-    versus = re.search(r"(?:vs\.?|of|peak)\s+(?:the\s+)?(\d{3,4}(?:\.\d+)?)(?:\s*TF|\)|$|\s)", row.notes)
+    versus = re.search(
+        r"(?:vs\.?|of|peak)\s+(?:the\s+)?(\d{3,4}(?:\.\d+)?)(?:\s*TF|\)|$|\s)", row.notes
+    )
     if versus and row.metric in ("mfu", "hfu") and 100 <= float(versus[1]) <= 5000:
         return float(versus[1]) * 1e12
     wanted = plan.compute if plan.compute in chip.peak else "bf16"
-    peaks = [chip.peak[name] for name in (wanted, "bf16", "fp16") if name in chip.peak]  # type: ignore[index]
+    peaks = [chip.peak[name] for name in (wanted, "bf16", "fp16") if name in chip.peak]
     if not peaks:
         raise NotStated("the chip has no published peak")
     return peaks[0]
@@ -141,7 +142,8 @@ def _steps(row: Row, tokens: float) -> float:
     if stated:
         return float(stated[1])
     learnt = re.search(
-        r"(\d+(?:\.\d+)?)\s?(T|B|M|trillion|billion|million)\b\s*(?:tokens|pre-?training)", row.notes
+        r"(\d+(?:\.\d+)?)\s?(T|B|M|trillion|billion|million)\b\s*(?:tokens|pre-?training)",
+        row.notes,
     ) or re.search(r"tokens[^;.]{0,12}[: ](\d+(?:\.\d+)?)(T|B|M)\b", row.notes)
     if not learnt or "target quality" in row.notes:
         raise NotStated("neither the tokens nor the steps of the training are stated")

@@ -1,4 +1,4 @@
-"""Which model a row of the training table is about: the catalogue's, or one of the row's columns."""
+"""Which model a row of the training table is about: a catalogue model, or one of its columns."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from eke.calibrate.blocks import Block, Regime, Skipped
 from eke.calibrate.conventions import Counted, counted
-from eke.calibrate.layouts import Layout, row_layout, row_pool
-from eke.calibrate.rollouts import rollout_setup
+from eke.calibrate.degrees import Layout, row_layout, row_pool
+from eke.calibrate.rollouts import Rollout, iteration_time, rollout_setup
 from eke.calibrate.rows import Row
 from eke.calibrate.shapes import NotStated, row_model
 from eke.catalog.chips import chip as catalogued
@@ -28,7 +28,7 @@ from eke.physics.tune import tune_learning
 from eke.types.chip import Chip
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
-from eke.types.job import Align, Tune
+from eke.types.job import Tune
 from eke.types.model import Experts, Model
 from eke.types.plan import NUMBERS, Plan, Plans
 from eke.types.record import Record, fields, replace
@@ -38,7 +38,7 @@ SHARED = tuple(name for name in fields(Plan(chip="")) if name not in NUMBERS)
 
 
 class Setup(Record):
-    """One row as a job on a plan and a pool. align: of a row about reinforcement learning."""
+    """One row as a job on a plan and a pool. rollout: of a row about reinforcement learning."""
 
     row: Row
     task: str
@@ -47,7 +47,7 @@ class Setup(Record):
     pool: Pool
     counted: Counted
     engine: str
-    align: Align | None = None
+    rollout: Rollout | None = None
 
 
 def training_blocks(rows: Iterable[Row]) -> tuple[list[Block], list[Skipped]]:
@@ -77,11 +77,11 @@ def _setup(row: Row) -> Setup:
     who = training_engine(row)
     task = row_task(row)
     if task.startswith("rl"):
-        align, layout, count = rollout_setup(row, model, chip, who)
+        rollout, layout, count = rollout_setup(row, model, chip, who)
         learning = Learning(model=model, sequence=layout.sequence)
     else:
         frozen = task in ("lora", "qlora")
-        align = None
+        rollout = None
         layout = row_layout(row, model, chip, who, frozen)
         learning = row_learning(row, model, task)
         count = counted(row, model, layout.plan, layout.sequence, chip, frozen)
@@ -94,7 +94,7 @@ def _setup(row: Row) -> Setup:
         pool=row_pool(row, chip, layout.plan.chips),
         counted=count,
         engine=who,
-        align=align,
+        rollout=rollout,
     )
 
 
@@ -152,14 +152,7 @@ def _key(setup: Setup) -> tuple[Any, ...]:
     shared = tuple(getattr(plan, name) for name in SHARED)
     what = (id(learning.model), learning.frozen, learning.trainable, learning.stored)
     where = (pool.chip.id, pool.domain, pool.network_speed)
-    return (*shared, *what, *where, setup.align and repr(_rolled(setup)))
-
-
-def _rolled(setup: Setup) -> tuple[Any, ...]:
-    align = setup.align
-    assert align is not None
-    own = (align.prompts, align.prompt, align.answer, align.batch, align.split)
-    return (*own, setup.layout.plan)
+    return (*shared, *what, *where, setup.rollout and repr(setup.rollout))
 
 
 def _block(setups: list[Setup]) -> Block:
@@ -178,12 +171,10 @@ def _block(setups: list[Setup]) -> Block:
 
 def _regime(setup: Setup) -> Regime:
     task = "training" if setup.task == "train" else "tuning"
-    if setup.align is not None:
+    if setup.rollout is not None:
         task = "alignment"
     routed = any(isinstance(s.block.feed, Experts) for s in setup.learning.model.stacks)
-    return Regime(
-        task=task, scenario="moe" if routed else "dense", metric=setup.row.metric
-    )
+    return Regime(task=task, scenario="moe" if routed else "dense", metric=setup.row.metric)
 
 
 def _predictor(setups: list[Setup]) -> Callable[[Knobs], Any]:
@@ -193,13 +184,11 @@ def _predictor(setups: list[Setup]) -> Callable[[Knobs], Any]:
     powers = _column([setup.counted.power for setup in setups], float)
     lengths = _column([setup.layout.sequence for setup in setups], float)
     learning = replace(setups[0].learning, sequence=lengths)
-    align = setups[0].align
+    rollout = setups[0].rollout
 
     def predict(knobs: Knobs) -> Any:
-        if align is not None:
-            from eke.calibrate.rollouts import iteration_time
-
-            seconds = iteration_time(align, setups[0].layout.plan, pool, knobs)
+        if rollout is not None:
+            seconds = iteration_time(rollout, pool, knobs)
         else:
             seconds = step_time(learning, plans, machine(pool, plans, knobs)).total
         return times * seconds**powers

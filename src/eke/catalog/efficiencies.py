@@ -17,6 +17,9 @@ NAMES = tuple(name for name in Knobs.__annotations__ if not name.endswith("_chan
 ABOVE_ONE = (
     "matmul_rows",
     "matmul_columns",
+    "attention_tokens",
+    "scores",
+    "passes",
     "imbalance",
     "stage_imbalance",
     "server_power",

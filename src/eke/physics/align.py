@@ -125,6 +125,7 @@ def _rollout_time(job: Align, plan: AnyPlan, here: Machine) -> Any:
         plan,
         here,
         per_round=job.batch * job.samples,
+        longest=job.longest,
     )
 
 
@@ -136,11 +137,12 @@ def generation_time(
     plan: AnyPlan,
     here: Machine,
     per_round: float | None = None,
+    longest: float | None = None,
 ) -> Any:
     """Time to write `count` answers on all chips of the plan [s].
 
-    Replicas as wide as the policy's tensor degree. The longest answers of a round leave chips
-    idle: a round takes the time of the mean batch over all its steps.
+    Replicas as wide as the policy's tensor degree. A round takes the time of the mean batch over
+    the steps of a mean answer; then the longest answer finishes among the last sixteenth.
     """
     ranks = plan.chips / plan.tensor
     layout = _generation_plan(plan)
@@ -150,7 +152,11 @@ def generation_time(
     fits = np.maximum(room / cache_bytes(model, prompt + answer / 2, layout), 1.0)
     wide = np.minimum(np.minimum(fits, 512), np.maximum((per_round or count) / ranks, 1.0))
     mean = engine_step(whole, layout, here, wide).mean
-    return count / ranks / wide * answer * mean
+    waiting = 0.0
+    if longest is not None:
+        last = engine_step(whole, layout, here, np.maximum(wide / 16, 1.0)).mean
+        waiting = np.maximum(longest - answer, 0.0) * last * count / (per_round or count)
+    return count / ranks / wide * answer * mean + waiting
 
 
 def _generation_plan(plan: AnyPlan) -> Plan | Plans:
@@ -165,13 +171,15 @@ def _generation_plan(plan: AnyPlan) -> Plan | Plans:
 
 
 def _scoring_time(job: Align, plan: AnyPlan, here: Machine) -> Any:
-    """Every other model reads every answer once."""
+    """Every model reads every answer once, the policy for the probabilities it starts from."""
     total: Any = 0.0 * here.knobs.step
     length = int(job.prompt + job.answer)
     for name, model in models(job).items():
-        if name == "policy":
+        if name == "policy" and job.method == "dpo":
             continue
-        learning = Learning(model=model, sequence=length, scores=float(name == "reference"))
+        learning = Learning(
+            model=model, sequence=length, scores=float(name in ("policy", "reference"))
+        )
         once = learning_pass(learning, plan, here)
         each = (once.compute + once.exchange) / plan.pipeline * here.knobs.scatter
         total = total + answers(job) / (plan.data * plan.micro_batch) * each
@@ -189,7 +197,9 @@ def learnings(job: Align) -> dict[str, Learning]:
 
 def _update_time(job: Align, plan: AnyPlan, here: Machine) -> Any:
     steps = answers(job) * job.epochs / plan.batch
-    return sum(steps * step_time(each, plan, here).total for each in learnings(job).values())
+    rounds = 0.0 if job.method == "dpo" else job.prompts / job.batch
+    learning = sum(steps * step_time(each, plan, here).total for each in learnings(job).values())
+    return learning + rounds * here.knobs.handover
 
 
 def _label_time(job: Align, plan: AnyPlan, here: Machine) -> Any:

@@ -13,8 +13,8 @@ import numpy as np
 from eke.physics import network
 from eke.physics.layers import block_weights
 from eke.physics.machine import Machine
-from eke.physics.roofline import experts_touched
 from eke.physics.operations import ACTIVATION, AnyPlan, Batch, expert_cut, kv_numbers
+from eke.physics.roofline import experts_touched
 from eke.types.model import Experts, Model, Stack
 
 
@@ -101,7 +101,9 @@ def expert_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machin
             width = feed.latent or model.hidden
             ranks = plan.expert * expert_cut(plan)
             sent = tokens * feed.active * width * ACTIVATION / plan.tensor
-            once = group_all_to_all(machine, size=sent * (plan.expert > 1), ranks=ranks, copies=feed.active)
+            once = group_all_to_all(
+                machine, size=sent * (plan.expert > 1), ranks=ranks, copies=feed.active
+            )
             total = total + stack.count * 2 * once * (plan.expert > 1)
     return total
 

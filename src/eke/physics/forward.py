@@ -65,7 +65,9 @@ def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
         passes = machine.knobs.passes if operation.part == "elementwise" else 1.0
         return reading * passes, reading * passes
     flop, rate = operation.flop, attention_rate(operation.rows, machine)
-    if operation.kind == "attention":  # kernels that keep the scores in memory also compute them all
+    if (
+        operation.kind == "attention"
+    ):  # kernels that keep the scores in memory also compute them all
         moved = moved + ACTIVATION * machine.knobs.scores * operation.scores
         flop = flop * np.where(np.asarray(machine.knobs.scores) > 0, 2.0, 1.0)
     if operation.kind == "matrix":

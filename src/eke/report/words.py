@@ -24,6 +24,7 @@ LABELS = {  # values that decide what arrives of a published figure, as people c
     "routing": "fixed time per layer of experts",
     "attention_kernel": "attention kernel over the chip's best",
     "turn": "fixed time per training step",
+    "handover": "fixed time per round",
     "straggle": "waiting for the slowest chip",
     "attention_tokens": "keys at half attention efficiency",
     "scores": "passes over attention scores",

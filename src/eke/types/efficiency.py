@@ -51,6 +51,7 @@ class Knobs(Record):
     dispatch: Any  # of the host per operator in training, hidden while the chip is slower [s]
     routing: Any  # per layer of experts in training: counting, waiting for the host, sorting [s]
     turn: Any  # of a training step: data, gradient norm, optimizer launches, logging [s]
+    handover: Any  # per round of alignment: data between phases, weights to the engine [s]
     straggle: Any  # what each doubling of the chips adds to a step: all wait for the slowest
     step: Any  # the engine's own work per step: scheduling, sampling, sending [s]
     sequence: Any  # of that per sequence in flight [s]

@@ -71,6 +71,7 @@ class Align(Record, tag="align", tag_field="job"):
     feedback: who judged the pairs the reward model (or DPO) learns from; `labels` pairs, at
     `label_price` each when people do it [USD], or by the model `judge` when an AI does.
     split: share of the chips that only generate (disaggregated); None takes turns on all.
+    longest: the answer that a round waits for, where answers differ in length [tokens].
     """
 
     model: Model
@@ -78,6 +79,7 @@ class Align(Record, tag="align", tag_field="job"):
     prompts: float = 100_000
     prompt: float = 512
     answer: float = 512
+    longest: float | None = None
     samples: int = 1
     epochs: float = 1.0
     reward_model: Model | None = None
@@ -90,7 +92,9 @@ class Align(Record, tag="align", tag_field="job"):
     within: float | None = None
 
     def __post_init__(self) -> None:
-        positive(self, "prompts", "prompt", "answer", "samples", "epochs", "batch", "within")
+        positive(
+            self, "prompts", "prompt", "answer", "longest", "samples", "epochs", "batch", "within"
+        )
         zero_or_more(self, "labels", "label_price")
         if self.split is not None and not 0 < self.split < 1:
             raise BadInput(f"split is {self.split}: a share between 0 and 1 of the chips.")

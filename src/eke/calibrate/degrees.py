@@ -46,7 +46,7 @@ def row_layout(row: Row, model: Model, chip: Chip, engine: str, frozen: bool) ->
     experts = _expert_degree(row, model, chips // degrees["pipeline"])
     plan = Plan(
         chip=chip.id,
-        **degrees,
+        **cast(dict[str, Any], degrees),
         expert=experts,
         virtual=_virtual(row, model, degrees["pipeline"], engine, notes),
         shard=cast(Any, shard),
@@ -67,7 +67,7 @@ def _said(row: Row, column: str, *words: str) -> int | None:
     if value is not None:
         return value
     for word in words:
-        found = re.search(rf"(?<![A-Za-z\-]){word}\s*[= ]?\s*(\d+)\b", row.notes)
+        found = re.search(rf"(?<![A-Za-z\-]){word}\s*[= ]?\s*(\d+)", row.notes)
         if found and int(found[1]) > 0:
             return int(found[1])
     return None
@@ -186,7 +186,9 @@ def sequence_length(row: Row, model: Model, notes: list[str]) -> int:
     """Tokens of one sequence; of padded ones of varying length, a third of the longest."""
     stated = row.whole("seq_len")
     if stated is None:
-        found = re.search(r"(?:seq(?:uence)?[ _]?(?:len(?:gth)?)?|mpe=)\s*=?\s*(\d{3,7})", row.notes)
+        found = re.search(
+            r"(?:seq(?:uence)?[ _]?(?:len(?:gth)?)?|mpe=)\s*=?\s*(\d{3,7})", row.notes
+        )
         stated = int(found[1]) if found else None
     if "variable length" in row.notes and stated is not None:
         notes.append("sequences a third as long as the longest")
@@ -206,7 +208,7 @@ def shard_stage(row: Row, frozen: bool) -> int:
         return int(stage[1])
     if re.search(r"grad_op", text):
         return 2
-    if re.search(r"none|no_shard", text) or frozen and not text:
+    if re.search(r"none|no_shard", text) or (frozen and not text):
         return 0
     if re.search(r"(?<!\()fsdp(?!=0)|full_shard|hsdp", text):
         return 3
@@ -250,7 +252,7 @@ def compute_width(row: Row, chip: Chip, notes: list[str]) -> Width:
         words = "fp8"
         notes.append("precision assumed fp8")
     for width, spelt in (("fp4", "fp4"), ("fp8", "fp8"), ("int8", "int8")):
-        if spelt in words and (width in chip.peak or width == "fp8" and "int8" in chip.peak):
+        if spelt in words and (width in chip.peak or (width == "fp8" and "int8" in chip.peak)):
             return cast(Width, width) if chip.kind != "gpu" or width in chip.peak else "bf16"
     if "fp4" in words and "fp8" in chip.peak:
         return "fp8"
