@@ -169,9 +169,12 @@ def cast_time(moved: Any, plan: AnyPlan, machine: Machine) -> Any:
     """Time to write the inputs of 8- and 4-bit matrix multiplications in that format [s].
 
     Each input is read in 16 bits and written in 8, as it is and transposed: about as many bytes as
-    the multiplication's own inputs and results in 16 bits.  moved: those [B].
+    the multiplication's own inputs and results in 16 bits; for 4 bits they are rotated first, which
+    takes as much again.  moved: those [B].
     """
-    return moved / machine.memory * (BYTES[plan.compute] < ACTIVATION)
+    width = BYTES[plan.compute]
+    times = 0.0 if width >= ACTIVATION else 1.0 if width >= 1 else 2.0
+    return times * moved / machine.memory
 
 
 def encoder_pass(

@@ -86,13 +86,17 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
     uneven = _uneven(sum(stack.count for stack in learning.model.stacks), plan, knobs)
     uneven = uneven * _heavy_end(once, learning, plan, ahead + backward + again, knobs)
     share = m / plan.pipeline * uneven  # of a whole pass over all micro-batches, on one stage
-    handing = 2 * once.stage / plan.pipeline
+    whole = 2 * once.stage / plan.pipeline  # handing on, forward and backward
+    room = work.room / plan.pipeline
+    behind_work = hidden_time(exchange=whole, room=room, overlap=knobs.overlap_stage)
+    handing = whole - behind_work
     per_stage = (work.compute + work.exposed) / plan.pipeline * uneven + handing
     bubble = pipeline_bubble(plan, per_stage)
     update = update_time(learning, plan, machine) + knobs.turn
     data = data_exchange(learning, plan, machine)
+    left = work.room - behind_work * plan.pipeline
     behind = share if plan.shard == 3 else share / m  # FSDP gathers all along, others at the end
-    exposed = data - hidden_time(exchange=data, room=work.room * behind, overlap=knobs.overlap_data)
+    exposed = data - hidden_time(exchange=data, room=left * behind, overlap=knobs.overlap_data)
     parts = {
         "forward": share * ahead,
         "backward": share * backward,
@@ -110,7 +114,7 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
         **{name: value * slow for name, value in parts.items()},
         total=sum(parts.values()) * slow,
         compute=(share * work.compute + bubble + update) * slow,
-        exchange=(share * work.whole + m * handing + data) * slow,
+        exchange=(share * work.whole + m * whole + data) * slow,
         flop=m / plan.pipeline * executed_flop(once, learning, plan),
     )
 

@@ -59,6 +59,7 @@ class Knobs(Record):
     overlap_context: Any
     overlap_expert: Any
     overlap_data: Any
+    overlap_stage: Any  # of handing activations from stage to stage
     imbalance: Any  # load of the busiest expert rank over the mean
     stage_imbalance: Any  # time of the slowest pipeline stage over the mean
     logits_alone: Any  # share of the logits that the last stage carries on top of its layers
