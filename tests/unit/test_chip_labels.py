@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eke.catalog import labels
+from eke.catalog import chip_labels as labels
 from eke.catalog.chips import chip, chip_names
 from eke.catalog.fleets import fleet
 from eke.errors import UnknownChip

@@ -206,13 +206,15 @@ MOST = 1024  # chips over which one copy of the engine's weights may be spread
 
 
 def _scoring_time(job: Align, plan: AnyPlan, here: Machine) -> Any:
-    """Every other model reads every answer once."""
+    """Every model reads every answer once, the policy for the probabilities it starts from."""
     total: Any = 0.0 * here.knobs.step
     length = int(job.prompt + job.answer)
     for name, model in models(job).items():
-        if name == "policy":
+        if name == "policy" and job.method == "dpo":
             continue
-        learning = Learning(model=model, sequence=length, scores=float(name == "reference"))
+        learning = Learning(
+            model=model, sequence=length, scores=float(name in ("policy", "reference"))
+        )
         once = learning_pass(learning, plan, here)
         each = (once.compute + once.exchange) / plan.pipeline * here.knobs.scatter
         total = total + answers(job) / (plan.data * plan.micro_batch) * each
@@ -230,7 +232,9 @@ def learnings(job: Align) -> dict[str, Learning]:
 
 def _update_time(job: Align, plan: AnyPlan, here: Machine) -> Any:
     steps = answers(job) * job.epochs / plan.batch
-    return sum(steps * step_time(each, plan, here).total for each in learnings(job).values())
+    rounds = 0.0 if job.method == "dpo" else job.prompts / job.batch
+    learning = sum(steps * step_time(each, plan, here).total for each in learnings(job).values())
+    return learning + rounds * here.knobs.handover
 
 
 def _label_time(job: Align, plan: AnyPlan, here: Machine) -> Any:

@@ -14,6 +14,7 @@ from eke.physics import network
 from eke.physics.layers import block_weights
 from eke.physics.machine import Machine
 from eke.physics.operations import ACTIVATION, AnyPlan, Batch, expert_cut, kv_numbers
+from eke.physics.roofline import experts_touched
 from eke.types.model import Experts, Model, Stack
 
 
@@ -37,9 +38,12 @@ def group_gather(machine: Machine, *, size: Any, ranks: Any, stride: Any = 1) ->
     return group_all_reduce(machine, size=size, ranks=ranks, stride=stride) / 2
 
 
-def group_all_to_all(machine: Machine, *, size: Any, ranks: Any, stride: Any = 1) -> Any:
-    """Time for each chip to send `size` bytes, spread over the group [s]."""
-    inside = _inside(machine, ranks, stride)
+def group_all_to_all(machine: Machine, *, size: Any, ranks: Any, copies: Any = 1) -> Any:
+    """Time for each chip to send `size` bytes, spread over the group [s].
+
+    copies: of each token, of which one crosses to each other domain and is copied on there.
+    """
+    inside = _inside(machine, ranks, 1)
     return network.hierarchical_all_to_all_time(
         size=size,
         ranks=ranks,
@@ -49,7 +53,13 @@ def group_all_to_all(machine: Machine, *, size: Any, ranks: Any, stride: Any = 1
         outer_bandwidth=machine.network,
         outer_latency=machine.network_latency,
         start=machine.knobs.collective,
+        repeated=_domains_met(np.maximum(ranks / inside, 1), copies),
     )
+
+
+def _domains_met(domains: Any, copies: Any) -> Any:
+    """Distinct domains that a token's copies go to, over its copies."""
+    return experts_touched(experts=domains, active=1, tokens=copies) / copies
 
 
 def hop(machine: Machine, *, size: Any, distance: Any) -> Any:
@@ -91,7 +101,9 @@ def expert_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machin
             width = feed.latent or model.hidden
             ranks = plan.expert * expert_cut(plan)
             sent = tokens * feed.active * width * ACTIVATION / plan.tensor
-            once = group_all_to_all(machine, size=sent * (plan.expert > 1), ranks=ranks)
+            once = group_all_to_all(
+                machine, size=sent * (plan.expert > 1), ranks=ranks, copies=feed.active
+            )
             total = total + stack.count * 2 * once * (plan.expert > 1)
     return total
 

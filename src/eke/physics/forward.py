@@ -9,14 +9,17 @@ import numpy as np
 from eke.physics import exchange
 from eke.physics.machine import Machine
 from eke.physics.operations import (
+    ACTIVATION,
     AnyPlan,
     Batch,
     Operation,
     logits_operation,
     stack_operations,
+    words_operation,
 )
 from eke.physics.roofline import matmul_rate, roofline_time
 from eke.types.model import Model, Stack
+from eke.types.plan import BYTES
 from eke.types.record import Record
 
 
@@ -25,7 +28,8 @@ class Pass(Record):
 
     matrices, attention, elementwise, launch: computing.  tensor, context, expert, stage:
     exchanging, before any overlap.  waiting: the part of `matrices` in which the chip waits for
-    weights to arrive from memory.  flop: executed on one chip [FLOP].
+    weights to arrive from memory.  dispatch: of the host, to start all of it without captured
+    graphs, beside the chip's work.  flop: executed on one chip [FLOP].
     """
 
     matrices: Any
@@ -33,6 +37,7 @@ class Pass(Record):
     attention: Any
     elementwise: Any
     launch: Any
+    dispatch: Any
     tensor: Any
     context: Any
     expert: Any
@@ -57,12 +62,18 @@ def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
     moved = operation.weights * (machine.memory / machine.weights) + operation.moved
     reading = moved / machine.memory
     if operation.kind == "stream":
-        return reading, reading
-    rate = machine.attention
+        passes = machine.knobs.passes if operation.part == "elementwise" else 1.0
+        return reading * passes, reading * passes
+    flop, rate = operation.flop, attention_rate(operation.rows, machine)
+    if (
+        operation.kind == "attention"
+    ):  # kernels that keep the scores in memory also compute them all
+        moved = moved + ACTIVATION * machine.knobs.scores * operation.scores
+        flop = flop * np.where(np.asarray(machine.knobs.scores) > 0, 2.0, 1.0)
     if operation.kind == "matrix":
         rows = np.maximum(operation.rows, 1e-9)  # a model without logits has none
         rate = matmul_rate(
-            peak=machine.peak,
+            peak=machine.logits if operation.part == "logits" else machine.peak,
             rows=rows,
             half_rows=machine.rows,
             columns=operation.columns,
@@ -71,7 +82,7 @@ def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
         if operation.part == "experts":
             rate = rate * machine.knobs.grouped
     time = roofline_time(
-        flop=operation.flop,
+        flop=flop,
         rate=rate,
         moved=moved,
         speed=machine.memory,
@@ -79,6 +90,11 @@ def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
     )
     imbalance = machine.knobs.imbalance if operation.part == "experts" else 1.0
     return time * imbalance, reading * imbalance
+
+
+def attention_rate(keys: Any, machine: Machine) -> Any:
+    """Arithmetic speed of the attention core over sequences of so many keys [FLOP/s]."""
+    return machine.attention * keys / (keys + machine.knobs.attention_tokens)
 
 
 def model_operations(
@@ -96,6 +112,7 @@ def model_operations(
     found.append(
         logits_operation(model.embedding or model.hidden, model.vocabulary, logits_rows, plan)
     )
+    found.append(words_operation(model.vocabulary, logits_rows, plan))
     return found
 
 
@@ -119,7 +136,7 @@ def forward(
 ) -> Pass:
     """Time of one forward pass of `work` through the whole model."""
     sums: dict[str, Any] = dict.fromkeys(("matrix", "attention", "stream"), 0.0)
-    logits = waiting = flop = 0.0
+    logits = waiting = flop = casts = 0.0
     launches = 0
     for operation in model_operations(model, work, plan, logits_rows):
         once, reading = operation_time(operation, machine)
@@ -128,6 +145,7 @@ def forward(
         else:
             sums[operation.kind] = sums[operation.kind] + operation.times * once
         if operation.kind == "matrix":
+            casts = casts + operation.times * operation.moved * (operation.part != "logits")
             waiting = waiting + operation.times * reading * (reading >= 0.999 * once)
         flop = flop + operation.times * operation.flop
         launches += operation.times
@@ -135,8 +153,9 @@ def forward(
         matrices=sums["matrix"],
         logits=logits,
         attention=sums["attention"],
-        elementwise=sums["stream"],
+        elementwise=sums["stream"] + cast_time(casts, plan, machine),
         launch=launches * machine.knobs.launch,
+        dispatch=launches * machine.knobs.dispatch,
         tensor=exchange.tensor_exchange(model, work, plan, machine),
         context=exchange.context_exchange(model, work, plan, machine),
         expert=exchange.expert_exchange(model, work, plan, machine),
@@ -144,6 +163,18 @@ def forward(
         waiting=waiting,
         flop=flop,
     )
+
+
+def cast_time(moved: Any, plan: AnyPlan, machine: Machine) -> Any:
+    """Time to write the inputs of 8- and 4-bit matrix multiplications in that format [s].
+
+    Each input is read in 16 bits and written in 8, as it is and transposed: about as many bytes as
+    the multiplication's own inputs and results in 16 bits; for 4 bits they are rotated first, which
+    takes as much again.  moved: those [B].
+    """
+    width = BYTES[plan.compute]
+    times = 0.0 if width >= ACTIVATION else 1.0 if width >= 1 else 2.0
+    return times * moved / machine.memory
 
 
 def encoder_pass(

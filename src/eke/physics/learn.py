@@ -16,7 +16,7 @@ from eke.physics.machine import Machine
 from eke.physics.operations import ACTIVATION, AnyPlan, Batch, expert_cut
 from eke.physics.roofline import hidden_time
 from eke.types.efficiency import Knobs
-from eke.types.model import Model
+from eke.types.model import Experts, Model
 from eke.types.plan import BYTES
 from eke.types.record import Record
 
@@ -77,16 +77,26 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
     backward = backward_compute(once, learning, plan, machine)
     again = once.compute if plan.recompute == "full" else 0.0 * once.compute
     ahead = once.compute * (1 + learning.reads)
+    routing = knobs.routing * _routed_layers(learning.model)
+    ahead, backward = ahead + routing, backward + 2 * routing
+    again = again + routing * (plan.recompute == "full")
+    slower = _host_bound(once, learning, plan, ahead + backward + again)
+    ahead, backward, again = ahead * slower, backward * slower, again * slower
     work = _exchanges(once, learning, plan, ahead + backward + again, knobs)
     uneven = _uneven(sum(stack.count for stack in learning.model.stacks), plan, knobs)
+    uneven = uneven * _heavy_end(once, learning, plan, ahead + backward + again, knobs)
     share = m / plan.pipeline * uneven  # of a whole pass over all micro-batches, on one stage
-    handing = 2 * once.stage / plan.pipeline
+    whole = 2 * once.stage / plan.pipeline  # handing on, forward and backward
+    room = work.room / plan.pipeline
+    behind_work = hidden_time(exchange=whole, room=room, overlap=knobs.overlap_stage)
+    handing = whole - behind_work
     per_stage = (work.compute + work.exposed) / plan.pipeline * uneven + handing
     bubble = pipeline_bubble(plan, per_stage)
-    update = update_time(learning, plan, machine)
+    update = update_time(learning, plan, machine) + knobs.turn
     data = data_exchange(learning, plan, machine)
+    left = work.room - behind_work * plan.pipeline
     behind = share if plan.shard == 3 else share / m  # FSDP gathers all along, others at the end
-    exposed = data - hidden_time(exchange=data, room=work.room * behind, overlap=knobs.overlap_data)
+    exposed = data - hidden_time(exchange=data, room=left * behind, overlap=knobs.overlap_data)
     parts = {
         "forward": share * ahead,
         "backward": share * backward,
@@ -99,14 +109,33 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
         "data": exposed,
         "update": update,
     }
-    slow = knobs.scatter
+    slow = knobs.scatter * (1 + knobs.straggle * np.log2(plan.chips))
     return StepTime(
         **{name: value * slow for name, value in parts.items()},
         total=sum(parts.values()) * slow,
         compute=(share * work.compute + bubble + update) * slow,
-        exchange=(share * work.whole + m * handing + data) * slow,
+        exchange=(share * work.whole + m * whole + data) * slow,
         flop=m / plan.pipeline * executed_flop(once, learning, plan),
     )
+
+
+def _routed_layers(model: Model) -> int:
+    return sum(stack.count for stack in model.stacks if isinstance(stack.block.feed, Experts))
+
+
+def _host_bound(once: Pass, learning: Learning, plan: AnyPlan, compute: Any) -> Any:
+    """By how much a micro-batch takes longer than its computing because the host starts its
+    operators one by one; the backward pass has twice as many, adapters add three thin ones to
+    each matrix."""
+    passes = 3.0 + (plan.recompute == "full") + learning.reads
+    host = once.dispatch * passes * (2.0 if learning.frozen else 1.0)
+    return np.maximum(host / compute, 1.0)
+
+
+def _heavy_end(once: Pass, learning: Learning, plan: AnyPlan, compute: Any, knobs: Knobs) -> Any:
+    """Last over mean pipeline stage: the logits stand on one stage, unless it has fewer layers."""
+    logits = once.logits * (2.0 if learning.frozen else 3.0)
+    return 1 + knobs.logits_alone * (plan.pipeline - 1) * logits / compute
 
 
 class _Exchange(Record):
@@ -158,11 +187,11 @@ def _uneven(layers: int, plan: AnyPlan, knobs: Any) -> Any:
 def backward_compute(once: Pass, learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
     """Computing of the backward pass: gradients of inputs, and of weights unless frozen [s].
 
-    The attention core takes 2 forward passes, and half a pass more where its scores are computed
-    again (FlashAttention, dao2023), at the backward speed.
+    The attention core takes 2 forward passes, and half a pass more where fused kernels compute its
+    scores again instead of keeping them (FlashAttention, dao2023), at the backward speed.
     """
     matrices = once.matrices * (1.0 if learning.frozen else 2.0)
-    core = 2.0 if plan.recompute == "none" else 2.5
+    core = np.where(np.asarray(machine.knobs.scores) > 0, 2.0, 2.5)
     attention = once.attention * core * machine.attention / machine.attention_backward
     adapters = _adapter_time(learning, plan, machine)
     others = 2 * once.elementwise + 2 * once.launch
@@ -179,13 +208,14 @@ def _adapter_time(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
     if not learning.frozen:
         return 0.0
     tokens = plan.micro_batch * learning.sequence / plan.context
-    layers = sum(stack.count for stack in learning.model.stacks)
+    layers, passes = sum(stack.count for stack in learning.model.stacks), machine.knobs.passes
     flop = 6 * tokens * learning.trainable / plan.tensor
-    moved = 7 * 6 * ACTIVATION * tokens * learning.model.hidden * layers / plan.tensor
+    moved = passes * 7 * 6 * ACTIVATION * tokens * learning.model.hidden * layers / plan.tensor
     unpacking = 0.0
     if learning.stored is not None and learning.stored < 1:
         held = footprint.held_parameters(learning.model, plan).total
-        unpacking = 2 * held * (learning.stored + 2 * ACTIVATION) / machine.memory
+        times = 2.0 + (plan.recompute == "full")  # each pass unpacks, by kernels of their own
+        unpacking = times * passes * held * (learning.stored + 2 * ACTIVATION) / machine.memory
     launches = 7 * 2 * 3 * layers * machine.knobs.launch
     return flop / machine.peak + moved / machine.memory + launches + unpacking
 
@@ -228,24 +258,40 @@ def data_exchange(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
         return 0.0 * machine.network  # reduced on the way to the external memory
     learnt = learnt_parameters(learning, plan)
     dense, experts = data_ranks(plan)
-    once = _reduce_and_gather(learnt.dense, dense, plan.tensor, plan, machine)
+    copies = dense / _shard_ranks(plan, dense)
+    once = _reduce_and_gather(learnt.dense, dense / copies, plan.tensor, plan, machine)
     once = once + _reduce_and_gather(learnt.experts, experts, plan.tensor, plan, machine)
     if plan.shard < 3:
         return once
+    dense = dense / copies
+    once = once + exchange.group_all_reduce(  # every copy has its own sum of gradients
+        machine,
+        size=learnt.dense * BYTES[plan.gradients] / dense,
+        ranks=copies,
+        stride=plan.tensor * dense,
+    )
     held = footprint.held_parameters(learning.model, plan)
     width = learning.stored if learning.stored is not None else ACTIVATION
     gathers = 2.0 * micro_batches(plan)  # whole layers, once forward and once backward
-    again = exchange.group_gather(
-        machine, size=held.dense * width, ranks=dense, stride=plan.tensor
+    layers = sum(stack.count for stack in learning.model.stacks) / plan.pipeline
+    each = layers * exchange.group_gather(
+        machine, size=held.dense * width / layers, ranks=dense, stride=plan.tensor
     ) + exchange.group_gather(machine, size=held.experts * width, ranks=experts, stride=plan.tensor)
-    return once + (gathers - 1) * again
+    return once + (gathers - 1) * each
+
+
+def _shard_ranks(plan: AnyPlan, dense: Any) -> Any:
+    """Ranks over which FSDP spreads one copy of the parameters."""
+    return np.minimum(plan.shard_ranks or dense, dense) if plan.shard == 3 else dense
 
 
 def _reduce_and_gather(
     numbers: Any, ranks: Any, stride: Any, plan: AnyPlan, machine: Machine
 ) -> Any:
     """A reduce-scatter of gradients and an all-gather of 16-bit parameters [s]."""
-    reduce = exchange.group_gather(
+    # from ZeRO-2 on nobody keeps whole gradients, so every micro-batch reduces its own
+    times = micro_batches(plan) if plan.shard >= 2 else 1
+    reduce = times * exchange.group_gather(
         machine, size=numbers * BYTES[plan.gradients], ranks=ranks, stride=stride
     )
     gather_width = BYTES[plan.gradients] if plan.shard == 0 else ACTIVATION

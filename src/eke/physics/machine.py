@@ -16,13 +16,15 @@ from eke.types.record import Record
 class Machine(Record):
     """Speeds that arrive, after efficiencies. Numbers, or arrays of scenarios.
 
-    peak: in matrix multiplications of many rows [FLOP/s].  attention, attention_backward: in the
+    peak, logits: in matrix multiplications of many rows, and in that of the logits, which stays in
+    16 bits [FLOP/s].  attention, attention_backward: in the
     attention core [FLOP/s].  memory: from memory [B/s].  weights: from where the weights are kept,
     which for streamed ones is external memory [B/s].
     size: memory a plan may fill [B].  link, network: one direction, per chip [B/s].
     """
 
     peak: Any
+    logits: Any
     rows: Any
     columns: Any
     attention: Any
@@ -66,17 +68,19 @@ def machine(pool: Pool, plan: Plan | Plans, knobs: Knobs) -> Machine:
     chip = pool.chip
     name = peak_format(pool, plan.compute)
     peak = chip.peak[name] * (2.0 if plan.sparse else 1.0) * knobs.peak_change  # type: ignore[index]
-    share = knobs.matmul if name in ("fp32", "tf32", "bf16", "fp16") else knobs.matmul_low
+    low = name not in ("fp32", "tf32", "bf16", "fp16")
+    share = knobs.matmul_low if low else knobs.matmul
     sixteen = chip.peak[peak_format(pool, "bf16")] * knobs.peak_change  # type: ignore[index]
     speed = _published(pool, "memory_speed") * knobs.memory_change
     whole = _published(pool, "memory_size")
     reserved = np.minimum(knobs.reserved, knobs.reserved_share * whole)
     return Machine(
         peak=peak * share,
+        logits=sixteen * knobs.matmul if low else peak * share,
         rows=knobs.matmul_rows,
         columns=knobs.matmul_columns,
-        attention=sixteen * knobs.attention,
-        attention_backward=sixteen * knobs.attention_backward,
+        attention=sixteen * knobs.attention * knobs.attention_kernel,
+        attention_backward=sixteen * knobs.attention_backward * knobs.attention_kernel,
         memory=speed * knobs.memory,
         weights=(_published(pool, "stream_speed") if plan.stream else speed) * knobs.memory,
         size=whole * (1 - knobs.fragmentation) - reserved,

@@ -51,7 +51,7 @@ def hierarchical_all_reduce_time(
 
 @formula(
     unit="s",
-    equation="max(α log₂ i + S (i − 1)/p / B_in, α log₂ o + S (p − i)/p / B_out) + α₀ [p > 1]",
+    equation="max(α log₂ i + S (i − 1)/p / B_in, α log₂ o + r S (p − i)/p / B_out) + α₀ [p > 1]",
     source=("thakur2005",),
 )
 def hierarchical_all_to_all_time(
@@ -64,6 +64,7 @@ def hierarchical_all_to_all_time(
     outer_bandwidth: Number,
     outer_latency: Number,
     start: Number,
+    repeated: Number = 1.0,
 ) -> Number:
     """Time of an all-to-all over scale-up domains joined by a network [s].
 
@@ -73,8 +74,11 @@ def hierarchical_all_to_all_time(
     size: bytes each rank sends in all [B].  ranks: chips in all [1].  inner_ranks: of them in one
     domain [1].  inner_bandwidth, outer_bandwidth: one direction, per chip [B/s].  inner_latency,
     outer_latency: per hop [s].  start: until all ranks are there and the kernel runs [s].
+    repeated: share of what crosses the network that is sent again for each rank of a domain rather
+    than once for all of them [1].
     """
     S, p, i = size, ranks, inner_ranks
     inside = (i - 1) / p * S / inner_bandwidth + np.log2(i) * inner_latency
-    between = (p - i) / p * S / outer_bandwidth + np.log2(np.maximum(p / i, 1)) * outer_latency
+    between = (p - i) / p * S * repeated / outer_bandwidth
+    between = between + np.log2(np.maximum(p / i, 1)) * outer_latency
     return np.maximum(inside, between) + start * (np.asarray(p) > 1)

@@ -53,7 +53,8 @@ class Batch(Record):
 class Operation(Record):
     """One operation of one block on one chip. flop [FLOP], weights and moved [B].
 
-    rows, columns: of the result of a matrix multiplication.  times: how many blocks do this.
+    rows, columns: of the result of a matrix multiplication; of attention, the keys of a sequence.
+    times: how many blocks do this.  scores: query-key pairs of all heads, masked ones included.
     """
 
     part: str
@@ -65,6 +66,7 @@ class Operation(Record):
     rows: Any
     times: int
     columns: Any = 1.0
+    scores: Any = 0.0
 
 
 def stack_operations(
@@ -142,15 +144,16 @@ def _mixing(
     """The part of a mixer that is no matrix of weights: attention core, state update."""
     if mixer is None:
         return []
-    flop, moved = 0.0, 0.0
+    flop, moved, scores = 0.0, 0.0, 0.0
     for batch in work:
         more_flop, more_moved = _mix(mixer, batch, plan)
         flop, moved = flop + more_flop, moved + more_moved
+        scores = scores + _scores(mixer, batch) / plan.tensor
     kind: Literal["attention", "stream"] = (
         "attention" if isinstance(mixer, Attention | LatentAttention) else "stream"
     )
     name = "attention core" if kind == "attention" else "state update"
-    tokens = sum(batch.tokens for batch in work)
+    keys = sum(batch.sequences * (batch.cached + batch.new) for batch in work)
     return [
         Operation(
             part="attention",
@@ -159,10 +162,18 @@ def _mixing(
             flop=flop / plan.context,
             weights=0.0,
             moved=moved / plan.context,
-            rows=tokens,
+            rows=keys / np.maximum(sum(batch.sequences for batch in work), 1e-9),
             times=times,
+            scores=scores / plan.context,
         )
     ]
+
+
+def _scores(mixer: Mixer, batch: Batch) -> Any:
+    """Query-key pairs of all heads, masked ones included; none without softmax attention."""
+    if not isinstance(mixer, Attention | LatentAttention):
+        return 0.0
+    return mixer.heads * batch.sequences * full_pairs(new=batch.new, cached=batch.cached)
 
 
 def _mix(mixer: Mixer, batch: Batch, plan: AnyPlan) -> tuple[Any, Any]:
@@ -262,7 +273,8 @@ def _elementwise(block: Block, hidden: int, tokens: Any, plan: AnyPlan, times: i
         inside = feed.width * (3 if feed.gated else 2)
     elif isinstance(feed, Experts):
         inside = (feed.active * feed.width + feed.shared) * (3 if feed.gated else 2)
-    moved = ACTIVATION * tokens * (8 * hidden + inside / plan.tensor)
+    routed = 4 * feed.active * hidden if isinstance(feed, Experts) else 0  # sorted and put back
+    moved = ACTIVATION * tokens * (8 * hidden + routed + inside / plan.tensor)
     return Operation(
         part="elementwise",
         name="norms, residuals, activations",
@@ -284,8 +296,22 @@ def logits_operation(hidden: int, vocabulary: int, rows: Any, plan: AnyPlan) -> 
         kind="matrix",
         flop=2 * rows * size,
         weights=BYTES["bf16"] * size,
-        moved=ACTIVATION * rows * (hidden + 3 * vocabulary / plan.tensor),
+        moved=ACTIVATION * rows * (hidden + vocabulary / plan.tensor),
         rows=rows,
         times=1,
         columns=vocabulary / plan.tensor,
+    )
+
+
+def words_operation(vocabulary: int, rows: Any, plan: AnyPlan) -> Operation:
+    """Softmax over the scores of all words."""
+    return Operation(
+        part="elementwise",
+        name="softmax over words",
+        kind="stream",
+        flop=0.0,
+        weights=0.0,
+        moved=2 * ACTIVATION * rows * vocabulary / plan.tensor,
+        rows=rows,
+        times=1,
     )

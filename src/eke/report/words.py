@@ -20,6 +20,16 @@ LABELS = {  # values that decide what arrives of a published figure, as people c
     "link": "link efficiency",
     "network": "network efficiency",
     "launch": "kernel launch",
+    "dispatch": "host time per operator",
+    "routing": "fixed time per layer of experts",
+    "attention_kernel": "attention kernel over the chip's best",
+    "turn": "fixed time per training step",
+    "handover": "fixed time per round",
+    "straggle": "waiting for the slowest chip",
+    "attention_tokens": "keys at half attention efficiency",
+    "scores": "passes over attention scores",
+    "passes": "passes over activations",
+    "logits_alone": "logits beyond a fair stage",
     "step": "engine time per step",
     "imbalance": "busiest expert over mean",
     "stage_imbalance": "slowest stage over mean",
@@ -33,7 +43,13 @@ LABELS = {  # values that decide what arrives of a published figure, as people c
         name: name.replace("_", " ")
         for name in (
             *("link_latency", "network_latency", "overlap_tensor", "overlap_context"),
-            *("overlap_expert", "overlap_data", "reserved_share", "checkpoint_speed"),
+            *(
+                "overlap_expert",
+                "overlap_data",
+                "overlap_stage",
+                "reserved_share",
+                "checkpoint_speed",
+            ),
             *("checkpoint_stall", "idle_power", "server_power"),
         )
     },

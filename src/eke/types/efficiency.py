@@ -35,8 +35,12 @@ class Knobs(Record):
     matmul_columns: Any  # columns of the result at which it does
     grouped: Any  # speed of grouped expert matrices over that of one as large
     overlap_memory: Any  # share of the shorter of computing and reading hidden in an operation
-    attention: Any  # share of the peak in the attention core, forward
+    attention: Any  # share of the peak in the attention core over long sequences, forward
     attention_backward: Any  # backward
+    attention_kernel: Any  # speed of the framework's attention kernels over the best of the chip
+    attention_tokens: Any  # keys at which the attention core reaches half of that
+    scores: Any  # times all attention scores pass through memory; 0 with FlashAttention
+    passes: Any  # memory traffic of norms and activations over that of fused kernels
     memory: Any  # share of the memory bandwidth in long streams
     link: Any  # share of the scale-up link in large messages
     link_latency: Any  # per hop [s]
@@ -44,14 +48,21 @@ class Knobs(Record):
     network_latency: Any  # per hop [s]
     launch: Any  # per operator of a forward pass, where it is not hidden [s]
     collective: Any  # from calling a collective until it runs on all ranks [s]
+    dispatch: Any  # of the host per operator in training, hidden while the chip is slower [s]
+    routing: Any  # per layer of experts in training: counting, waiting for the host, sorting [s]
+    turn: Any  # of a training step: data, gradient norm, optimizer launches, logging [s]
+    handover: Any  # per round of alignment: data between phases, weights to the engine [s]
+    straggle: Any  # what each doubling of the chips adds to a step: all wait for the slowest
     step: Any  # the engine's own work per step: scheduling, sampling, sending [s]
     sequence: Any  # of that per sequence in flight [s]
     overlap_tensor: Any  # share of tensor-parallel exchange hidden behind arithmetic
     overlap_context: Any
     overlap_expert: Any
     overlap_data: Any
+    overlap_stage: Any  # of handing activations from stage to stage
     imbalance: Any  # load of the busiest expert rank over the mean
     stage_imbalance: Any  # time of the slowest pipeline stage over the mean
+    logits_alone: Any  # share of the logits that the last stage carries on top of its layers
     reserved: Any  # memory the runtime keeps for itself on each chip [B]
     reserved_share: Any  # but at most this share of it, on small chips
     fragmentation: Any  # share of memory lost between allocations

@@ -44,6 +44,7 @@ class Plan(Record):
     expert: chips over which the routed experts are spread; it reuses tensor and data ranks.
     data: for training, all data-parallel ranks; for serving, ranks of one replica that share
     experts.  replicas: independent copies.  shard: ZeRO stage, 3 is FSDP.
+    shard_ranks: data-parallel ranks over which FSDP spreads one copy; 0 is all of them.
     batch: training, sequences per step; serving, sequences in flight per replica.
     token_budget: most tokens of one engine step.  block: tokens per page of the cache.
     drafts: tokens guessed per step, kept with probability `acceptance` each.
@@ -62,6 +63,7 @@ class Plan(Record):
     data: int = 1
     replicas: int = 1
     shard: Literal[0, 1, 2, 3] = 0
+    shard_ranks: int = 0
     micro_batch: int = 1
     batch: int = 1
     recompute: Recompute = "selective"

@@ -1,0 +1,168 @@
+"""Which model a row of the training table is about: a catalogue model, or one of its columns."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import numpy as np
+
+from eke.calibrate.rows import Row
+from eke.catalog.models import model as catalogued
+from eke.catalog.models import model_names
+from eke.errors import EkeError
+from eke.physics.layers import count_parameters
+from eke.types.model import Attention, Block, Experts, Feed, Model, Stack
+
+PLAIN = ("gpt", "mpt", "bloom", "opt", "falcon", "starcoder", "pythia", "nemotron", "megatron")
+GATED = ("gpt-oss", "gpt oss", "palm", "llama", "qwen", "mistral", "mixtral", "gemma", "yi-")
+NEAR = 0.25  # difference in size, as a logarithm, of models that may be the same
+HEAD = 128  # usual columns of a head
+TABLE = {True: 32_000, False: 51_200}  # words of a gated and of a plain model that states none
+
+
+class NotStated(EkeError):
+    """The row leaves out something without which nothing can be predicted."""
+
+
+def row_model(row: Row) -> tuple[Model, list[str]]:
+    """The model's shape, and what had to be assumed. Raises NotStated.
+
+    The catalogue knows more than the columns (heads, shared experts), so it wins where both say
+    the same; the columns win where they differ, as for a model with fewer layers.
+    """
+    name = row["model"]
+    found = _catalogued(name)
+    layers, hidden = row.whole("layers"), row.whole("hidden")
+    if found is not None and _same(found, layers, hidden, row.number("n_params")):
+        return found, []
+    if re.search(r"\bt5\b|t5-|ul2|alexatm", name.lower()):
+        raise NotStated("an encoder-decoder whose shape is not in the catalogue")
+    size = row.number("n_params") or _size(name)
+    if not (layers and hidden) and not size:
+        raise NotStated("neither the model's shape nor its size is stated")
+    return _from_columns(row, size)
+
+
+def _same(found: Model, layers: int | None, hidden: int | None, size: float | None) -> bool:
+    """Whether the catalogue's shape has the layers, width and about the size that a row states."""
+    count = sum(stack.count for stack in found.stacks)
+    if not found.decoder_only or layers not in (None, count) or hidden not in (None, found.hidden):
+        return False
+    return size is None or abs(np.log(count_parameters(found).total / size)) < NEAR
+
+
+def _from_columns(row: Row, size: float | None) -> tuple[Model, list[str]]:
+    """A decoder of equal layers out of the columns."""
+    shape = _Shape(row, size)
+    return _built(*shape.key()), shape.notes
+
+
+class _Shape:
+    """The columns of a row with the usual values where they are empty."""
+
+    def __init__(self, row: Row, size: float | None) -> None:
+        self.notes: list[str] = []
+        self.name = row["model"]
+        self.layers, self.hidden = _depth_and_width(row, size, self.notes)
+        self.heads = row.whole("heads") or max(self.hidden // HEAD, 1)
+        self.kv_heads = row.whole("kv_heads") or self.heads
+        self.experts, self.active = row.whole("n_experts") or 0, row.whole("top_k") or 1
+        self.feed = row.whole("ffn") or 4 * self.hidden
+        self.gated = gated(f"{self.name} {row.notes}".lower(), self.feed, self.hidden)
+        if self.gated and row.whole("ffn") is None:
+            self.feed = 64 * round(self.hidden * 8 / 3 / 64)
+        self.vocabulary = row.whole("vocab") or TABLE[self.gated]
+
+    def key(self) -> tuple[str, int, int, int, int, int, bool, int, int, int]:
+        feed = (self.feed, self.gated, self.vocabulary, self.experts, self.active)
+        return (self.name, self.layers, self.hidden, self.heads, self.kv_heads, *feed)
+
+
+def _depth_and_width(row: Row, size: float | None, notes: list[str]) -> tuple[int, int]:
+    """Layers and hidden size; from the size alone, with 128 columns for every layer."""
+    layers, hidden = row.whole("layers"), row.whole("hidden")
+    if layers and hidden:
+        return layers, hidden
+    assert size is not None
+    notes.append("usual shape of a model of this size")
+    wide = hidden or HEAD * max(round((size * HEAD / 12) ** (1 / 3) / HEAD), 1)
+    deep = layers or max(round(size / (12 * wide**2)), 1)
+    return deep, wide
+
+
+def gated(words: str, feed: int, hidden: int) -> bool:
+    """Whether the feed-forward network has three matrices: said, or usual for the family, or
+    given away by a width that is not 4 times the hidden size."""
+    if "gated" in words or any(family in words for family in GATED):
+        return True
+    plain = any(re.search(rf"\b{family}", words) for family in PLAIN)
+    return not plain and feed != 4 * hidden
+
+
+@cache
+def _built(
+    name: str,
+    layers: int,
+    hidden: int,
+    heads: int,
+    kv_heads: int,
+    feed: int,
+    three: bool,
+    vocabulary: int,
+    experts: int,
+    active: int,
+) -> Model:
+    size = max(hidden // heads, 1)
+    inside = (
+        Experts(count=experts, active=min(active, experts), width=feed, gated=three)
+        if experts > 1
+        else Feed(width=feed, gated=three)
+    )
+    mixer = Attention(heads=heads, kv_heads=min(kv_heads, heads), head_size=size)
+    return Model(
+        id=name,
+        name=name,
+        architecture="",
+        hidden=hidden,
+        vocabulary=vocabulary,
+        stacks=(Stack(count=layers, block=Block(mixer=mixer, feed=inside)),),
+        context=0,
+    )
+
+
+@cache
+def _catalogued(name: str) -> Model | None:
+    """The catalogue's model under that name, also without what follows it in the table."""
+    short = re.sub(r"\(.*?\)", "", name).strip()
+    for spelt in dict.fromkeys((name, short, _plain(short), short.split(" ")[0])):
+        found = _squeezed().get(_squeeze(spelt), spelt)
+        try:
+            return catalogued(found)
+        except EkeError:
+            continue
+    return None
+
+
+@cache
+def _squeezed() -> dict[str, str]:
+    """Ids by their letters and digits alone: "DeepSeekV3" is "deepseek-v3"."""
+    return {_squeeze(name): name for name in model_names()}
+
+
+def _squeeze(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+_AROUND = r"[-_ ](llm|megatron|deepspeed|pytorch|flagscale|finetune|q-?lora|lora|sft|hf)\b.*"
+
+
+def _plain(name: str) -> str:
+    """A name without the framework or method that a table adds to it."""
+    return re.sub(_AROUND, "", name.replace("_", "-"), flags=re.IGNORECASE)
+
+
+def _size(name: str) -> float | None:
+    """Parameters out of a name such as "Qwen-14B" or "Qwen-1.8B"."""
+    found = re.search(r"(\d+(?:\.\d+)?)\s*([bm])\b", name.lower())
+    return float(found[1]) * {"b": 1e9, "m": 1e6}[found[2]] if found else None
