@@ -65,9 +65,7 @@ def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
         passes = machine.knobs.passes if operation.part == "elementwise" else 1.0
         return reading * passes, reading * passes
     flop, rate = operation.flop, attention_rate(operation.rows, machine)
-    if (
-        operation.kind == "attention"
-    ):  # kernels that keep the scores in memory also compute them all
+    if operation.kind == "attention":  # kernels that keep the scores in memory compute them all
         moved = moved + ACTIVATION * machine.knobs.scores * operation.scores
         flop = flop * np.where(np.asarray(machine.knobs.scores) > 0, 2.0, 1.0)
     if operation.kind == "matrix":
@@ -76,7 +74,7 @@ def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
             peak=machine.logits if operation.part == "logits" else machine.peak,
             rows=rows,
             half_rows=machine.rows,
-            columns=operation.columns,
+            columns=np.maximum(operation.columns, 1e-9),
             half_columns=machine.columns,
         )
         if operation.part == "experts":
@@ -94,7 +92,8 @@ def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
 
 def attention_rate(keys: Any, machine: Machine) -> Any:
     """Arithmetic speed of the attention core over sequences of so many keys [FLOP/s]."""
-    return machine.attention * keys / (keys + machine.knobs.attention_tokens)
+    seen = np.maximum(keys, 1e-9)  # cross-attention without an encoder sees none
+    return machine.attention * seen / (seen + machine.knobs.attention_tokens)
 
 
 def model_operations(

@@ -153,7 +153,7 @@ def _mixing(
         "attention" if isinstance(mixer, Attention | LatentAttention) else "stream"
     )
     name = "attention core" if kind == "attention" else "state update"
-    keys = sum(batch.sequences * (batch.cached + batch.new) for batch in work)
+    keys = sum(batch.sequences * _keys(mixer, batch) for batch in work)
     return [
         Operation(
             part="attention",
@@ -174,6 +174,15 @@ def _scores(mixer: Mixer, batch: Batch) -> Any:
     if not isinstance(mixer, Attention | LatentAttention):
         return 0.0
     return mixer.heads * batch.sequences * full_pairs(new=batch.new, cached=batch.cached)
+
+
+def _keys(mixer: Mixer, batch: Batch) -> Any:
+    """Keys that the last query of a sequence sees."""
+    if not isinstance(mixer, Attention | LatentAttention):
+        return batch.cached + batch.new
+    if isinstance(mixer, Attention) and mixer.cross:
+        return batch.source
+    return np.minimum(batch.cached + batch.new, _window(mixer))
 
 
 def _mix(mixer: Mixer, batch: Batch, plan: AnyPlan) -> tuple[Any, Any]:
