@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -68,32 +69,26 @@ def engine_at(url: str, timeout: float = 60.0) -> Engine:
 
 def models(engine: Engine) -> list[dict[str, Any]]:
     """What GET /models lists. Raises BadEngine."""
-    response, connection = _ask(engine, "GET", "/models", None)
-    try:
-        found = json.loads(_read(engine, response))
-        listed = found["data"]
-        return [each for each in listed if isinstance(each["id"], str)]
-    except (ValueError, KeyError, TypeError):
-        raise BadEngine(
-            f"{engine.address}/models does not list models as the OpenAI API does; "
-            "name one with --model."
-        ) from None
-    finally:
-        connection.close()
+    with _asked(engine, "GET", "/models", None) as response:
+        try:
+            listed = json.loads(_read(engine, response))["data"]
+            return [each for each in listed if isinstance(each["id"], str)]
+        except (ValueError, KeyError, TypeError):
+            raise BadEngine(
+                f"{engine.address}/models does not list models as the OpenAI API does; "
+                "name one with --model."
+            ) from None
 
 
 def stream(engine: Engine, body: dict[str, Any], clock: Clock, until: float) -> Answer | None:
     """One chat completion, streamed. None when `until` passes first. Raises BadEngine."""
     begin = clock()
-    response, connection = _ask(engine, "POST", "/chat/completions", body)
-    try:
+    with _asked(engine, "POST", "/chat/completions", body) as response:
         kind = response.headers.get_content_type()
         if kind != "text/event-stream":
             said = _read(engine, response)[:200].decode("utf-8", "replace")
             raise BadEngine(f"{engine.address} answers {kind}, not text/event-stream: {said!r}.")
         return _collect(engine, response, clock, begin, until)
-    finally:
-        connection.close()
 
 
 def _collect(
@@ -149,28 +144,31 @@ def _events(engine: Engine, response: Any) -> Iterator[dict[str, Any]]:
         yield found
 
 
-def _ask(engine: Engine, method: str, path: str, body: dict[str, Any] | None) -> tuple[Any, Any]:
+@contextmanager
+def _asked(
+    engine: Engine, method: str, path: str, body: dict[str, Any] | None
+) -> Iterator[http.client.HTTPResponse]:
+    """The response to a request, where its status is 200. Raises BadEngine."""
     kind = http.client.HTTPSConnection if engine.secure else http.client.HTTPConnection
-    connection = kind(engine.host, engine.port, timeout=engine.timeout)
     headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
     if key := os.environ.get("EKE_API_KEY"):
         headers["Authorization"] = f"Bearer {key}"
     data = json.dumps(body) if body is not None else None
+    with closing(kind(engine.host, engine.port, timeout=engine.timeout)) as connection:
 
-    def sent() -> Any:
-        connection.request(method, engine.path + path, data, headers)
-        return connection.getresponse()
+        def sent() -> http.client.HTTPResponse:
+            connection.request(method, engine.path + path, data, headers)
+            return connection.getresponse()
 
-    try:
-        response = _guarded(engine, sent)
-        if response.status != 200:
-            said = _read(engine, response)[:200].decode("utf-8", "replace")
-            hint = " (is it an OpenAI-compatible engine?)" if response.status in (404, 405) else ""
-            raise BadEngine(f"{engine.address}{path} answers {response.status}{hint}: {said!r}.")
-    except BadEngine:
-        connection.close()
-        raise
-    return response, connection
+        with closing(_guarded(engine, sent)) as response:
+            if response.status != 200:
+                said = _read(engine, response)[:200].decode("utf-8", "replace")
+                unknown = response.status in (404, 405)
+                hint = " (is it an OpenAI-compatible engine?)" if unknown else ""
+                raise BadEngine(
+                    f"{engine.address}{path} answers {response.status}{hint}: {said!r}."
+                )
+            yield response
 
 
 def _read(engine: Engine, response: Any) -> bytes:

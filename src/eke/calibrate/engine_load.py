@@ -91,15 +91,33 @@ def first_model(engine: Engine, named: str) -> tuple[str, str]:
     return listed[0]["id"], str(listed[0].get("owned_by", ""))
 
 
+class _Bench(Record):
+    """An engine under a load, until the clock says so."""
+
+    engine: Engine
+    load: Load
+    clock: Clock
+    until: float
+    body: dict[str, Any] = {}
+
+    def ask(self, mark: str) -> Answer | None:
+        """One answer; None when time is up before it is complete. Raises BadEngine."""
+        timeout = max(min(self.engine.timeout, self.until - self.clock()), 0.001)
+        engine = replace(self.engine, timeout=timeout)
+        asked = {**self.body, "messages": _messages(self.load.prompt, mark)}
+        return stream(engine, asked, self.clock, self.until)
+
+
 def run(engine: Engine, load: Load, clock: Clock) -> list[Level]:
     """The levels that time allowed, the first always. Raises BadEngine when nothing answers."""
-    until = clock() + 60 * load.minutes
-    body = _body(engine, load, clock, until)
+    bench = _settled(
+        _Bench(engine=engine, load=load, clock=clock, until=clock() + 60 * load.minutes)
+    )
     found = []
-    for index, (concurrency, count) in enumerate(schedule(load.requests)):
-        if found and clock() >= until:
+    for concurrency, count in schedule(load.requests):
+        if found and clock() >= bench.until:
             break
-        level = _level(engine, load, body, concurrency, count, index, clock, until)
+        level = _level(bench, concurrency, count)
         if level is not None:
             found.append(level)
     if not found:
@@ -110,77 +128,60 @@ def run(engine: Engine, load: Load, clock: Clock) -> list[Level]:
 EXTRAS = {"stream_options": {"include_usage": True}, "ignore_eos": True}
 
 
-def _body(engine: Engine, load: Load, clock: Clock, until: float) -> dict[str, Any]:
-    """The request that the engine takes: with the extras, or plain; this also warms it up."""
-    plain = {
-        "model": load.model,
-        "max_tokens": load.answer,
-        "temperature": 0,
-        "stream": True,
-    }
+def _settled(bench: _Bench) -> _Bench:
+    """With the request that the engine takes, extras or plain; finding out warms it up."""
+    load = bench.load
+    plain = {"model": load.model, "max_tokens": load.answer, "temperature": 0, "stream": True}
+    rich = replace(bench, body=plain | EXTRAS)
     try:
-        stream(engine, {**plain, **EXTRAS, "messages": _messages(load, "a")}, clock, until)
-        return plain | EXTRAS
+        rich.ask("first")
+        return rich
     except BadEngine as error:
         if " answers 4" not in str(error):
             raise
         first = error
+    poor = replace(bench, body=plain)
     try:
-        stream(engine, {**plain, "messages": _messages(load, "b")}, clock, until)
+        poor.ask("second")
     except BadEngine:
         raise first from None
-    return plain
+    return poor
 
 
-def _messages(load: Load, mark: str) -> list[dict[str, str]]:
-    """A prompt of about the length asked for that shares no beginning with any other."""
-    words = " ".join(f"{(7 * i) % 10}" for i in range(max(load.prompt // 2, 1)))
+def _messages(tokens: int, mark: str) -> list[dict[str, str]]:
+    """A prompt of about so many tokens that shares no beginning with any other."""
+    words = " ".join(f"{(7 * i) % 10}" for i in range(max(tokens // 2, 1)))
     return [{"role": "user", "content": f"{mark}: {words}"}]
 
 
-def _level(
-    engine: Engine,
-    load: Load,
-    body: dict[str, Any],
-    concurrency: int,
-    count: int,
-    index: int,
-    clock: Clock,
-    until: float,
-) -> Level | None:
+def _level(bench: _Bench, concurrency: int, count: int) -> Level | None:
     """A closed loop: each of `concurrency` users asks anew as soon as the answer is there."""
-    answers: list[Answer] = []
-    failures: list[str] = []
+    answers: list[Answer | None] = []
+    failures: list[BadEngine] = []
     lock = threading.Lock()
     turns = iter(range(count))
-    cut = [0]
 
     def user() -> None:
-        while clock() < until:
+        while bench.clock() < bench.until:
             with lock:
                 turn = next(turns, None)
             if turn is None:
                 return
-            asked = {**body, "messages": _messages(load, f"{index}-{turn}")}
-            timeout = max(min(engine.timeout, until - clock()), 0.001)
             try:
-                answer = stream(replace(engine, timeout=timeout), asked, clock, until)
+                answers.append(bench.ask(f"{concurrency}-{turn}"))
             except BadEngine as error:
-                with lock:
-                    failures.append(str(error))
-                continue
-            with lock:
-                cut[0] += answer is None
-                answers.extend([answer] if answer else [])
+                failures.append(error)
 
     users = [threading.Thread(target=user, daemon=True) for _ in range(concurrency)]
     for each in users:
         each.start()
     for each in users:
-        each.join()
-    if not answers and failures:
-        raise BadEngine(failures[0])
-    return _means(answers, concurrency, len(failures), cut[0]) if answers else None
+        each.join(max(bench.until - bench.clock(), 0) + bench.engine.timeout)
+    whole = [answer for answer in answers if answer is not None]
+    if not whole and failures:
+        raise failures[0]
+    cut = len(answers) - len(whole)
+    return _means(whole, concurrency, len(failures), cut) if whole else None
 
 
 def _means(answers: list[Answer], concurrency: int, failed: int, cut: int) -> Level:
@@ -207,43 +208,41 @@ def table_rows(levels: list[Level], load: Load, about: About, address: str) -> l
     """The levels in the shared format of measurements: one row per metric."""
     rows = []
     for level in levels:
-        prompt = level.prompt or load.prompt
-        notes = [f"closed loop of eke calibrate engine, means of {level.answers} requests"]
-        notes += [] if level.counted else ["tokens counted as chunks"]
-        notes += [] if level.prompt else ["prompt length as asked for"]
-        notes += [f"{level.failed} failed"] if level.failed else []
-        metrics = {
-            "ttft_ms": (1e3 * level.ttft, "ms"),
-            "tpot_ms": (1e3 * level.tpot, "ms"),
-            "e2e_latency_s": (level.latency, "s"),
-            "output_tokens_per_sec_total": (level.tokens_per_second, "tokens/s"),
-        }
-        for metric, (value, unit) in metrics.items():
-            if value <= 0:
-                continue
-            row = dict.fromkeys(COLUMNS, "")
-            row |= {
-                "id": f"own-{level.concurrency}-{metric}",
-                "source": "own",
-                "source_url_or_repo_path": address,
-                "model": about.model,
-                "chip": about.chip,
-                "n_chips": str(about.chips),
-                "tp": str(about.chips),
-                "precision": about.precision,
-                "isl": f"{prompt:.6g}",
-                "osl": f"{level.answer:.6g}",
-                "concurrency_or_qps": f"concurrency={level.concurrency}",
-                "scenario": "online",
-                "engine": about.engine,
-                "engine_version": about.version,
-                "metric": metric,
-                "measured_value": f"{value:.6g}",
-                "unit": unit,
-                "notes": "; ".join(notes),
-            }
-            rows.append(row)
+        shared = _shared(level, load, about, address)
+        for metric, value, unit in (
+            ("ttft_ms", 1e3 * level.ttft, "ms"),
+            ("tpot_ms", 1e3 * level.tpot, "ms"),
+            ("e2e_latency_s", level.latency, "s"),
+            ("output_tokens_per_sec_total", level.tokens_per_second, "tokens/s"),
+        ):
+            if value > 0:
+                own = {"id": f"own-{level.concurrency}-{metric}", "metric": metric, "unit": unit}
+                rows.append({**shared, **own, "measured_value": f"{value:.6g}"})
     return rows
+
+
+def _shared(level: Level, load: Load, about: About, address: str) -> dict[str, str]:
+    """The columns that all metrics of a level share."""
+    notes = [f"closed loop of eke calibrate engine, means of {level.answers} requests"]
+    notes += [] if level.counted else ["tokens counted as chunks"]
+    notes += [] if level.prompt else ["prompt length as asked for"]
+    notes += [f"{level.failed} failed"] if level.failed else []
+    return dict.fromkeys(COLUMNS, "") | {
+        "source": "own",
+        "source_url_or_repo_path": address,
+        "model": about.model,
+        "chip": about.chip,
+        "n_chips": str(about.chips),
+        "tp": str(about.chips),
+        "precision": about.precision,
+        "isl": f"{level.prompt or load.prompt:.6g}",
+        "osl": f"{level.answer:.6g}",
+        "concurrency_or_qps": f"concurrency={level.concurrency}",
+        "scenario": "online",
+        "engine": about.engine,
+        "engine_version": about.version,
+        "notes": "; ".join(notes),
+    }
 
 
 def write_table(path: Path, rows: list[dict[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eke.calibrate.engine_load import Level
 from eke.calibrate.measure.fit import Fitted
 from eke.calibrate.measure.folder import UNITS
 from eke.report.text import table
@@ -39,3 +40,27 @@ def _cells(name: str, span: Span) -> tuple[str, ...]:
     unit = UNITS.get(name, "")
     values = (span.likely, span.low, span.high)
     return tuple(show(value, unit) if unit else f"{100 * value:.3g} %" for value in values)
+
+
+def engine_words(model: str, levels: list[Level]) -> str:
+    """The answer of `eke calibrate engine`: a line, then a row per number of requests at once."""
+    one, best = levels[0], max(levels, key=lambda level: level.tokens_per_second)
+    title = (
+        f"{model}: {show(one.ttft, 's')} to first token and {show(one.tpot, 's')} per token alone, "
+        f"{show(best.tokens_per_second, 'token/s')} at {best.concurrency} at once"
+    )
+    rows = [
+        (
+            f"{level.concurrency} at once",
+            *(show(value, "s") for value in (level.ttft, level.tpot, level.latency)),
+            show(level.tokens_per_second, "token/s"),
+            f"{level.prompt:.4g}",
+            f"{level.answer:.4g}",
+            str(level.answers),
+            str(level.failed),
+            str(level.cut),
+        )
+        for level in levels
+    ]
+    head = ("", "first token", "per token", "request", "throughput", "prompt", "answer")
+    return title + "\n" + table(rows, head=(*head, "answered", "failed", "cut"))

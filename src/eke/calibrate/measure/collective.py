@@ -62,6 +62,8 @@ def _times(torch: Any, exchange: Any, device: str, size: int, seconds: float) ->
         return time.perf_counter() - begin
 
     warm = [once() for _ in range(3)]
-    repeats = torch.tensor([max(LEAST, min(50, int(seconds / max(min(warm), 1e-6))))], device=device)
+    repeats = torch.tensor(
+        [max(LEAST, min(50, int(seconds / max(min(warm), 1e-6))))], device=device
+    )
     exchange.broadcast(repeats, 0)
     return [once() for _ in range(int(repeats.item()))]

@@ -7,6 +7,7 @@ imply for the value, each at its fast and its slow repeats: 10th to 90th percent
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -112,7 +113,9 @@ def fit(timings: list[Timing], promised: Promised | None) -> Fitted:
 
 def _grown(promised: Promised, values: dict[str, Span]) -> Promised | None:
     """Measured peaks raised to where the curve ends, so that no share of them is above 1."""
-    wide, low = (values[name].likely if name in values else 0.0 for name in ("matmul", "matmul_low"))
+    wide, low = (
+        values[name].likely if name in values else 0.0 for name in ("matmul", "matmul_low")
+    )
     if not promised.own or max(wide, low) <= 1:
         return None
     factors = {name: max(wide if name in WIDE else low, 1.0) for name in promised.peak}
@@ -178,7 +181,9 @@ def _memory(timed: _Timed, promised: Promised) -> Span:
     if not timed.points:
         raise BadInput("no memory stream could be timed; give more --minutes, or another device.")
     shares = timed.moved / timed.median / promised.memory
-    ends = np.concatenate([timed.moved / each / promised.memory for each in (timed.low, timed.high)])
+    ends = np.concatenate(
+        [timed.moved / each / promised.memory for each in (timed.low, timed.high)]
+    )
     return _span(float(np.median(shares)), ends)
 
 
@@ -267,20 +272,17 @@ def _least(
     second: tuple[float, float],
 ) -> tuple[float, float]:
     """The pair that predicts best, on a grid that closes in on it six times."""
-    ranges = [np.log(first), np.log(second)]
-    pair = np.zeros(2)
+    ranges = [(math.log(low), math.log(high)) for low, high in (first, second)]
     for _ in range(6):
-        axes = [np.exp(np.linspace(*each, STEPS if each[1] > each[0] else 1)) for each in ranges]
-        shares, others = axes[0][:, None, None], axes[1][None, :, None]
+        grids = [np.linspace(low, high, STEPS if high > low else 1) for low, high in ranges]
+        shares, others = np.exp(grids[0])[:, None, None], np.exp(grids[1])[None, :, None]
         loss = np.mean(np.abs(np.log(predicted(shares, others) / measured)), axis=-1)
-        loss = np.broadcast_to(loss, (len(axes[0]), len(axes[1])))
-        i, j = np.unravel_index(int(np.argmin(loss)), loss.shape)
-        pair = np.log([axes[0][i], axes[1][j]])
-        ranges = [
-            np.array([at - 0.1 * (high - low), at + 0.1 * (high - low)])
-            for at, (low, high) in zip(pair, ranges, strict=True)
-        ]
-    return float(np.exp(pair[0])), float(np.exp(pair[1]))
+        loss = np.broadcast_to(loss, (len(grids[0]), len(grids[1])))
+        best_at = np.unravel_index(int(np.argmin(loss)), loss.shape)
+        pair = [float(grid[at]) for grid, at in zip(grids, best_at, strict=True)]
+        widths = [0.1 * (high - low) for low, high in ranges]
+        ranges = [(at - wide, at + wide) for at, wide in zip(pair, widths, strict=True)]
+    return math.exp(pair[0]), math.exp(pair[1])
 
 
 def _span(likely: float, implied: Any) -> Span:

@@ -53,14 +53,22 @@ def _words(name: str) -> set[str]:
 
 
 def _near(size: float | None, measured: float) -> bool:
-    return size is not None and 0.85 < measured / size < 1.15
+    """Whether a memory is as large as the maker says, who may mean GB or GiB."""
+    return size is not None and any(abs(measured / s - 1) < 0.06 for s in (size, GIBI * size))
+
+
+GIBI = 2**30 / 1e9
 
 
 def promised(known: Chip | None) -> Promised | None:
     """The published figures that shares are shares of; None for a machine of one's own."""
     if known is None or not known.peak or not known.memory_speed:
         return None
-    return Promised(peak=dict(known.peak), memory=known.memory_speed, link=known.link_speed)
+    return Promised(
+        peak={str(form): value for form, value in known.peak.items()},
+        memory=known.memory_speed,
+        link=known.link_speed,
+    )
 
 
 def write_folder(
@@ -74,7 +82,9 @@ def write_folder(
     files = [_write(folder / SOURCES, _source(source, host, day))]
     name = family = known.id if known else slug(host.name)
     if known is None or fitted.promised.own:
-        files.append(_write(folder / "chips" / f"{name}.toml", _chip(name, host, fitted, source, day)))
+        files.append(
+            _write(folder / "chips" / f"{name}.toml", _chip(name, host, fitted, source, day))
+        )
     else:
         family = known.family
     path = folder / "efficiency" / f"{family}.csv"
@@ -98,12 +108,17 @@ def _source(key: str, host: Host, day: str) -> str:
     )
 
 
+BEST = "best matrix multiplication, not a data sheet"
+
+
 def _chip(name: str, host: Host, fitted: Fitted, source: str, day: str) -> str:
     """A chip file whose figures are the best of what was measured."""
 
     def value(number: float, unit: str, note: str) -> str:
         written = show(number, unit, digits=4)
-        return f"{{ value = {_quoted(written)}, source = {_quoted(source)}, note = {_quoted(note)} }}"
+        return (
+            f"{{ value = {_quoted(written)}, source = {_quoted(source)}, note = {_quoted(note)} }}"
+        )
 
     peak = fitted.promised.peak
     lines = [
@@ -113,10 +128,10 @@ def _chip(name: str, host: Host, fitted: Fitted, source: str, day: str) -> str:
         f"kind = {_quoted(host.kind)}",
         f"family = {_quoted(name)}",
         f"year = {day[:4]}",
-        f"notes = {_quoted(f'measured by eke calibrate measure on {day}; the year is that of measuring')}",
+        f"notes = {_quoted(f'by eke calibrate measure on {day}; the year is that of measuring')}",
         "\n[peak]",
         *(
-            f"{form} = {value(peak[form], 'FLOP/s', 'best matrix multiplication, not a data sheet')}"
+            f"{form} = {value(peak[form], 'FLOP/s', BEST)}"
             for form in FORMATS
             if form in peak and PEAKS[0] <= peak[form] <= PEAKS[1]
         ),

@@ -15,7 +15,7 @@ from eke.errors import BadInput
 LEAST = 3  # repeats of a point
 
 
-class Unable(Exception):  # noqa: N818
+class Unable(Exception):
     """The device cannot do this point; the message says why."""
 
 

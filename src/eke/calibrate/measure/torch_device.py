@@ -203,7 +203,9 @@ class TorchDevice:
 
         def turned(x: Any) -> Any:
             half = x[:, : width // 2], x[:, width // 2 :]
-            return torch.cat((half[0] * angle - half[1] * angle, half[1] * angle + half[0] * angle), 1)
+            return torch.cat(
+                (half[0] * angle - half[1] * angle, half[1] * angle + half[0] * angle), 1
+            )
 
         def block() -> Any:
             x = start
