@@ -113,7 +113,7 @@ def run(engine: Engine, load: Load, clock: Clock) -> list[Level]:
     bench = _settled(
         _Bench(engine=engine, load=load, clock=clock, until=clock() + 60 * load.minutes)
     )
-    found = []
+    found: list[Level] = []
     for concurrency, count in schedule(load.requests):
         if found and clock() >= bench.until:
             break

@@ -31,13 +31,19 @@ def measure(out: str, device: str, minutes: float, processes: int, chip: str) ->
     from eke.calibrate.measure.fit import fit
     from eke.calibrate.measure.folder import catalogue_chip, promised, write_folder
     from eke.calibrate.measure.run import measure as run
-    from eke.calibrate.measure.torch_device import open_device
+    from eke.calibrate.measure.torch_device import busy, open_device
     from eke.cli.progress import progress
     from eke.report.measured import measured_words
 
     opened = open_device(device, processes)
     known = catalogue_chip(opened.host, chip)
     folder = Path(out)
+    if opened.host.kind == "cpu" and busy() > 0.5:
+        click.echo(
+            "other programs are busy on this machine: what is measured is what they leave over, "
+            "and OMP_NUM_THREADS below the number of cores may measure it better.",
+            err=True,
+        )
     try:
         with progress() as tell:
             timings = run(opened, folder, minutes, tell)

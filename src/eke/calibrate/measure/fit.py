@@ -207,8 +207,8 @@ def _matmul(
         many, few = bound & (timed.rows >= rows), bound & (timed.rows <= 4 * rows)
         implied = timed.flop * (timed.rows + rows) / (timed.rows * peaks * times)
         shares.append(implied[many])
-        half = timed.rows * (share * peaks * times / timed.flop - 1)
-        halves.append(np.maximum(half[few], 0.0))
+        at_half = timed.rows * (share * peaks * times / timed.flop - 1)
+        halves.append(np.maximum(at_half[few], 0.0))
     return _span(share, np.concatenate(shares)), _span(rows, np.concatenate(halves))
 
 

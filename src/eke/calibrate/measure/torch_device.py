@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -230,7 +231,7 @@ class TorchDevice:
             ranks = min(processes, torch.cuda.device_count()) if processes > 1 else 1
             vendor = "AMD" if torch.version.hip else "NVIDIA"
         else:
-            name, memory = _processor(), _main_memory()
+            name, memory = _processor(torch.get_num_threads()), _main_memory()
             name = name if kind == "cpu" else f"{name} {kind}"
             vendor = name.split()[0]
         self.host = Host(name=name, vendor=vendor, kind="cpu", memory=memory, formats=("fp32",))
@@ -270,18 +271,23 @@ def _in_turn(parts: list[Any]) -> Callable[[], Any]:
     return turn
 
 
-def _processor() -> str:
-    """The processor's name and the cores there are, such as "AMD EPYC 2 cores"."""
-    import platform
-
+def _processor(threads: int) -> str:
+    """The processor's name and the cores torch uses of it, such as "AMD EPYC 2 cores"."""
     named = ""
     listed = Path("/proc/cpuinfo")
     if listed.is_file():
         lines = listed.read_text(encoding="utf-8", errors="replace").splitlines()
         named = next((x.partition(":")[2].strip() for x in lines if x.startswith("model name")), "")
     named = named or platform.processor() or platform.machine() or "CPU"
-    free = getattr(os, "sched_getaffinity", None)
-    return f"{named} {len(free(0)) if free else os.cpu_count()} cores"
+    return f"{named} {threads} core{'s' * (threads > 1)}"
+
+
+def busy() -> float:
+    """How many programs want to run on this machine, over its cores; 0 where it does not say."""
+    try:
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
+    except (AttributeError, OSError):
+        return 0.0
 
 
 def _main_memory() -> float:
