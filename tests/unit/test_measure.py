@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from eke.catalog import files
 from eke.catalog.chips import chip
 from eke.catalog.efficiencies import efficiencies
 from eke.cli import entry
+from eke.cli.progress import progress
 from eke.errors import BadFile, BadInput
 from eke.physics.network import hierarchical_all_reduce_time
 from eke.physics.operations import Batch, stack_operations
@@ -99,6 +101,7 @@ def test_the_fit_finds_the_curve(tmp_path: Path) -> None:
     assert best.link and values["link"].likely * best.link == pytest.approx(Fake.link, rel=0.1)
     assert values["link_latency"].likely == pytest.approx(Fake.latency, rel=0.1)
     assert all(span.low <= span.likely <= span.high for span in values.values())
+    assert values["matmul"].high <= 1 and values["memory"].high <= 1
     assert max(found.errors.values()) < 0.05
     assert found.left_out and "no backward pass" in found.left_out[0]
 
@@ -250,3 +253,26 @@ def test_without_torch_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
 def test_too_little_to_fit_is_a_clear_error() -> None:
     with pytest.raises(BadInput, match="nothing could be timed"):
         fit([Timing(point=CALL, median=1.0, low=1.0, high=1.0)], None)
+
+
+def test_progress_shows_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with progress() as tell:
+        tell(1, 2, "matmul")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    with progress() as tell:
+        tell(1, 2, "matmul")
+    shown = capsys.readouterr()
+    assert shown.out == "" and "1/2 matmul" in shown.err
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadFile, match="cannot be written"):
+        measure(Fake(), tmp_path / "file" / "out", 3)
+    found = fitted(tmp_path / "good")
+    with pytest.raises(BadFile, match="cannot be written"):
+        write_folder(tmp_path / "file", HOST, None, found, "2026-11-25")

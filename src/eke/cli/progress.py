@@ -18,7 +18,7 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
         from rich.progress import Progress  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         yield _plain
-        click_newline()
+        sys.stderr.write("\n")
         return
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("")
@@ -34,8 +34,3 @@ def _plain(done: int, total: int, words: str) -> None:
     line = f"[{'#' * filled}{'.' * (24 - filled)}] {done}/{total} {words}"
     sys.stderr.write(f"\r{line[:78]:<78}")
     sys.stderr.flush()
-
-
-def click_newline() -> None:
-    """Leave the bar's line."""
-    sys.stderr.write("\n")

@@ -102,7 +102,7 @@ def fit(timings: list[Timing], promised: Promised | None) -> Fitted:
     values |= _link(known, promise)
     return Fitted(
         promised=promise,
-        values=values,
+        values={name: _below_best(name, span, promise) for name, span in values.items()},
         errors=_errors(known, call, promise, values),
         above=tuple(
             name for name, span in values.items() if name in SHARES and span.likely > 1.005
@@ -121,6 +121,13 @@ def _grown(promised: Promised, values: dict[str, Span]) -> Promised | None:
     factors = {name: max(wide if name in WIDE else low, 1.0) for name in promised.peak}
     peak = {name: value * factors[name] for name, value in promised.peak.items()}
     return replace(promised, peak=peak)
+
+
+def _below_best(name: str, span: Span, promised: Promised) -> Span:
+    """A share of the best that was measured ends at 1; of a published figure it need not."""
+    if not promised.own or name not in SHARES:
+        return span
+    return replace(span, high=max(min(span.high, 1.0), span.likely))
 
 
 SHARES = ("matmul", "matmul_low", "attention", "attention_backward", "memory", "link")

@@ -10,8 +10,9 @@ from pathlib import Path
 from eke.calibrate.measure.fit import Fitted, Promised
 from eke.calibrate.measure.journal import Host
 from eke.catalog.chips import PEAKS, chip, chip_names
-from eke.catalog.efficiencies import COLUMNS, efficiencies
+from eke.catalog.efficiencies import COLUMNS, efficiencies, read_efficiencies
 from eke.catalog.files import read_text, slug
+from eke.errors import BadFile
 from eke.types.chip import FORMATS, Chip
 from eke.types.efficiency import Efficiency
 from eke.types.need import Span
@@ -93,8 +94,11 @@ def write_folder(
 
 
 def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadFile(f"{path}: cannot be written: {error.strerror or error}.") from None
     return path
 
 
@@ -153,6 +157,7 @@ def _table(path: Path, host: Host, known: Chip | None, fitted: Fitted, source: s
     """The efficiency table: rows measured now, then those the user had, then the kind's own."""
     rows = {name: _measured(name, span, fitted, source) for name, span in fitted.values.items()}
     if path.is_file():
+        read_efficiencies(path, path.stem)  # refuses what is no such table
         for row in csv.DictReader(io.StringIO(read_text(path))):
             rows.setdefault(row["name"], row)
     if known is None and host.kind == "cpu":

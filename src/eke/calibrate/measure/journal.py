@@ -51,7 +51,6 @@ class Journal:
         if self.path.exists():
             self._read(host)
         else:
-            folder.mkdir(parents=True, exist_ok=True)
             self._append(host)
 
     def add(self, timing: Timing) -> None:
@@ -60,10 +59,14 @@ class Journal:
         self.timings[timing.point] = timing
 
     def _append(self, record: Record) -> None:
-        with self.path.open("ab") as file:
-            file.write(msgspec.json.encode(record) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                file.write(msgspec.json.encode(record) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise BadFile(f"{self.path}: cannot be written: {error.strerror or error}.") from None
 
     def _read(self, host: Host) -> None:
         if self.path.stat().st_size > LARGEST:
