@@ -107,7 +107,7 @@ def test_a_load_becomes_rows_of_the_shared_format(server: Any, tmp_path: Path) -
     assert len(asked) == 31  # one of them to warm up
     assert len({each["messages"][0]["content"] for each in asked}) == 31
     rows = read_rows(out)
-    assert {row["concurrency_or_qps"] for row in rows} == {f"concurrency={n}" for n in (1, 2, 4, 8)}
+    assert {row["concurrency_or_qps"] for row in rows} == {f"concurrency={n}" for n in (1, 2, 4)}
     assert {row.metric for row in rows} == {
         "ttft_ms", "tpot_ms", "e2e_latency_s", "output_tokens_per_sec_total",
     }  # fmt: skip
@@ -127,6 +127,7 @@ def test_refused_requests_are_counted(server: Any, tmp_path: Path) -> None:
     url, _ = server("busy")
     result = engine(url, tmp_path / "e.csv", "--requests", "8")
     assert result.exit_code == 0, result.output
+    assert "503" in result.stdout
     assert any("failed" in row.notes for row in read_rows(tmp_path / "e.csv"))
 
 
@@ -171,6 +172,7 @@ def test_the_load_is_bounded() -> None:
         planned = schedule(requests)
         assert sum(count for _, count in planned) == requests
         assert all(count >= 2 * level for level, count in planned) or requests == 1
+        assert planned[0][1] >= requests // 3
         assert planned[0][0] == 1
     for wrong in ({"requests": 0}, {"minutes": 0}, {"minutes": 1e9}, {"answer": 1}):
         with pytest.raises(BadInput):

@@ -56,6 +56,7 @@ class Level(Record):
     counted: bool
     failed: int = 0
     cut: int = 0
+    failure: str = ""  # what the first of them said
 
 
 class About(Record):
@@ -70,15 +71,18 @@ class About(Record):
 
 
 def schedule(requests: int) -> list[tuple[int, int]]:
-    """How many requests at once, and how many in all, per level: at least two rounds each."""
-    levels = [1]
+    """How many requests at once, and how many in all, per level.
+
+    At least a third come one at a time; the other levels have at least two rounds each.
+    """
+    rest = requests - max(requests // 3, 2)
+    levels: list[int] = []
     for level in LEVELS[1:]:
-        if 2 * sum((*levels, level)) <= requests:
+        if 2 * sum((*levels, level)) <= rest:
             levels.append(level)
-    share = requests // sum(levels)
-    counts = [share * level for level in levels]
-    counts[0] += requests - sum(counts)
-    return list(zip(levels, counts, strict=True))
+    rounds = rest // sum(levels) if levels else 0
+    alone = requests - rounds * sum(levels)
+    return [(1, alone), *((level, rounds * level) for level in levels)]
 
 
 def first_model(engine: Engine, named: str) -> tuple[str, str]:
@@ -180,11 +184,14 @@ def _level(bench: _Bench, concurrency: int, count: int) -> Level | None:
     whole = [answer for answer in answers if answer is not None]
     if not whole and failures:
         raise failures[0]
-    cut = len(answers) - len(whole)
-    return _means(whole, concurrency, len(failures), cut) if whole else None
+    if not whole:
+        return None
+    said = str(failures[0]) if failures else ""
+    means = _means(whole, concurrency)
+    return replace(means, failed=len(failures), cut=len(answers) - len(whole), failure=said)
 
 
-def _means(answers: list[Answer], concurrency: int, failed: int, cut: int) -> Level:
+def _means(answers: list[Answer], concurrency: int) -> Level:
     many = len(answers)
     wall = max(a.last for a in answers) - min(a.begin for a in answers)
     spoken = [a for a in answers if a.tokens > 1]
@@ -199,8 +206,6 @@ def _means(answers: list[Answer], concurrency: int, failed: int, cut: int) -> Le
         prompt=sum(a.prompt for a in answers) / many,
         answer=sum(a.tokens for a in answers) / many,
         counted=all(a.counted for a in answers),
-        failed=failed,
-        cut=cut,
     )
 
 

@@ -63,4 +63,6 @@ def engine_words(model: str, levels: list[Level]) -> str:
         for level in levels
     ]
     head = ("", "first token", "per token", "request", "throughput", "prompt", "answer")
-    return title + "\n" + table(rows, head=(*head, "answered", "failed", "cut"))
+    lines = [title, table(rows, head=(*head, "answered", "failed", "cut"))]
+    lines += [f"  failed     {level.failure}" for level in levels if level.failure][:1]
+    return "\n".join(lines)
