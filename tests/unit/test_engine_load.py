@@ -54,8 +54,10 @@ class Fake(BaseHTTPRequestHandler):
 
     def _events(self, usage: bool) -> Iterator[bytes]:
         words = 0 if self.how == "mute" else TOKENS
+        yield b'data: {"choices": [{"delta": {"role": "assistant", "content": ""}}]}\n\n'
         for index in range(words):
-            yield b'data: {"choices": [{"delta": {"content": "w%d"}}]}\n\n' % index
+            text = b"" if self.how == "special" else b"w%d" % index
+            yield b'data: {"choices": [{"delta": {"content": "%s"}}]}\n\n' % text
         if self.how == "half":
             return
         if self.how == "junk":
@@ -115,7 +117,7 @@ def test_a_load_becomes_rows_of_the_shared_format(server: Any, tmp_path: Path) -
     assert all((row["isl"], row["osl"], row["engine"]) == ("9", "5", "vllm") for row in rows)
 
 
-@pytest.mark.parametrize("how", ["strict", "open"])
+@pytest.mark.parametrize("how", ["strict", "open", "special"])
 def test_engines_that_know_less_are_measured_too(how: str, server: Any, tmp_path: Path) -> None:
     url, _ = server(how)
     result = engine(f"{url}/v1/", tmp_path / "e.csv", "--requests", "2", "--model", "tiny")

@@ -104,7 +104,7 @@ def _collect(
         usage = chunk.get("usage") or usage
         choice = (chunk.get("choices") or [{}])[0]
         delta = choice.get("delta") or {}
-        if delta.get("content") or delta.get("reasoning_content") or delta.get("reasoning"):
+        if _is_token(delta):
             first, last, chunks = now if first is None else first, now, chunks + 1
         ended = ended or bool(choice.get("finish_reason")) or bool(chunk.get("done"))
     if not ended:
@@ -121,6 +121,13 @@ def _collect(
         tokens=int(tokens or chunks),
         counted=bool(tokens),
     )
+
+
+def _is_token(delta: dict[str, Any]) -> bool:
+    """Whether a chunk brings a token: special ones have no text, but the opening has a role."""
+    if any(delta.get(name) for name in ("content", "reasoning_content", "reasoning")):
+        return True
+    return delta.get("content") == "" and "role" not in delta
 
 
 def _events(engine: Engine, response: Any) -> Iterator[dict[str, Any]]:

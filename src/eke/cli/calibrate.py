@@ -18,7 +18,12 @@ def command() -> None:
 @click.option("--out", default="eke-measured", show_default=True, metavar="FOLDER")
 @click.option("--device", default="", help="As torch names it; default cuda, or else cpu.")
 @click.option("--minutes", type=float, default=3.0, show_default=True, help="About so long.")
-@click.option("--processes", type=click.IntRange(1, 64), default=1, help="Time all-reduces too.")
+@click.option(
+    "--processes",
+    type=click.IntRange(0, 64),
+    default=0,
+    help="That exchange; default one per device, and on a CPU none.",
+)
 @click.option("--chip", default="", help="Which chip of the catalogue this is.")
 def measure(out: str, device: str, minutes: float, processes: int, chip: str) -> None:
     """Time this machine and write a catalogue folder that `eke --catalog FOLDER` prefers.

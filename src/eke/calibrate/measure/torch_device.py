@@ -23,8 +23,11 @@ FORMATS = ("bf16", "fp16", "fp32", "tf32", "int8", "fp8")
 PIP = "pip install 'eke[measure]'"
 
 
-def open_device(name: str = "", processes: int = 1) -> TorchDevice:
-    """A torch device, by default the first accelerator or else the CPU. Raises BadInput."""
+def open_device(name: str = "", processes: int = 0) -> TorchDevice:
+    """A torch device, by default the first accelerator or else the CPU. Raises BadInput.
+
+    processes: that exchange; 0 takes one per device.
+    """
     try:
         torch: Any = import_module("torch")
     except ImportError as error:
@@ -224,11 +227,12 @@ class TorchDevice:
 
     def _host(self, processes: int) -> Host:
         torch, kind = self.torch, self.device.type
-        ranks = processes
+        ranks = max(processes, 1) if kind == "cpu" else 1
         if kind == "cuda":
             about = torch.cuda.get_device_properties(self.device)
             name, memory = about.name, float(about.total_memory)
-            ranks = min(processes, torch.cuda.device_count()) if processes > 1 else 1
+            devices = torch.cuda.device_count()
+            ranks = min(processes or devices, devices)
             vendor = "AMD" if torch.version.hip else "NVIDIA"
         else:
             name, memory = _processor(torch.get_num_threads()), _main_memory()
