@@ -4,6 +4,7 @@ EkeError                 a mistake in what was given; the command line exits wit
 ├── BadQuantity          "4.8 TB per s" is not a quantity, or has the wrong dimension
 ├── BadFile              a file that cannot be read as what it should be; names file and field
 ├── BadInput             an option, field or combination that makes no sense
+├── BadEngine            an engine that does not answer as an OpenAI-compatible one does
 └── Unknown              a name the catalogue does not hold
     ├── UnknownChip
     ├── UnknownSystem
@@ -32,6 +33,10 @@ class BadFile(EkeError):
 
 class BadInput(EkeError):
     """An option, field or combination that makes no sense."""
+
+
+class BadEngine(EkeError):
+    """An engine that does not answer as an OpenAI-compatible one does."""
 
 
 class Unknown(EkeError):

@@ -47,14 +47,17 @@ def width(text: str) -> Width | None:
     return next((name for pattern, name in _WEIGHTS if re.search(pattern, word)), None)
 
 
-def formats(precision: str, cache: str, named: str | None, model: Model, pool: Pool) -> Formats:
+def formats(
+    precision: str, cache: str, named: str | None, usual: str, model: Model, pool: Pool
+) -> Formats:
     """The formats of a measurement.
 
     precision, cache: the columns, perhaps empty.  named: what the model's label says, such as
-    "fp8".  Where all are silent the weights are in the model's published format.
+    "fp8".  usual: the engine's own choice, or "".  Where all are silent the weights are in the
+    model's published format.
     """
     said = width(precision) or width(named or "")
-    weights = said or published_width(model)
+    weights = said or (width(usual) if usual else None) or published_width(model)
     if weights in ("fp16", "bf16"):
         weights = "bf16"
     return Formats(

@@ -89,7 +89,7 @@ def understand(row: Row) -> Case | str:
         chip = chip_named(row["chip"])
     except EkeError as error:
         return str(error)
-    runs = engine(row["engine"], row["engine_version"], vendor=chip.vendor)
+    runs = _engine(row, model, chip)
     split = halves(row)
     layout = split[1] if split else degrees(row, chip, runs)
     if layout is None:
@@ -102,7 +102,7 @@ def understand(row: Row) -> Case | str:
     if isinstance(lengths, str):
         return lengths
     try:
-        kept = _formats(row, model, chip)
+        kept = _formats(row, model, chip, runs)
     except EkeError as error:
         return str(error)
     in_flight = row.whole("batch") if row["scenario"] != "static_batch" else None
@@ -127,9 +127,20 @@ def understand(row: Row) -> Case | str:
     )
 
 
-def _formats(row: Row, model: Model, chip: Chip) -> Formats:
-    named = width_in_name(row["model"])
-    return formats(row["precision"], row["kv_precision"], named, model, pool(chip, 1))
+_DATE = re.compile(r"\b(20[12]\d)-\d\d")
+
+
+def _engine(row: Row, model: Model, chip: Chip) -> Engine | None:
+    """The engine's generation: by its release, else by the date of the run, else by the year in
+    which the newer of model and chip came out."""
+    found = _DATE.search(row.notes)
+    year = int(found[1]) if found else max(model.year or 0, chip.year + 1)
+    return engine(row["engine"], row["engine_version"], vendor=chip.vendor, year=year)
+
+
+def _formats(row: Row, model: Model, chip: Chip, runs: Engine | None) -> Formats:
+    named, usual = width_in_name(row["model"]), runs.weights if runs else ""
+    return formats(row["precision"], row["kv_precision"], named, usual, model, pool(chip, 1))
 
 
 _QUEUED = {"ttft_ms"}

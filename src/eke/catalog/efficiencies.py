@@ -24,6 +24,7 @@ ABOVE_ONE = (
     "pue",
     "price",
     "scatter",
+    "first",
 )
 KINDS = ("published", "measured", "fitted", "derived", "assumed")
 
@@ -70,7 +71,7 @@ def _row(path: Path, line: int, family: str, row: dict[str, str]) -> Efficiency:
         raise BadFile(
             f"{where}: low, likely and high must rise from 0 up, not {low:g}, {likely:g}, {high:g}."
         )
-    if low == 0 and row["name"] != "scores" and not row["name"].startswith("overlap"):
+    if low == 0 and not row["name"].startswith(("scores", "bunching", "overlap")):
         raise BadFile(f"{where}: low is 0, with which nothing would ever finish.")
     if unit == "1" and high > 1 and row["name"] not in ABOVE_ONE:
         raise BadFile(f"{where}: {row['name']} is a share; high is {high:g}, more than 1.")

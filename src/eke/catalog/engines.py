@@ -8,6 +8,7 @@ from typing import Literal
 
 from eke.catalog.files import folders, read_toml, slug
 from eke.errors import BadInput, closest
+from eke.types.plan import Width
 from eke.types.record import Record
 
 
@@ -17,6 +18,8 @@ class Engine(Record):
     names: as people write them, without spaces and signs.  since, before: releases, such as "0.8"
     (from, inclusive) and "0.15" (exclusive); "" is open.  in_flight, token_budget: its defaults,
     sequences at once and tokens of one step.  vendors: whose chips this build is for; none: any.
+    year: in which the generation became the usual one.  weights: the format it runs where nothing
+    else is said, "" for the model's own.
     """
 
     id: str
@@ -27,6 +30,8 @@ class Engine(Record):
     in_flight: int = 256
     token_budget: int = 8192
     vendors: tuple[str, ...] = ()
+    year: int = 0
+    weights: Width | Literal[""] = ""
     notes: str = ""
 
 
@@ -47,11 +52,14 @@ def engines() -> tuple[Engine, ...]:
     return tuple(found)
 
 
-def engine(name: str, release: str = "", does: str = "serve", vendor: str = "") -> Engine | None:
+def engine(
+    name: str, release: str = "", does: str = "serve", vendor: str = "", year: int = 9999
+) -> Engine | None:
     """The generation that a name and a release stand for; None when nobody knows the name.
 
-    vendor: of the chips it runs on.  The longest known name that the text begins with or contains
-    wins, then a build for the vendor; an unknown release takes the first generation listed.
+    vendor: of the chips it runs on.  year: of the run, where its release is not known.  The longest known name that the text begins with or contains
+    wins, then a build for the vendor; an unknown release takes the newest generation that was
+    usual by that year, and without a year the first listed.
     """
     word = slug(name).replace("-", "").replace(".", "")
     if not word:
@@ -64,9 +72,12 @@ def engine(name: str, release: str = "", does: str = "serve", vendor: str = "") 
         if known in word
     ]
     fits.sort(key=lambda fit: fit[:4], reverse=True)
-    dated = [fit for fit in fits if _inside(release, fit[4])]
-    best = dated or fits
-    return best[0][4] if best else None
+    dated = [fit[4] for fit in fits if _inside(release, fit[4])] or [fit[4] for fit in fits]
+    if not dated:
+        return None
+    rivals = [each for each in dated if each.vendors == dated[0].vendors and not _numbers(release)]
+    usual = [each for each in rivals if each.year <= year and set(each.names) & set(dated[0].names)]
+    return max(usual, key=lambda each: each.year) if usual else dated[0]
 
 
 def engine_id(name: str) -> str:

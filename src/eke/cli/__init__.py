@@ -12,6 +12,7 @@ VERBS = {
     "need": "what a model takes to train, fine-tune, align or serve",
     "explain": "where every number of an answer comes from",
     "catalog": "chips, systems, models and sources",
+    "calibrate": "your own machine and engines, measured",
     "claims": "published claims about AI compute, reproduced",
 }
 

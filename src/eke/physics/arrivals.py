@@ -119,16 +119,23 @@ def closed_loop(
     """
     most = most_in_flight(job, plan, machine)
     inside = np.minimum(users, most)
+    bunched = machine.knobs.bunching
     decoding, ttft, tpot = inside, 0.0 * inside, 0.0 * inside
+    elsewhere = plan.prefill is not None and prefill is not None
+    crowd = 0.0
+    if elsewhere:
+        alone = prefill_time(job, plan.prefill, prefill)
+    else:
+        crowd = intake_time(job, plan, machine, np.maximum(inside / 2, 1.0))
     for _ in range(ROUNDS):
         at = step(job, plan, machine, np.maximum(decoding, 1.0))
-        tpot = at.mean / emitted(plan)
-        if plan.prefill is not None and prefill is not None:
-            taking = prefill_time(job, plan.prefill, prefill)
-        else:
-            taking = at.chunks * at.mixed + at.mean / 2
+        if not elsewhere:
+            alone = at.chunks * at.mixed
+        # those who come in step wait for one another, and slow each other's answers half as much
+        taking = alone + at.mean / 2 + bunched * np.maximum(crowd - alone, 0.0)
+        tpot = (at.mean - bunched * (at.mean - at.alone) / 2) / emitted(plan)
         answering = (job.answer - 1) * tpot
-        ttft = taking
+        ttft = taking * machine.knobs.first
         decoding = inside * answering / np.maximum(answering + ttft, 1e-12)
     time = ttft + (job.answer - 1) * tpot
     rate = inside / time
@@ -149,5 +156,5 @@ def backlog(job: Serve, plan: AnyPlan, machine: Machine, requests: Any) -> Seen:
     time = whole * np.maximum(requests / inside, 1.0) + tail
     rate = requests / time
     first = intake_time(job, plan, machine, inside) / 2
-    ttft = first + np.maximum(time - whole - tail, 0.0) / 2
+    ttft = (first + np.maximum(time - whole - tail, 0.0) / 2) * machine.knobs.first
     return Seen(ttft=ttft, tpot=tpot, time=time, rate=rate, concurrency=inside)

@@ -78,13 +78,14 @@ def _cross_attends(model: Model) -> bool:
 
 
 class Step(Record):
-    """An engine step at some concurrency. mean, mixed: duration on average, and with a chunk of
-    prompt [s].  chunks: mixed steps one prompt takes.  share: of steps that are mixed.
+    """An engine step at some concurrency. mean, mixed, alone: duration on average, with a chunk of
+    prompt, and without one [s].  chunks: mixed steps one prompt takes.  share: of steps that are mixed.
     busy: share of the room for prompts that is in use.  plain, loaded: the passes without and
     with a chunk of prompt."""
 
     mean: Any
     mixed: Any
+    alone: Any
     chunks: Any
     share: Any
     busy: Any
@@ -174,6 +175,7 @@ def step(job: Serve, plan: AnyPlan, machine: Machine, concurrency: Any) -> Step:
     return Step(
         mean=(1 - share) * without + share * mixed,
         mixed=mixed,
+        alone=without,
         chunks=chunks,
         share=share,
         busy=arriving * chunks / slots,
@@ -189,7 +191,16 @@ def _decode_only(
     plain = forward(job.model, decoding, plan, machine, logits_rows=rows)
     slow = slowdown(job, machine) * (1 + plan.drafts * plan.draft_cost)
     mean = (duration(plain, machine) + own_time(machine, rows)) * slow
-    return Step(mean=mean, mixed=mean, chunks=0.0, share=0.0, busy=0.0, plain=plain, loaded=plain)
+    return Step(
+        mean=mean,
+        mixed=mean,
+        alone=mean,
+        chunks=0.0,
+        share=0.0,
+        busy=0.0,
+        plain=plain,
+        loaded=plain,
+    )
 
 
 def prefill_time(job: Serve, plan: AnyPlan, machine: Machine) -> Any:

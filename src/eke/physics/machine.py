@@ -69,14 +69,14 @@ def machine(pool: Pool, plan: Plan | Plans, knobs: Knobs) -> Machine:
     name = peak_format(pool, plan.compute)
     peak = chip.peak[name] * (2.0 if plan.sparse else 1.0) * knobs.peak_change  # type: ignore[index]
     low = name not in ("fp32", "tf32", "bf16", "fp16")
-    share = knobs.matmul_low if low else knobs.matmul
+    share = (knobs.matmul_low if low else knobs.matmul) * knobs.matmul_kernel
     sixteen = chip.peak[peak_format(pool, "bf16")] * knobs.peak_change  # type: ignore[index]
     speed = _published(pool, "memory_speed") * knobs.memory_change
     whole = _published(pool, "memory_size")
     reserved = np.minimum(knobs.reserved, knobs.reserved_share * whole)
     return Machine(
         peak=peak * share,
-        logits=sixteen * knobs.matmul if low else peak * share,
+        logits=sixteen * knobs.matmul * knobs.matmul_kernel if low else peak * share,
         rows=knobs.matmul_rows,
         columns=knobs.matmul_columns,
         attention=sixteen * knobs.attention * knobs.attention_kernel,

@@ -33,6 +33,7 @@ class Knobs(Record):
     matmul_low: Any  # the same for 8- and 4-bit formats
     matmul_rows: Any  # rows at which a matrix multiplication reaches half of that
     matmul_columns: Any  # columns of the result at which it does
+    matmul_kernel: Any  # speed of the engine's matrix kernels over the best for the chip
     grouped: Any  # speed of grouped expert matrices over that of one as large
     overlap_memory: Any  # share of the shorter of computing and reading hidden in an operation
     attention: Any  # share of the peak in the attention core over long sequences, forward
@@ -77,6 +78,8 @@ class Knobs(Record):
     electricity: Any  # [USD/J]
     confidential: Any  # share of throughput that confidential computing costs
     price: Any  # rent one finds over the rent in the catalogue
+    bunching: Any  # share of a closed loop's requests that come in step with the others
+    first: Any  # what the physics leaves out of the time to first token under load, as a factor
     scatter: Any  # what the physics leaves out, as a factor on every duration
     # What-ifs, 1 in every answer: "memory speed +10 %" scales what the maker published.
     peak_change: Any = 1.0

@@ -1,0 +1,155 @@
+"""Values learnt from measurements, robustly, with stacks of software as random effects.
+
+log(measured) = log(predicted by the physics at θ) + level of the stack + scatter. θ starts from
+priors; the level of a stack (who measured, with which engine and release, on which chips) is drawn
+to zero; scatter has heavy tails. Solved by iterated weighted least squares around the physics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from eke.calibrate.blocks import Block
+from eke.calibrate.design import Design, design
+from eke.calibrate.parameters import Space
+from eke.types.record import Record
+
+ROUNDS = 8
+TAILS = 4.0  # degrees of freedom of Student's t
+LEVEL = 0.15  # standard deviation of the level of a stack, in logarithms
+CROWD = 100.0  # rows of a stack beyond which further ones say little new
+LEAST_SCATTER = 0.05
+LONGEST_STEP = 1.0  # of a prior's standard deviations, in one round
+
+
+class Fitted(Record):
+    """at: the learnt point.  covariance: of the parameters around it.  scatter: per regime.
+    design: the problem around that point."""
+
+    space: Space
+    at: Any
+    covariance: Any
+    scatter: Any
+    design: Design
+
+
+def fit(blocks: list[Block], space: Space, tell: Callable[[str], None] = lambda _: None) -> Fitted:
+    """The likeliest values, given priors and measurements."""
+    at = space.centres
+    for turn in range(ROUNDS):
+        now = design(blocks, space, at)
+        scatter = scatters(now, residuals(now, np.zeros_like(at)))
+        moved, _ = solve(now, space, at, scatter)
+        spread = np.array([each.spread for each in space.parameters])
+        step = np.clip(moved, -LONGEST_STEP * spread, LONGEST_STEP * spread)
+        tell(
+            f"round {turn + 1} of {ROUNDS}: error {np.median(np.abs(now.measured - now.predicted)):.1%}"
+        )
+        at = bounded(space, at + step)
+    now = design(blocks, space, at)
+    scatter = scatters(now, residuals(now, np.zeros_like(at)))
+    _, covariance = solve(now, space, at, scatter)
+    return Fitted(space=space, at=at, covariance=covariance, scatter=scatter, design=now)
+
+
+def bounded(space: Space, at: Any) -> Any:
+    """The point with every share at most 1 and nothing below zero."""
+    found = at.copy()
+    for index, each in enumerate(space.parameters):
+        if each.plain:
+            found[index] = np.clip(found[index], 0.0, each.highest)
+        elif np.isfinite(each.highest):
+            found[index] = min(found[index], np.log(each.highest))
+    return found
+
+
+def residuals(now: Design, step: Any) -> Any:
+    """Measured over predicted, in logarithms, after a step of the parameters."""
+    return now.measured - now.predicted - now.moves @ step
+
+
+def scatters(now: Design, rest: Any) -> Any:
+    """Robust standard deviation of the residuals inside stacks, by regime."""
+    stacks = now.labels["stack"]
+    inside = rest - _medians(rest, stacks)[stacks]
+    regimes = now.labels["regime"]
+    return np.maximum(1.4826 * _medians(np.abs(inside), regimes), LEAST_SCATTER)
+
+
+def _medians(values: Any, labels: Any) -> Any:
+    return np.array([np.median(values[labels == each]) for each in range(labels.max() + 1)])
+
+
+def weights(now: Design, rest: Any, scatter: Any) -> Any:
+    """How much each row counts: less in crowds, when it repeats its run, and far out."""
+    stacks, runs = now.labels["stack"], now.labels["run"]
+    wide = scatter[now.labels["regime"]]
+    crowd = 1 / (1 + np.bincount(stacks)[stacks] / CROWD)
+    again = 1 / np.bincount(runs)[runs]
+    far = (TAILS + 1) / (TAILS + (rest / np.hypot(wide, LEVEL)) ** 2)
+    return crowd * again * far / wide**2
+
+
+class Sums(Record):
+    """The normal equations, by stack: their levels already eliminated."""
+
+    squares: Any  # (stacks, parameters, parameters) is too large: kept per publisher
+    rights: Any
+
+
+def equations(now: Design, rest: Any, weight: Any, keep: Any) -> tuple[Any, Any]:
+    """Squares and right-hand side of the rows kept, levels of stacks eliminated."""
+    stacks = now.labels["stack"]
+    w = weight * keep
+    J = now.moves
+    squares = (J * w[:, None]).T @ J
+    right = J.T @ (w * rest)
+    total = np.bincount(stacks, w)
+    sums = np.zeros((len(total), J.shape[1]))
+    np.add.at(sums, stacks, J * w[:, None])
+    held = 1 / (total + 1 / LEVEL**2)
+    squares -= (sums * held[:, None]).T @ sums
+    right -= sums.T @ (held * np.bincount(stacks, w * rest))
+    return squares, right
+
+
+def prior_equations(space: Space, at: Any) -> tuple[Any, Any]:
+    """What the priors, and the links to the value of any, add."""
+    count = len(space.parameters)
+    squares, right = np.zeros((count, count)), np.zeros(count)
+    for index, each in enumerate(space.parameters):
+        pull = 1 / each.spread**2
+        if not each.linked:
+            squares[index, index] += pull
+            right[index] += pull * (each.centre - at[index])
+            continue
+        other = space.places["any", each.name]
+        gap = at[other] - at[index]
+        squares[index, index] += pull
+        squares[other, other] += pull
+        squares[index, other] -= pull
+        squares[other, index] -= pull
+        right[index] += pull * gap
+        right[other] -= pull * gap
+    return squares, right
+
+
+def solve(now: Design, space: Space, at: Any, scatter: Any, keep: Any = None) -> tuple[Any, Any]:
+    """The step from here to the likeliest point of the linear problem, and the covariance there.
+
+    keep: 1 for rows to learn from, 0 for those left out.
+    """
+    kept = np.ones(len(now.measured)) if keep is None else keep
+    own, pull = prior_equations(space, at)
+    step = np.zeros(len(space.parameters))
+    squares = own
+    for _ in range(3):  # the far rows are found again as the point moves
+        rest = residuals(now, step)
+        weight = weights(now, rest, scatter)
+        squares, right = equations(now, residuals(now, np.zeros_like(step)), weight, kept)
+        squares = squares + own
+        step = np.linalg.solve(squares, right + pull)
+    return step, np.linalg.inv(squares)
