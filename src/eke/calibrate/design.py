@@ -60,7 +60,6 @@ def design(
 def priced(block: Block, space: Space, at: Any) -> tuple[Any, dict[int, Any]]:
     """Logarithms of a block's predictions, and their slopes by parameter."""
     places = [space.place(name, block.tables) for name in LEVELS]
-    base = space.knobs(at, block.tables)
     columns: dict[str, Any] = {}
     cases = 1 + len(places)
     shifts = []
@@ -79,7 +78,6 @@ def priced(block: Block, space: Space, at: Any) -> tuple[Any, dict[int, Any]]:
         found = np.asarray(block.predict(Knobs(**fixed, **columns)), dtype=float)
         found = np.broadcast_to(found, (len(block.rows), cases))
         logs = np.log(np.maximum(found, 1e-300))
-    del base
     logs = np.where(np.isfinite(logs), logs, 700.0)
     slopes: dict[int, Any] = {}
     for index, (place, shift) in enumerate(zip(places, shifts, strict=True)):
@@ -103,9 +101,8 @@ def _labels(blocks: list[Block]) -> dict[str, Any]:
             words["chip"].append(block.chip)
             words["model"].append(block.model)
             words["regime"].append(f"{regime.task} {regime.scenario}")
-            words["stack"].append(
-                f"{who}|{engine}|{row['engine_version']}|{block.tables[0]}|{regime.task}"
-            )
+            software = f"{engine}|{row['engine_version']}"
+            words["stack"].append(f"{who}|{software}|{block.tables[0]}|{regime.task}")
             words["run"].append("|".join(v for k, v in row.columns.items() if k not in _OWN))
     labels, names = {}, {}
     for name, texts in words.items():

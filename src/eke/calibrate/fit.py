@@ -17,7 +17,7 @@ from eke.calibrate.design import Design, design
 from eke.calibrate.parameters import Space
 from eke.types.record import Record
 
-ROUNDS = 8
+ROUNDS = 10
 TAILS = 4.0  # degrees of freedom of Student's t
 LEVEL = 0.15  # standard deviation of the level of a stack, in logarithms
 CROWD = 100.0  # rows of a stack beyond which further ones say little new
@@ -44,10 +44,10 @@ def fit(blocks: list[Block], space: Space, tell: Callable[[str], None] = lambda 
         scatter = scatters(now, residuals(now, np.zeros_like(at)))
         moved, _ = solve(now, space, at, scatter)
         spread = np.array([each.spread for each in space.parameters])
-        step = np.clip(moved, -LONGEST_STEP * spread, LONGEST_STEP * spread)
-        tell(
-            f"round {turn + 1} of {ROUNDS}: error {np.median(np.abs(now.measured - now.predicted)):.1%}"
-        )
+        longest = LONGEST_STEP * spread * min(1.0, 3 / (turn + 1))  # later rounds settle
+        step = np.clip(moved, -longest, longest)
+        error = np.median(np.abs(now.measured - now.predicted))
+        tell(f"round {turn + 1} of {ROUNDS}: median error {error:.1%}")
         at = bounded(space, at + step)
     now = design(blocks, space, at)
     scatter = scatters(now, residuals(now, np.zeros_like(at)))
@@ -61,8 +61,8 @@ def bounded(space: Space, at: Any) -> Any:
     for index, each in enumerate(space.parameters):
         if each.plain:
             found[index] = np.clip(found[index], 0.0, each.highest)
-        elif np.isfinite(each.highest):
-            found[index] = min(found[index], np.log(each.highest))
+        else:
+            found[index] = np.clip(found[index], np.log(each.lowest), np.log(each.highest))
     return found
 
 

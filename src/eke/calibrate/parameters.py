@@ -39,7 +39,7 @@ class Parameter(Record):
     """One value to learn. Moves on a logarithmic scale, or on a plain one where it may be 0.
 
     centre, spread: of the prior, on that scale.  linked: drawn to the value of any chip or engine.
-    highest: the largest value that makes sense.
+    lowest, highest: between which a value makes sense.
     """
 
     table: str
@@ -48,13 +48,14 @@ class Parameter(Record):
     spread: float
     plain: bool
     linked: bool
+    lowest: float
     highest: float
     unit: str
 
     def value(self, at: Any) -> Any:
         """The value itself at a point of the scale."""
         found = np.maximum(at, 0.0) if self.plain else np.exp(at)
-        return np.minimum(found, self.highest)
+        return np.clip(found, self.lowest, self.highest)
 
 
 class Space(Record):
@@ -119,6 +120,7 @@ def _parameter(table: str, name: str, prior: Efficiency, linked: bool) -> Parame
         spread=max(spread, 1e-3),
         plain=plain,
         linked=linked,
+        lowest=1.0 if name in ("imbalance", "stage_imbalance") else 0.0 if plain else 1e-12,
         highest=(1 + prior.high) / 2 if share else math.inf,
         unit=prior.unit,
     )

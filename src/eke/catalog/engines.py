@@ -57,9 +57,11 @@ def engine(
 ) -> Engine | None:
     """The generation that a name and a release stand for; None when nobody knows the name.
 
-    vendor: of the chips it runs on.  year: of the run, where its release is not known.  The longest known name that the text begins with or contains
-    wins, then a build for the vendor; an unknown release takes the newest generation that was
-    usual by that year, and without a year the first listed.
+    vendor: of the chips it runs on.  year: of the run, where its release is not known.
+
+    The longest known name that the text begins with or contains wins, then a build for the vendor;
+    an unknown release takes the newest generation that was usual by that year, and without a year
+    the first listed.
     """
     word = slug(name).replace("-", "").replace(".", "")
     if not word:

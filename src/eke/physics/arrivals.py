@@ -121,16 +121,15 @@ def closed_loop(
     inside = np.minimum(users, most)
     bunched = machine.knobs.bunching
     decoding, ttft, tpot = inside, 0.0 * inside, 0.0 * inside
-    elsewhere = plan.prefill is not None and prefill is not None
-    crowd = 0.0
-    if elsewhere:
-        alone = prefill_time(job, plan.prefill, prefill)
+    elsewhere: Any = None
+    crowd: Any = 0.0
+    if plan.prefill is not None and prefill is not None:
+        elsewhere = prefill_time(job, plan.prefill, prefill)
     else:
         crowd = intake_time(job, plan, machine, np.maximum(inside / 2, 1.0))
     for _ in range(ROUNDS):
         at = step(job, plan, machine, np.maximum(decoding, 1.0))
-        if not elsewhere:
-            alone = at.chunks * at.mixed
+        alone = at.chunks * at.mixed if elsewhere is None else elsewhere
         # those who come in step wait for one another, and slow each other's answers half as much
         taking = alone + at.mean / 2 + bunched * np.maximum(crowd - alone, 0.0)
         tpot = (at.mean - bunched * (at.mean - at.alone) / 2) / emitted(plan)

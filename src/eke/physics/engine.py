@@ -79,9 +79,9 @@ def _cross_attends(model: Model) -> bool:
 
 class Step(Record):
     """An engine step at some concurrency. mean, mixed, alone: duration on average, with a chunk of
-    prompt, and without one [s].  chunks: mixed steps one prompt takes.  share: of steps that are mixed.
-    busy: share of the room for prompts that is in use.  plain, loaded: the passes without and
-    with a chunk of prompt."""
+    prompt, and without one [s].  chunks: mixed steps one prompt takes.  share: of steps that are
+    mixed.  busy: share of the room for prompts that is in use.  plain, loaded: the passes without
+    and with a chunk of prompt."""
 
     mean: Any
     mixed: Any
