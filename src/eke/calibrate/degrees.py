@@ -36,7 +36,7 @@ def row_layout(row: Row, model: Model, chip: Chip, engine: str, frozen: bool) ->
     frozen: only adapters learn, so weights alone have to fit.
     """
     notes: list[str] = []
-    chips = row.whole("n_chips")
+    chips = row.whole("n_chips") or _product(row)
     if chips is None:
         raise NotStated("the number of chips is not stated")
     shard = shard_stage(row, frozen)
@@ -88,11 +88,25 @@ def _degrees(
         batch = _said(row, "global_batch_sequences", "GBS", "global batch")
         tensor, pipeline = _usual(model, chip, chips // context, shard, frozen, pipeline, batch)
     pipeline = pipeline or max(chips // (tensor * context * copies), 1) if copies else pipeline or 1
+    tensor = _whole_chips(tensor, pipeline * context * (row.whole("dp") or 1), chips)
     used = tensor * pipeline * context
     if used > chips:
         raise NotStated(f"tensor × pipeline × context is {used}, more than the {chips} chips")
     data = chips // used if chips % used == 0 else row.whole("dp") or max(chips // used, 1)
     return {"tensor": tensor, "pipeline": pipeline, "context": context, "data": data}
+
+
+def _product(row: Row) -> int | None:
+    """Chips as the product of the degrees, where data parallelism is among them."""
+    if row.whole("dp") is None:
+        return None
+    return int(np.prod([row.whole(name) or 1 for name in ("tp", "pp", "cp", "dp")]))
+
+
+def _whole_chips(tensor: int, others: int, chips: int) -> int:
+    """The tensor degree in chips, where the degrees count the cores of chips that have several."""
+    cores, rest = divmod(tensor * others, chips)
+    return tensor // cores if rest == 0 and cores > 1 and tensor % cores == 0 else tensor
 
 
 def _virtual(row: Row, model: Model, pipeline: int, engine: str, notes: list[str]) -> int:

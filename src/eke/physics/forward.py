@@ -94,7 +94,8 @@ def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
 
 def attention_rate(keys: Any, machine: Machine) -> Any:
     """Arithmetic speed of the attention core over sequences of so many keys [FLOP/s]."""
-    return machine.attention * keys / (keys + machine.knobs.attention_tokens)
+    seen = np.maximum(keys, 1.0)
+    return machine.attention * seen / (seen + machine.knobs.attention_tokens)
 
 
 def model_operations(
