@@ -16,6 +16,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
+from eke.catalog import files
 from eke.catalog.files import DATA
 from eke.cli import entry
 from eke.errors import EkeError
@@ -36,6 +37,15 @@ WORDS = [
     "explain serve gemma-3-4b --on 1xrtx-4090 --images 2 --weights int8 --cache fp8",
     "catalog chips h100-sxm",
     "claims 4",
+]
+ASKED = "need serve llama-3.1-8b --on 1xdgx-h100 --rate 0.1/s"
+FOLDERS = [
+    ("prices.csv", ASKED),
+    ("efficiency/hopper.csv", ASKED),
+    ("systems/dgx-h100.toml", ASKED),
+    ("models/llama-3.1-8b.toml", ASKED),
+    ("chips/h100-sxm.toml", ASKED),
+    ("sources.toml", "catalog sources"),
 ]
 ODD: list[Any] = [
     *(None, True, -1, 0, 1, 1e30, -0.5, math.inf, math.nan, 10**40, 3.7, "", "x", "9" * 400),
@@ -115,7 +125,10 @@ def mangled_words(words: str, dice: random.Random) -> list[str]:
 
 def run(words: list[str]) -> tuple[int, str, BaseException | None]:
     """Exit code, what it printed, and what it raised beside a clear error."""
-    result = CliRunner().invoke(entry, words)
+    try:
+        result = CliRunner().invoke(entry, words)
+    finally:
+        files._added.clear()
     if isinstance(result.exception, EkeError):
         return 2, str(result.exception), None
     raised = result.exception if not isinstance(result.exception, SystemExit) else None
@@ -131,7 +144,12 @@ def judge(words: list[str]) -> str | None:
         return f"exit code {code}"
     if code in (1, 2) and len(said.strip()) < 10:
         return "an error without words"
+    if code in (0, 3) and "need" in words[:3] and (odd := ODD_NUMBER.search(said)):
+        return f"it says {odd[0].strip()!r}"
     return None
+
+
+ODD_NUMBER = re.compile(r"(?im)(?<![\w./-])(nan|inf|[-−]\d[\d.,]*)(?= |\)|$)(?!.*closest)")
 
 
 def numbers_are_sound(said: str) -> str | None:
@@ -168,12 +186,23 @@ def config_case(dice: random.Random, folder: Path) -> list[str]:
     return ["need", "serve", str(path), "--on", "8xh200", "--rate", "0.1/s"]
 
 
+def folder_case(dice: random.Random, folder: Path) -> list[str]:
+    """A user's catalogue folder with one mangled file, asked for what that file describes."""
+    name, words = dice.choice(FOLDERS)
+    mine = folder / f"catalogue-{dice.getrandbits(64):x}"  # a new one each time: reads are cached
+    (mine / name).parent.mkdir(parents=True)
+    (mine / name).write_text(mangled_text((DATA / name).read_text(), dice), errors="replace")
+    asked = "catalog check" if dice.random() < 0.02 else words
+    return ["--catalog", str(mine), *asked.split()]
+
+
 def words_case(dice: random.Random, folder: Path) -> list[str]:
     return mangled_words(dice.choice(WORDS), dice)
 
 
 CASES: list[tuple[Callable[[random.Random, Path], list[str]], int]] = [
-    (chip_case, 3000),
+    (chip_case, 2600),
+    (folder_case, 400),
     (config_case, 4000),
     (words_case, 3000),
 ]
@@ -186,7 +215,7 @@ def fuzz(seed: int, folder: Path, share: float = 1.0) -> list[str]:
         for _ in range(int(count * share)):
             words = make(dice, folder)
             wrong = judge(words)
-            if wrong is None and dice.random() < 0.1 and words[:1] == ["need"]:
+            if wrong is None and dice.random() < 0.1 and "need" in words[:3]:
                 code, said, _ = run([*words, "--json"])
                 wrong = numbers_are_sound(said) if code in (0, 3) and said[:1] == "{" else None
             if wrong is not None:

@@ -25,7 +25,8 @@ JOB_FIELDS = {
     "train": ("tokens", "sequence", "batch", "within"),
     "tune": ("tokens", "epochs", "lora", "qlora", "objective", "sequence", "batch", "within"),
     "align": (
-        *("method", "prompts", "prompt", "answer", "samples", "epochs", "batch", "within"),
+        *("method", "prompts", "prompt", "answer", "longest", "samples", "epochs", "batch"),
+        *("within",),
         *("reward_model", "feedback", "labels", "label_price", "judge", "split"),
     ),
 }
@@ -34,7 +35,7 @@ JOB_FIELDS = {
 # The dimension of each field that is a quantity, for callers that hold text.
 FIELD_UNITS = {
     "rate": "1/s",
-    **dict.fromkeys(("prompt", "answer", "tokens", "sequence"), "token"),
+    **dict.fromkeys(("prompt", "answer", "longest", "tokens", "sequence"), "token"),
     **dict.fromkeys(("reuse", "images", "spread", "utilisation", "split", "acceptance"), "1"),
     **dict.fromkeys(("epochs", "prompts", "labels", "batch"), "1"),
     **dict.fromkeys(("sound", "within"), "s"),
@@ -49,8 +50,11 @@ _PLAN = (
 
 def choices(given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a plan among the options given."""
-    found = {name: given[name] for name in _PLAN if given.get(name) not in (None, False)}
-    return found | ({"engine": engine_id(found["engine"])} if "engine" in found else {})
+    found = {name: given.get(name) for name in _PLAN}
+    kept = {
+        name: value for name, value in found.items() if value is not None and value is not False
+    }
+    return kept | ({"engine": engine_id(kept["engine"])} if "engine" in kept else {})
 
 
 def make_job(kind: str, model: Any, given: dict[str, Any]) -> Job:
@@ -127,6 +131,8 @@ def ask(kind: str, given: Mapping[str, Any]) -> tuple[Job, Fleet, dict[str, Any]
     "model" and "fleet" by name, quantities in base units. Raises EkeError.
     """
     where = fleet(given["fleet"])
+    if given.get("own") and given.get("price") is not None:
+        raise BadInput("--own and --price exclude each other: bought chips pay no rent.")
     if given.get("price") is not None:
         where = _priced(where, given["price"])
     if given.get("own"):

@@ -100,6 +100,8 @@ def quantity(text: str, unit: str | None = None) -> float:
     unit: the base unit wanted ("B/s", "s", "token", …); None takes whatever the text says.
     Errors: BadQuantity, naming what was given and what is allowed.
     """
+    if not isinstance(text, str):
+        raise BadQuantity(f"{text!r:.60} is not a text; expected {_expected(unit)}.")
     shown = repr(text[:_LONGEST] + "…" if len(text) > _LONGEST else text)
     match = _NUMBER.match(text) if len(text) <= _LONGEST else None
     if match is None:
@@ -169,8 +171,11 @@ _TIMES: _Scales = (
 )
 
 
-def show(value: float, unit: str = "1", digits: int = 3) -> str:
-    """The text people read: ``show(4.8e12, "B/s") == "4.8 TB/s"``."""
+def show(value: float, unit: str = "1", digits: int = 3, joules: bool = False) -> str:
+    """The text people read: ``show(4.8e12, "B/s") == "4.8 TB/s"``.
+
+    joules: energies stay in joules; else large ones are in watt-hours.
+    """
     if value == 0:
         return "0" if unit == "1" else f"0 {_plain(unit)}"
     if not math.isfinite(value):
@@ -179,9 +184,11 @@ def show(value: float, unit: str = "1", digits: int = 3) -> str:
         return _show_time(value, digits)
     if unit == "chip s":
         return f"{_scaled(value / 3600, ((1e9, 'B'), (1e6, 'M'), (1e3, 'k')), digits)} chip-hours"
+    if unit == "USD/J":
+        return f"{_digits(value * 3.6e6, digits)} USD/kWh"
     if unit in ("USD", "USD/s"):
         return _show_money(value, unit)
-    if unit == "J" and abs(value) >= 3.6e3:
+    if unit == "J" and abs(value) >= 3.6e3 and not joules:
         return show(value / 3600, "Wh", digits)
     if unit in ("1", "token"):
         words = _scaled(value, ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")), digits)
@@ -203,6 +210,8 @@ def _plain(unit: str) -> str:
 def _digits(value: float, digits: int) -> str:
     if value == 0:
         return "0"
+    if abs(value) < 1e-7:  # a row of zeros says less
+        return f"{value:.{digits - 1}e}"
     places = digits - 1 - math.floor(math.log10(abs(value)) + 1e-12)
     rounded = round(value, places)
     return (

@@ -19,6 +19,7 @@ from eke.types.model import Model
 from eke.types.need import Infeasible, Need
 from eke.types.plan import Plan, check_plan
 from eke.types.record import replace
+from eke.units import show
 
 
 def need(
@@ -34,7 +35,8 @@ def need(
     decided while eke picks the rest, such as ``{"tensor": 8, "weights": "fp8"}``. Raises EkeError
     for input that makes no sense.
     """
-    where = _fleet(fleet)
+    _check_job(job)
+    where = _fleet(fleet, plan)
     picked = plan if plan is not None else _smallest(job, where, choices)
     if isinstance(picked, Infeasible):
         return picked
@@ -62,7 +64,11 @@ def _for_everyone(job: Serve, plan: Plan, fleet: Fleet) -> str:
     wider = replace(job, tiers=(Tier(context=longest, share=1.0),))
     found = _smallest(wider, Fleet(pools=(more,)), same)
     if isinstance(found, Infeasible):
-        return f"{longest:,} tokens for everyone: not feasible, {found.limit} is short"
+        return (
+            f"{longest:,} tokens for everyone: not feasible even on {more.chips:,} chips, "
+            f"{found.limit} is short by {show(found.by, found.unit)} "
+            f"({show(found.need, found.unit)} needed, {show(found.have, found.unit)} there)"
+        )
     times = found.chips / plan.chips
     return f"{longest:,} tokens for everyone would take {found.chips:,} chips, ×{times:.3g}"
 
@@ -76,10 +82,24 @@ def working(job: Job, plan: Plan, fleet: Fleet | str) -> list[Call]:
     return tape
 
 
-def _fleet(fleet: Fleet | str | None) -> Fleet:
+def _check_job(job: Any) -> None:
+    """Refuse what type checkers would have caught. Raises BadInput."""
+    if not isinstance(job, Job):
+        raise BadInput(f"the job is {job!r:.60}; expected Train, Tune, Align or Serve.")
+    if not isinstance(job.model, Model):
+        raise BadInput(f'the model is {job.model!r:.60}; expected model("llama-3.1-8b") or such.')
+
+
+def _fleet(fleet: Any, plan: Any = None) -> Fleet:
+    if plan is not None and not isinstance(plan, Plan):
+        raise BadInput(f"the plan is {plan!r:.60}; expected a Plan. Chips are given as fleet=….")
     if fleet is None:
         raise BadInput('no chips given; say which and how many, such as fleet="8xh100-sxm".')
-    return named_fleet(fleet) if isinstance(fleet, str) else fleet
+    if isinstance(fleet, str):
+        return named_fleet(fleet)
+    if not isinstance(fleet, Fleet) or not fleet.pools:
+        raise BadInput(f'the fleet is {fleet!r:.60}; expected fleet("8xh100-sxm") or its name.')
+    return fleet
 
 
 def _check(plan: Plan, model: Model, fleet: Fleet) -> None:

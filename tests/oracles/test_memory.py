@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from eke.physics.footprint import cache_per_token
+from eke.catalog.models import model as catalogued
+from eke.physics.footprint import cache_bytes, cache_per_token, held_parameters
 from eke.physics.learn import Learning, activation_bytes, learning_memory
+from eke.physics.tune import lora_parameters, tune_learning
+from eke.types.job import Tune
 from eke.types.model import Attention, Block, Feed, LatentAttention, Model, Stack
 from eke.types.plan import Plan
 from eke.types.record import replace
@@ -66,3 +69,41 @@ def test_cache_per_token_of_published_models() -> None:
     ):
         model = replace(GPT, stacks=(Stack(count=layers, block=block),))
         assert cache_per_token(model, 2.0) == size
+
+
+def test_low_rank_factors_of_a_published_run() -> None:
+    """Llama 3.1 8B with rank 16 beside all seven matrices: 41,943,040, as PEFT prints it."""
+    assert lora_parameters(catalogued("llama-3.1-8b"), 16) == 41_943_040
+
+
+def test_four_bit_weights_are_as_large_as_published() -> None:
+    """Llama 3.1 8B in NF4 on the hub (unsloth/Meta-Llama-3.1-8B-bnb-4bit) is 5.70 GB: its tables
+    stay in 16 bits."""
+    job = Tune(model=catalogued("llama-3.1-8b"), tokens=1e6, method="qlora")
+    held = learning_memory(tune_learning(job), Plan(chip=""))
+    factors = 2 * lora_parameters(job.model, 16)
+    assert held.weights - factors == pytest.approx(5.70e9, rel=0.01)
+
+
+@pytest.mark.parametrize("shard,copies", [(0, 1), (3, 1 / 8)])
+def test_a_reference_is_a_second_copy_and_sharded_alike(shard: int, copies: float) -> None:
+    plan = Plan(chip="", data=8, batch=8, shard=shard)  # type: ignore[arg-type]
+    job = Tune(model=GPT, tokens=1e6, objective="dpo", sequence=S)
+    held = learning_memory(tune_learning(job), plan)
+    assert held.resident == pytest.approx(2 * held_parameters(GPT, plan).total * copies)
+    assert learning_memory(tune_learning(replace(job, method="lora")), plan).resident == 0
+
+
+def test_fully_sharded_memory_goes_down_to_what_is_gathered() -> None:
+    """However many ranks, two layers and the table of the logits are there in full, and the
+    gradients of one layer."""
+    plan = Plan(chip="", data=10**6, batch=10**6, shard=3, recompute="full")
+    held = learning_memory(Learning(model=GPT, sequence=S, scores=0.0), plan)
+    layer = 12 * H * H
+    assert held.buffers == pytest.approx(2 * (2 * layer + 32000 * H) + 4 * layer)
+    assert held.weights + held.gradients + held.optimizer < 1e-3 * held.buffers
+
+
+def test_context_ranks_share_the_cache_of_a_sequence() -> None:
+    one = cache_bytes(GPT, 4096, Plan(chip=""))
+    assert cache_bytes(GPT, 4096, Plan(chip="", context=4)) == pytest.approx(one / 4)

@@ -27,11 +27,17 @@ REFUSED = {
     "paligemma by its size",
 }
 UNCHECKED = {
+    "arctic",
     "baichuan",
     "chatglm",
+    "deci",
+    "deepseek",
+    "internlm",
     "internlm2",
     "kimi_k2",
     "minimax_text_01",
+    "nemotron-nas",
+    "qwen",
 }  # not in transformers
 
 

@@ -56,6 +56,36 @@ def test_jobs_that_mean_nothing(rate: float) -> None:
         Serve(model=model("llama-3.1-8b"), rate=rate)
 
 
+def test_a_choice_without_use_is_refused() -> None:
+    job = Serve(model=model("llama-3.1-8b"))
+    with pytest.raises(BadInput, match="context 2 means nothing"):
+        need(job, fleet="8xh100-sxm", choices={"context": 2})
+
+
+LLAMA = model("llama-3.1-8b")
+
+
+@pytest.mark.parametrize(
+    "ask,says",
+    [
+        (lambda: need(Serve(model=LLAMA, rate="5"), fleet="8xh100-sxm"), "rate is '5'"),  # type: ignore[arg-type]
+        (lambda: need(Serve(model="llama"), fleet="8xh100-sxm"), "the model is 'llama'"),  # type: ignore[arg-type]
+        (lambda: need("serve", fleet="8xh100-sxm"), "the job is 'serve'"),  # type: ignore[arg-type]
+        (lambda: need(Serve(model=LLAMA), "8xh100-sxm"), "Chips are given as fleet"),  # type: ignore[arg-type]
+        (lambda: need(Serve(model=LLAMA), fleet=8), "the fleet is 8"),  # type: ignore[arg-type]
+        (lambda: need(Serve(model=LLAMA), fleet=eke.Fleet(pools=())), "the fleet is"),
+        (lambda: need(Serve(model=LLAMA), Plan(chip="h100-sxm", tensor=2.5), "8xh100"), "whole"),  # type: ignore[arg-type]
+        (lambda: need(Serve(model=LLAMA), Plan(chip="h100-sxm", weights="fp7"), "8xh100"), "fp7"),  # type: ignore[arg-type]
+        (lambda: need(Serve(model=LLAMA), fleet="8xh100", choices={"tensr": 2}), "closest: tensor"),
+        (lambda: need(Serve(model=LLAMA), fleet="8xh100", choices={"tensor": "2"}), "whole number"),
+        (lambda: eke.quantity(5), "5 is not a text"),  # type: ignore[arg-type]
+    ],
+)
+def test_wrong_types_are_mistakes_in_words(ask, says: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(eke.EkeError, match=says):
+        ask()
+
+
 def test_no_fleet_says_what_to_do() -> None:
     with pytest.raises(BadInput, match="8xh100-sxm"):
         need(Serve(model=model("llama-3.1-8b")))

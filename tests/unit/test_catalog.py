@@ -120,6 +120,57 @@ def test_bad_chip_files_name_file_and_field(tmp_path: Path, text: str, says: str
     assert "bad.toml" in str(caught.value)
 
 
+PRICES = "chip,basis,value,date,source,kind,note\n"
+
+
+@pytest.mark.parametrize(
+    "text,says",
+    [
+        ("chip,basis\n", "the columns must be"),
+        (PRICES + "h100-sxm,rent\n", "line 2: expected 7 cells"),
+        (PRICES + "h100-sxm,lend,1 USD/h,2026,eke,assumed,\n", "basis must be rent or buy"),
+        (PRICES + "h100-sxm,rent,-1 USD/h,2026,eke,assumed,\n", "line 2.*absurd"),
+        (PRICES + "h100-sxm,rent,0 USD/h,2026,eke,assumed,\n", "line 2.*absurd"),
+        (PRICES + "h100-sxm,rent,1e20 USD/h,2026,eke,assumed,\n", "line 2.*absurd"),
+        (PRICES + "h100-sxm,rent,nan USD/h,2026,eke,assumed,\n", "not a quantity"),
+        (PRICES + "h100-sxm,buy,1 USD/h,2026,eke,assumed,\n", "expected dollars"),
+        (PRICES + "h100-sxm,rent,1 USD/h,soon,eke,assumed,\n", "line 2: date is 'soon'"),
+    ],
+)
+def test_bad_prices_name_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
+) -> None:
+    (tmp_path / "prices.csv").write_text(text)
+    monkeypatch.setenv("EKE_CATALOG", str(tmp_path))
+    with pytest.raises(BadFile, match=says) as caught:
+        price("h100-sxm", "rent")
+    assert "prices.csv" in str(caught.value)
+
+
+EFFICIENCIES = "name,low,likely,high,unit,kind,source,note\n"
+
+
+@pytest.mark.parametrize(
+    "row,says",
+    [
+        ("memory,0,0.8,0.9,1,assumed,eke,\n", "line 2: low is 0"),
+        ("memory,0.9,0.8,0.7,1,assumed,eke,\n", "must rise"),
+        ("memroy,0.7,0.8,0.9,1,assumed,eke,\n", "closest: memory"),
+        ("memory,0.7,0.8\n", "line 2: expected 8 cells"),
+        ("memory,0.7,\r0.8,0.9,1,assumed,eke,\n", "line 2"),
+    ],
+)
+def test_bad_efficiencies_name_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str, says: str
+) -> None:
+    (tmp_path / "efficiency").mkdir()
+    (tmp_path / "efficiency" / "hopper.csv").write_text(EFFICIENCIES + row)
+    monkeypatch.setenv("EKE_CATALOG", str(tmp_path))
+    with pytest.raises(BadFile, match=says) as caught:
+        efficiencies("hopper")
+    assert "hopper.csv" in str(caught.value)
+
+
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_bytes(b"\xff\xfe\x00junk")

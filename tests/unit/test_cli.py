@@ -107,6 +107,15 @@ def test_infeasible_is_an_answer(words: str, limit: str) -> None:
         ("need serve llama-3.1-8b --on 1xh100 --ttft 5", "expected a duration"),
         ("need serve llama-3.1-8b --on 1xh100 --ttft 5s@p100", "percentile"),
         ("need tune llama-3.1-8b --tokens 1M --lora 8 --qlora 8 --on 1xh100", "exclude"),
+        ("need serve llama-3.1-8b --on 1xh100 --ttft -1ms", "above zero"),
+        ("need serve llama-3.1-8b --on 1xh100 --tiers -8000:100%", "context is -8000"),
+        ("need serve llama-3.1-8b --on 1xh100 --tiers 8k:150%,9k:-50%", "between 0 and 1"),
+        ("need serve llama-3.1-8b --on 1xh100 --images 1", "takes no images"),
+        ("need serve llama-3.1-8b --on 1xh100 --sound 30s", "takes no sound"),
+        ("need serve llama-3.1-8b --on 1xh100 --answer 0.5", "one token or more"),
+        ("need serve llama-3.1-8b --on 1xh100 --own --price 2USD/h", "exclude"),
+        ("need serve llama-3.1-8b --on 1xh100 --context 2", "No such option"),
+        ("need train llama-3.1-8b --on 8xh100 --tokens 1M --batch-tokens 2M", "only 1e+06"),
         ("catalog chips nope", "no chip"),
         ("claims nope", "no claim"),
         ("explain serve nope/nope.json --on 1xh100", "cannot be read"),
@@ -116,6 +125,47 @@ def test_mistakes_say_what_to_do(words: str, says: str) -> None:
     result = run(words)
     assert result.exit_code == 2
     assert says in str(result.exception) + result.output
+
+
+def test_zero_is_a_choice() -> None:
+    """`--shard 0` and `--acceptance 0` are decided, not left open."""
+    found = json.loads(
+        run("need train llama-3.1-8b --tokens 1T --on 64xh100 --shard 0 --json").stdout
+    )
+    assert found["plan"]["shard"] == 0
+    words = "need serve llama-3.1-8b --on 1xh100 --drafts 3 --acceptance 0 --json"
+    assert json.loads(run(words).stdout)["plan"]["acceptance"] == 0
+
+
+def test_units_do_not_change_within_a_row() -> None:
+    """Joules beside watt-hours, or a third of a request as 33 %, mislead."""
+    said = run("need serve llama-3.1-405b --on 8xh100-sxm --weights fp8").stdout
+    energy = next(line for line in said.splitlines() if line.startswith("  energy "))
+    assert not ("Wh" in energy and "J" in energy)
+    said = run("need serve llama-3.1-8b --on 1xl40s --rate 0.1/s").stdout
+    assert "%" not in next(line for line in said.splitlines() if line.startswith("  concurrency"))
+
+
+def test_both_halves_are_named() -> None:
+    said = run("need serve llama-3.1-8b --on 2xl40s --prefill-on 1xa100-sxm-80").stdout
+    assert said.startswith("1 l40s and 1 a100-sxm-80 serve it")
+
+
+def test_what_nobody_asked_for_is_assumed() -> None:
+    found = json.loads(run("need serve llama-3.1-8b --on 1xl40s --prompt 700 --own --json").stdout)
+    kinds = {ground["name"]: ground["kind"] for ground in found["grounds"]}
+    assert kinds["prompt"] == "given" and kinds["answer"] == "assumed"
+    assert kinds["shape of Llama-3.1-8B"] == "published" and kinds["l40s life"] == "assumed"
+    assert "l40s buy" in kinds and "l40s rent" not in kinds
+
+
+def test_parts_add_up() -> None:
+    for words in (SERVE, "need train gpt-3 --tokens 300B --on 10000xv100-sxm2-32"):
+        found = json.loads(run(f"{words} --json").stdout)
+        for of in {part["of"] for part in found["parts"]}:
+            parts = [part["span"]["likely"] for part in found["parts"] if part["of"] == of]
+            whole = found.get(of) or found["figures"][of]["span"]
+            assert sum(parts) == pytest.approx(whole["likely"], rel=1e-9), of
 
 
 def test_help_lists_the_verbs() -> None:

@@ -320,6 +320,28 @@ def test_a_closed_model_has_facts_but_no_shape() -> None:
     assert model_file("gpt-4o").name
 
 
+@pytest.mark.parametrize(
+    "name,published",
+    [
+        ("decilm-7b", 7_043_551_232),
+        ("llama-3.3-nemotron-super-49b", 49_867_145_216),
+        ("qwen-7b", 7_721_324_544),
+    ],
+)
+def test_families_transformers_lacks_have_the_published_count(name: str, published: int) -> None:
+    assert count_parameters(model(name)).total == published
+
+
+def test_layers_that_are_unlike_must_be_described_one_by_one() -> None:
+    uneven = LLAMA | {"num_key_value_heads_per_layer": [1]}
+    with pytest.raises(BadFile, match="must list each layer"):
+        model_from_config(uneven | {"model_type": "deci"}, "x")
+    linear = {"attention": {"replace_with_linear": True}, "ffn": {"ffn_mult": 1.0}}
+    blocks = {"block_configs": [linear] * LLAMA["num_hidden_layers"]}
+    with pytest.raises(BadFile, match="replace_with_linear"):
+        model_from_config(LLAMA | blocks | {"model_type": "nemotron-nas"}, "x")
+
+
 def test_every_catalogue_model_is_read_or_says_why_not() -> None:
     for name in model_names():
         read = model_file(name)

@@ -73,6 +73,8 @@ def test_a_wrong_dimension_says_what_is_allowed() -> None:
         (16384, "1", "16,384"),
         (7.2e6, "J", "2 kWh"),
         (0, "B", "0 B"),
+        (2.3e-8, "USD/J", "0.0828 USD/kWh"),
+        (2e-30, "1", "2.00e-30"),
     ],
 )
 def test_show(value: float, unit: str, text: str) -> None:

@@ -17,8 +17,10 @@ from eke.calibrate.rows import Row
 from eke.catalog.chips import chip as find_chip
 from eke.catalog.engines import Engine, engine
 from eke.catalog.fleets import pool
-from eke.catalog.models import model as find_model
-from eke.errors import EkeError
+from eke.catalog.model_labels import width_in_name
+from eke.catalog.models import known_model
+from eke.catalog.standins import model_of_size
+from eke.errors import EkeError, UnknownModel
 from eke.physics import arrivals, latency
 from eke.physics.engine import load
 from eke.physics.machine import Machine, machine
@@ -72,7 +74,7 @@ def _key(case: Case) -> tuple[Any, ...]:
     f, half = case.formats, case.prefill
     return (
         *(case.model.id, case.chip.id, case.engine.id if case.engine else ""),
-        *(f.weights, f.compute, f.cache, case.how, case.regime.metric),
+        *(f.weights, f.compute, f.cache, case.how),
         (half.tensor, half.pipeline, half.data, half.expert, half.replicas) if half else None,
     )
 
@@ -83,10 +85,11 @@ def understand(row: Row) -> Case | str:
     if reason:
         return reason
     try:
-        model, chip = model_named(row["model"]), chip_named(row["chip"])
+        model = model_named(row["model"], row.number("n_params"))
+        chip = chip_named(row["chip"])
     except EkeError as error:
         return str(error)
-    runs = engine(row["engine"], row["engine_version"])
+    runs = engine(row["engine"], row["engine_version"], vendor=chip.vendor)
     split = halves(row)
     layout = split[1] if split else degrees(row, chip, runs)
     if layout is None:
@@ -99,7 +102,7 @@ def understand(row: Row) -> Case | str:
     if isinstance(lengths, str):
         return lengths
     try:
-        kept = formats(row["precision"], row["kv_precision"], None, model, pool(chip, 1))
+        kept = _formats(row, model, chip)
     except EkeError as error:
         return str(error)
     in_flight = row.whole("batch") if row["scenario"] != "static_batch" else None
@@ -122,6 +125,11 @@ def understand(row: Row) -> Case | str:
         regime=Regime(task="inference", scenario=_scenario(row, how), metric=row.metric),
         note="; ".join(filter(None, notes)),
     )
+
+
+def _formats(row: Row, model: Model, chip: Chip) -> Formats:
+    named = width_in_name(row["model"])
+    return formats(row["precision"], row["kv_precision"], named, model, pool(chip, 1))
 
 
 _QUEUED = {"ttft_ms"}
@@ -148,9 +156,17 @@ def _unpredicted(row: Row) -> str:
 
 
 @cache
-def model_named(name: str) -> Model:
-    """The catalogue's model of a label. Raises UnknownModel."""
-    return find_model(name)
+def model_named(name: str, parameters: float | None) -> Model:
+    """The catalogue's model of a label, else a stand-in of the size that is stated.
+
+    Raises UnknownModel when neither is known, BadInput when the shape is not published.
+    """
+    try:
+        return known_model(name)
+    except UnknownModel:
+        if parameters is None:
+            raise
+        return model_of_size(parameters)
 
 
 @cache
@@ -213,15 +229,17 @@ def _block(cases: list[Case]) -> Block:
         rate=column(case.asked for case in cases),
         prompt=column(case.prompt for case in cases),
         answer=column(case.answer for case in cases),
-        spread=column(_spread(case.row) for case in cases),
+        spread=column(_spread(case.row) for case in cases) if first.how == "backlog" else 1.0,
     )
     asked = column(case.asked for case in cases)
     chips = column(_counted(case) for case in cases)
 
+    metrics = [case.row.metric for case in cases]
+
     def predict(knobs: Knobs) -> Any:
         seen = _seen(first.how, job, plans, where, knobs, asked)
-        found = QUANTITIES[first.regime.metric](seen, job, chips)
-        return np.broadcast_to(found, np.broadcast_shapes(found.shape, (len(cases), 1)))
+        every = {name: QUANTITIES[name](seen, job, chips) for name in set(metrics)}
+        return np.stack([every[name][index] for index, name in enumerate(metrics)])
 
     return Block(
         rows=tuple(case.row for case in cases),

@@ -24,6 +24,7 @@ from eke.types.record import Record, replace
 PROMPT = 200  # tokens of a prompt where none is stated: a question of mathematics
 APART = 0.5  # share of the chips that only generate when rollouts lag a step behind
 DEGREES = r"generation \[([A-Z,]+)\]=\[([^]]+)\]"
+GROUP = 16  # answers to each prompt, usual for GRPO
 
 
 class Rollout(Record):
@@ -49,14 +50,16 @@ def rollout_setup(
     mean = int(prompt + answer)
     count = _answers(row) or layout.plan.batch
     critic = re.search(r"\bppo\b|rlhf", f"{row['model']} {row.notes}".lower()) is not None
+    each = 1 if critic else GROUP
     align = Align(
         model=model,
         method="ppo" if critic else "grpo",
-        prompts=count,
+        prompts=max(count / each, 1.0),
+        samples=each,
         prompt=prompt,
         answer=answer,
         longest=max(longest - prompt, answer),
-        batch=count,
+        batch=max(count / each, 1.0),
         feedback="human" if critic else "rule",
     )
     packed = max(longest // mean, 1)  # sequences are packed to the longest length

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, cast
 
+from eke.catalog.chip_labels import meant
 from eke.catalog.files import all_files, find, read_toml, refuse_other_id, slug
 from eke.catalog.sources import source_kind
 from eke.errors import BadFile, BadQuantity, UnknownChip, closest
 from eke.types.chip import Chip, Fact, Format, SourceKind
 from eke.types.record import Record
-from eke.units import quantity
+from eke.units import quantity, show
 
 
 class Value(Record):
@@ -95,7 +96,7 @@ PEAKS = (1e9, 1e19)  # FLOP/s of one chip
 
 
 def chip(name: str) -> Chip:
-    """The chip of that id, alias or file. Raises UnknownChip, or BadFile for a bad file."""
+    """The chip of that id, alias, label or file. Raises UnknownChip, or BadFile for a bad file."""
     path = _path(name)
     return read_chip(path)
 
@@ -147,7 +148,7 @@ def _fact(path: Path, field: str, found: Value, unit: str, low: float, high: flo
     if not low <= value <= high:
         raise BadFile(
             f"{path}: {field} is {written!r}; that is absurd: expected between "
-            f"{low:g} and {high:g} {unit}."
+            f"{show(low, unit)} and {show(high, unit)}."
         )
     kind = found.kind or cast(SourceKind, source_kind(found.source, path.parent.parent))
     return Fact(
@@ -161,12 +162,16 @@ def _path(name: str) -> Path:
     path = find("chips", name)
     if path is not None:
         return path
-    word = slug(name)
     files = all_files("chips")
-    for each in files.values():
-        read = read_toml(each, ChipFile)
-        if word in (slug(read.name), *map(slug, read.aliases)):
-            return each
-    near = closest(word, files)
+    says = meant(name)
+    if len(says.ids) == 1 and (not says.sizes or _as_large(files[says.ids[0]], says.sizes)):
+        return files[says.ids[0]]
+    near = closest(slug(name), files)
     hint = f"; closest: {near}" if near else ""
     raise UnknownChip(f"no chip {name[:60]!r} in the catalogue{hint}. See `eke catalog chips`.")
+
+
+def _as_large(path: Path, sizes: tuple[str, ...]) -> bool:
+    """Whether the chip has one of these memory sizes [GB], to a tenth."""
+    size = read_chip(path).memory_size or 0.0
+    return any(abs(size - float(each) * 1e9) < 0.1 * size for each in sizes)

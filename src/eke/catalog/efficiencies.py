@@ -3,11 +3,9 @@ engine's own."""
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
-from eke.catalog.files import folders, read_text
+from eke.catalog.files import folders, read_rows
 from eke.errors import BadFile, BadQuantity, closest
 from eke.types.efficiency import Efficiency, Knobs
 from eke.units import quantity
@@ -47,12 +45,9 @@ def efficiencies(*names: str) -> dict[str, Efficiency]:
 
 def read_efficiencies(path: Path, family: str) -> dict[str, Efficiency]:
     """One table. Raises BadFile naming file, row and column."""
-    rows = csv.DictReader(io.StringIO(read_text(path)))
-    if tuple(rows.fieldnames or ()) != COLUMNS:
-        raise BadFile(f"{path}: the columns must be {','.join(COLUMNS)}.")
     found = {}
-    for row in rows:
-        made = _row(path, rows.line_num, family, row)
+    for line, row in read_rows(path, COLUMNS):
+        made = _row(path, line, family, row)
         found[made.name] = made
     return found
 
@@ -75,6 +70,8 @@ def _row(path: Path, line: int, family: str, row: dict[str, str]) -> Efficiency:
         raise BadFile(
             f"{where}: low, likely and high must rise from 0 up, not {low:g}, {likely:g}, {high:g}."
         )
+    if low == 0 and row["name"] != "scores" and not row["name"].startswith("overlap"):
+        raise BadFile(f"{where}: low is 0, with which nothing would ever finish.")
     if unit == "1" and high > 1 and row["name"] not in ABOVE_ONE:
         raise BadFile(f"{where}: {row['name']} is a share; high is {high:g}, more than 1.")
     return Efficiency(

@@ -16,7 +16,7 @@ class Engine(Record):
 
     names: as people write them, without spaces and signs.  since, before: releases, such as "0.8"
     (from, inclusive) and "0.15" (exclusive); "" is open.  in_flight, token_budget: its defaults,
-    sequences at once and tokens of one step.
+    sequences at once and tokens of one step.  vendors: whose chips this build is for; none: any.
     """
 
     id: str
@@ -26,6 +26,7 @@ class Engine(Record):
     before: str = ""
     in_flight: int = 256
     token_budget: int = 8192
+    vendors: tuple[str, ...] = ()
     notes: str = ""
 
 
@@ -46,26 +47,26 @@ def engines() -> tuple[Engine, ...]:
     return tuple(found)
 
 
-def engine(name: str, release: str = "", does: str = "serve") -> Engine | None:
+def engine(name: str, release: str = "", does: str = "serve", vendor: str = "") -> Engine | None:
     """The generation that a name and a release stand for; None when nobody knows the name.
 
-    The longest known name that the text begins with or contains wins; an unknown release takes the
-    first generation listed.
+    vendor: of the chips it runs on.  The longest known name that the text begins with or contains
+    wins, then a build for the vendor; an unknown release takes the first generation listed.
     """
     word = slug(name).replace("-", "").replace(".", "")
     if not word:
         return None
     fits = [
-        (word.startswith(known), len(known), -index, each)
+        (word.startswith(known), len(known), vendor in each.vendors, -index, each)
         for index, each in enumerate(engines())
-        if each.does == does
+        if each.does == does and (not each.vendors or vendor in each.vendors)
         for known in each.names
         if known in word
     ]
-    fits.sort(key=lambda fit: fit[:3], reverse=True)
-    dated = [fit for fit in fits if _inside(release, fit[3])]
+    fits.sort(key=lambda fit: fit[:4], reverse=True)
+    dated = [fit for fit in fits if _inside(release, fit[4])]
     best = dated or fits
-    return best[0][3] if best else None
+    return best[0][4] if best else None
 
 
 def engine_id(name: str) -> str:

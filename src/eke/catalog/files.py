@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import os
 import re
@@ -81,6 +83,22 @@ def read_toml(path: Path, kind: type[T]) -> T:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadFile(f"{path}: is not TOML: {error}.") from None
     return to_record(found, kind, str(path))
+
+
+def read_rows(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file with their line numbers. Raises BadFile naming file and line."""
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    found = []
+    try:
+        if tuple(rows.fieldnames or ()) != columns:
+            raise BadFile(f"{path}: the columns must be {','.join(columns)}.")
+        for row in rows:
+            if None in row.values() or None in row:
+                raise BadFile(f"{path}, line {rows.line_num}: expected {len(columns)} cells.")
+            found.append((rows.line_num, row))
+    except csv.Error as error:
+        raise BadFile(f"{path}, line {rows.line_num}: is not CSV: {error}.") from None
+    return found
 
 
 def to_record(found: Any, kind: type[T], where: str) -> T:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 from eke.catalog.chips import chip, chip_names
+from eke.catalog.files import find
 from eke.catalog.prices import price
 from eke.catalog.systems import system, system_names
 from eke.errors import BadInput, Unknown, UnknownChip, closest
 from eke.types.chip import Chip, Fact, Price, System
 from eke.types.fleet import Fleet, Pool
 
-_PART = re.compile(r"\s*(\d{1,9})\s*[x×*]\s*(.+?)\s*\Z")
+_PART = re.compile(r"\s*(\d{1,9})\s*[xX×*]\s*(.+?)\s*\Z")
 MOST = 100_000_000  # chips of one pool; more do not exist
 
 
@@ -31,22 +32,28 @@ def _pool(text: str) -> Pool:
     count, name = (int(match[1]), match[2]) if match else (1, text.strip())
     if not 1 <= count <= MOST:
         raise BadInput(f"{text.strip()[:60]!r}: the count must lie between 1 and {MOST:,}.")
-    try:
+    if name.endswith(".toml") or find("chips", name) is not None:
         return pool(chip(name), count)
-    except UnknownChip:
-        pass
     try:
-        found = system(name)
+        found = system(name)  # before labels: "DGX H100" also names a chip
     except Unknown:
+        return pool(_chip(name), count)
+    if found.chip is None or not found.chips:
+        raise BadInput(f"{found.id} is a site without chips; name a chip such as 8xh100-sxm.")
+    return pool(chip(found.chip), count * found.chips, found)
+
+
+def _chip(name: str) -> Chip:
+    """The chip of that label. Raises UnknownChip, naming systems too."""
+    try:
+        return chip(name)
+    except UnknownChip:
         near = closest(name, [*chip_names(), *system_names()])
         hint = f"; closest: {near}" if near else ""
         raise UnknownChip(
             f"no chip or system {name[:60]!r} in the catalogue{hint}. "
             "See `eke catalog chips` and `eke catalog systems`, or add a TOML file of your own."
         ) from None
-    if found.chip is None or not found.chips:
-        raise BadInput(f"{found.id} is a site without chips; name a chip such as 8xh100-sxm.")
-    return pool(chip(found.chip), count * found.chips, found)
 
 
 def pool(of: Chip, count: int, joined: System | None = None) -> Pool:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 from eke.catalog.chips import Value
-from eke.catalog.files import all_files, find, read_toml, refuse_other_id, slug
+from eke.catalog.files import (
+    DATA,
+    all_files,
+    find,
+    folders,
+    read_text,
+    read_toml,
+    refuse_other_id,
+    slug,
+)
 from eke.catalog.huggingface import model_from_config, read_config
+from eke.catalog.model_labels import keys, name_key
 from eke.catalog.sources import source_kind
 from eke.errors import BadFile, BadInput, BadQuantity, UnknownModel, closest
 from eke.types.chip import Fact, SourceKind
@@ -52,6 +64,14 @@ def model(name: str) -> Model:
     """
     path = _path(name)
     return read_model(path) if path is not None else read_config(name)
+
+
+def known_model(name: str) -> Model:
+    """The catalogue's model of that label, never asking the hub. Raises UnknownModel."""
+    path = _path(name)
+    if path is None:
+        raise UnknownModel(f"no model {name[:60]!r} in the catalogue. See `eke catalog models`.")
+    return read_model(path)
 
 
 def model_names() -> list[str]:
@@ -118,17 +138,15 @@ def _path(name: str) -> Path | None:
         return Path(name)
     if name.endswith(".json") or name.startswith((".", "/", "~")) or _on_disk(name):
         return None
-    spelt = spellings(name)
-    path = next(filter(None, (find("models", word) for word in spelt)), None)
+    words = dict.fromkeys((slug(name), slug(name.rsplit("/", 1)[-1])))
+    path = next(filter(None, (find("models", word) for word in words)), None)
     if path is not None:
         return path
-    files = all_files("models")
-    for each in files.values():
-        if not aliases(each).isdisjoint(spelt):
-            return each
-    if "/" in name:
-        return None
-    near = closest(spelt[0], files)
+    filed = _filed(tuple(folders()))
+    path = next((filed[each] for each in keys(name) if each in filed), None)
+    if path is not None or "/" in name:
+        return path
+    near = closest(slug(name), all_files("models"))
     hint = f"; closest: {near}" if near else ""
     raise UnknownModel(
         f"no model {name[:60]!r} in the catalogue{hint}. See `eke catalog models`, or give a "
@@ -136,18 +154,24 @@ def _path(name: str) -> Path | None:
     )
 
 
-_SAME_SHAPE = re.compile(r"-(hf|instruct|chat|it|base|preview|fp8|awq|gptq|bf16)(-v?\d[\d.]*)?$")
-
-
-def spellings(name: str) -> list[str]:
-    """Ways to write a name: as given, without its organisation, without words such as
-    "instruct" that do not change the shape."""
-    found = [slug(name), slug(name.rsplit("/", 1)[-1]).removeprefix("meta-")]
-    for word in list(found):
-        while (shorter := _SAME_SHAPE.sub("", word)) != word:
-            found.append(shorter)
-            word = shorter
-    return list(dict.fromkeys(found))
+@cache
+def _filed(_: tuple[Path, ...]) -> dict[str, Path]:
+    """The file of every id, name and alias, and of every size that only one mixture has."""
+    files = all_files("models").values()
+    ordered = sorted(files, key=lambda path: path.is_relative_to(DATA))  # a user's own first
+    filed: dict[str, Path] = {}
+    sizes: dict[str, set[Path]] = {}
+    for path in ordered:
+        filed.setdefault(name_key(path.stem), path)
+        total = re.sub(r"-a\d+(\.\d+)?b$", "", path.stem)
+        sizes.setdefault(name_key(total), set()).add(path)
+    for path in ordered:
+        for name in names(path):
+            filed.setdefault(name_key(name), path)
+    for total, having in sizes.items():
+        if len(having) == 1:
+            filed.setdefault(total, *having)
+    return filed
 
 
 def _on_disk(name: str) -> bool:
@@ -158,7 +182,14 @@ def _on_disk(name: str) -> bool:
         return False
 
 
-def aliases(path: Path) -> set[str]:
-    """Other names of a model."""
-    read = read_toml(path, ModelFile)
-    return {slug(read.name), *map(slug, read.aliases)}
+def names(path: Path) -> list[str]:
+    """The name of a model and its aliases; only the head of the file is read."""
+    try:
+        head = tomllib.loads(read_text(path).partition("\n[")[0])
+        found = [head["name"], *head.get("aliases", ())]
+    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+        found = []
+    if not found or not all(isinstance(each, str) for each in found):
+        read = read_toml(path, ModelFile)  # says what is wrong
+        found = [read.name, *read.aliases]
+    return found

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from eke.catalog.files import folders, read_text
+from eke.catalog.files import folders, read_rows
 from eke.errors import BadFile, BadQuantity
 from eke.types.chip import Price
-from eke.units import quantity
+from eke.units import quantity, show
 
 COLUMNS = ("chip", "basis", "value", "date", "source", "kind", "note")
 UNITS = {"rent": "USD/s", "buy": "USD"}
+RANGES = {"rent": (1e-4 / 3600, 1e5 / 3600), "buy": (1.0, 1e8)}  # outside, a price is absurd
+_DATE = re.compile(r"\d{4}(-\d\d){0,2}")
 KINDS = ("published", "measured", "derived", "assumed")
 
 
@@ -41,29 +41,31 @@ def price(chip: str, basis: Literal["rent", "buy"]) -> Price | None:
 
 @lru_cache
 def _read(path: Path) -> tuple[Price, ...]:
-    if not path.is_file():
+    if not path.exists():
         return ()
-    rows = csv.DictReader(io.StringIO(read_text(path)))
-    if tuple(rows.fieldnames or ()) != COLUMNS:
-        raise BadFile(f"{path}: the columns must be {','.join(COLUMNS)}.")
-    return tuple(_row(path, rows.line_num, row) for row in rows)
+    return tuple(_row(path, line, row) for line, row in read_rows(path, COLUMNS))
 
 
 def _row(path: Path, line: int, row: dict[str, str]) -> Price:
     where = f"{path}, line {line}"
-    if None in row.values() or None in row:
-        raise BadFile(f"{where}: expected {len(COLUMNS)} cells.")
     if row["basis"] not in UNITS or row["kind"] not in KINDS:
         raise BadFile(
             f"{where}: basis must be rent or buy, and kind one of {', '.join(KINDS)}; "
             f"given {row['basis']!r} and {row['kind']!r}."
         )
-    if re.fullmatch(r"\d{4}(-\d\d){0,2}", row["date"]) is None:
-        raise BadFile(f"{where}: date is {row['date']!r}; write 2026, 2026-11 or 2026-11-30.")
+    unit = UNITS[row["basis"]]
     try:
-        value = quantity(row["value"], UNITS[row["basis"]])
+        value = quantity(row["value"], unit)
     except BadQuantity as error:
         raise BadFile(f"{where}: value: {error}") from None
-    if not 0 < value < 1e9:
-        raise BadFile(f"{where}: value is {row['value']!r}; a price must be above zero and real.")
+    low, high = RANGES[row["basis"]]
+    if not low <= value <= high:
+        raise BadFile(
+            f"{where}: value is {row['value']!r}; that is absurd: expected between "
+            f"{show(low, unit)} and {show(high, unit)}."
+        )
+    if not _DATE.fullmatch(row["date"]):
+        raise BadFile(
+            f"{where}: date is {row['date'][:20]!r}; expected 2026, 2026-03 or 2026-03-31."
+        )
     return Price(**(row | {"value": value}))  # type: ignore[arg-type]

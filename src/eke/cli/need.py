@@ -79,6 +79,7 @@ def tune(**given: Any) -> None:
 @click.option("--prompts", type=opt.NUMBER, help="Such as 100k.")
 @click.option("--prompt", type=opt.TOKENS, help="Length of a prompt.")
 @click.option("--answer", type=opt.TOKENS, help="Length of an answer.")
+@click.option("--longest", type=opt.TOKENS, help="Longest answer, which the others wait for.")
 @click.option("--samples", type=click.IntRange(1), help="Answers per prompt.")
 @click.option("--epochs", type=opt.NUMBER)
 @click.option("--prompts-per-step", "batch", type=opt.NUMBER, help="Prompts per iteration.")

@@ -43,11 +43,8 @@ TOKENS, NUMBER, RATE, DURATION, DOLLARS, RENT = (
 DEGREE_WORDS = {
     "tensor": "Tensor-parallel degree.",
     "pipeline": "Pipeline stages.",
-    "virtual": "Interleaved stages per pipeline rank.",
-    "context": "Ranks that share a sequence.",
     "expert": "Chips the routed experts are spread over.",
     "data": "Data-parallel ranks; when serving, ranks of a replica that share experts.",
-    "replicas": "Independent copies.",
 }
 
 
@@ -78,17 +75,23 @@ where = stack(
     click.option("--own", is_flag=True, help="Bought and written off, energy paid, not rented."),
     click.option("--json", "as_json", is_flag=True, help="The same record as JSON."),
 )
+
+
+def degree(name: str, words: str) -> Any:
+    """An option for one parallel degree."""
+    return click.option(f"--{name}", type=click.IntRange(1), metavar="N", help=words)
+
+
 layout = stack(
-    *(
-        click.option(f"--{name}", type=click.IntRange(1), metavar="N", help=words)
-        for name, words in DEGREE_WORDS.items()
-    ),
+    *(degree(name, words) for name, words in DEGREE_WORDS.items()),
     click.option("--engine", metavar="NAME", help="What runs it, such as vllm or megatron."),
-    click.option("--micro-batch", type=click.IntRange(1), help="Sequences per pass."),
     click.option("--weights", type=click.Choice(WIDTHS), help="Format the weights are kept in."),
     click.option("--compute", type=click.Choice(COMPUTE), help="Format of the matrix units."),
 )
 learning_layout = stack(
+    degree("virtual", "Interleaved stages per pipeline rank."),
+    degree("context", "Ranks that share a sequence."),
+    click.option("--micro-batch", type=click.IntRange(1), help="Sequences per pass."),
     click.option("--shard", type=click.IntRange(0, 3), help="ZeRO stage; 3 is FSDP."),
     click.option("--recompute", type=click.Choice(["none", "selective", "full"])),
     click.option("--schedule", type=click.Choice(["1f1b", "interleaved", "zero-bubble", "gpipe"])),
@@ -98,6 +101,7 @@ learning_layout = stack(
     click.option("--within", type=DURATION, help="Deadline, such as 30d."),
 )
 serving_layout = stack(
+    degree("replicas", "Independent copies."),
     click.option("--cache", type=click.Choice(WIDTHS), help="Format of keys and values."),
     click.option("--max-batch", "batch", type=click.IntRange(1), help="Sequences in flight."),
     click.option("--token-budget", type=click.IntRange(1), help="Tokens of one engine step."),

@@ -7,18 +7,21 @@ from typing import Any
 import numpy as np
 
 from eke.physics.align import align
+from eke.physics.layers import count_parameters
 from eke.physics.machine import peak_format
 from eke.physics.outcome import Outcome
 from eke.physics.scenarios import likely, moves, scenarios, span, what_ifs
 from eke.physics.serve import serve
 from eke.physics.train import learning_sequence, train
 from eke.physics.tune import tune
+from eke.types.chip import Fact
 from eke.types.efficiency import Efficiency, Knobs
 from eke.types.fleet import Fleet, Pool
 from eke.types.job import Align, Job, Serve, Train, Tune
+from eke.types.model import Model
 from eke.types.need import Figure, Ground, GroundKind, Infeasible, Matter, Need, Part
 from eke.types.plan import Plan, Plans
-from eke.types.record import fields, replace
+from eke.types.record import defaults, fields, replace
 from eke.units import show
 
 BASIC = ("chips", "time", "memory", "energy", "money")
@@ -127,13 +130,32 @@ def shortage(result: Outcome, plan: Plan) -> Infeasible | None:
 
 
 def _given(job: Job) -> list[Ground]:
-    """The numbers of the job itself, as asked or by default."""
+    """The model's shape, and the numbers of the job: as asked, or eke's usual values."""
     units = {"rate": "1/s", "prompt": "token", "answer": "token", "tokens": "token"}
-    return [
-        Ground(name=name, value=value, unit=units.get(name, "1"), kind="given", source="the job")
-        for name, value in fields(job).items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and value
-    ]
+    usual = defaults(job)
+    found = [_model_ground(job.model)]
+    for name, value in fields(job).items():
+        if isinstance(value, int | float) and not isinstance(value, bool) and value:
+            alike = value == usual[name]
+            kind: GroundKind = "assumed" if alike else "given"
+            source, note = ("eke", "the usual value") if alike else ("the job", "")
+            unit = units.get(name, "1")
+            ground = Ground(name=name, value=value, unit=unit, kind=kind, source=source, note=note)
+            found.append(ground)
+    return found
+
+
+def _model_ground(model: Model) -> Ground:
+    """Where the shape comes from that every count rests on."""
+    own = not model.source or model.source.endswith(".json")
+    return Ground(
+        name=f"shape of {model.name}",
+        value=count_parameters(model).total,
+        unit="1",
+        kind="given" if own else "published",
+        source=model.source or "the job",
+        note=f"parameters, counted from the configuration ({model.architecture})",
+    )
 
 
 def _usual(job: Job, plan: Plan) -> list[Ground]:
@@ -164,8 +186,14 @@ def _chip_grounds(plan: Plan, fleet: Fleet) -> list[Ground]:
     peak = f"peak.{peak_format(pool, plan.compute)}"
     wanted = (peak, "memory_size", "memory_speed", "link_speed", "domain", "network_speed", "power")
     facts = {**pool.chip.facts, **pool.facts}
-    found = [facts_ground(pool.chip.id, name, facts) for name in (*wanted, "rent", "buy")]
-    return [ground for ground in found if ground is not None]
+    paid = "buy" if pool.rent is None else "rent"
+    found = [facts_ground(pool.chip.id, name, facts) for name in (*wanted, paid)]
+    if pool.rent is None and pool.buy is not None:
+        life = Fact(value=pool.life, unit="s", source="eke", kind="assumed", note="straight line")
+        found.append(facts_ground(pool.chip.id, "life", {"life": life}))
+    half = plan.prefill
+    other = _chip_grounds(half, fleet) if half and half.chip != plan.chip else []
+    return [*(ground for ground in found if ground is not None), *other]
 
 
 def facts_ground(chip: str, name: str, facts: dict[str, Any]) -> Ground | None:

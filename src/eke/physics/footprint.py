@@ -31,7 +31,14 @@ def held_parameters(model: Model, plan: AnyPlan) -> Held:
 
     The fullest pipeline stage has its share of layers, rounded up, and the larger table.
     """
-    t, layers = plan.tensor, sum(stack.count for stack in model.stacks)
+    inside = layer_matrices(model, plan)
+    vectors = sum(stack.count * block_vectors(stack.block) for stack in model.stacks)
+    rest = vectors * _stage_share(model, plan) + _end_parameters(model, plan)
+    return Held(dense=inside.dense + rest, experts=inside.experts)
+
+
+def layer_matrices(model: Model, plan: AnyPlan) -> Held:
+    """Of those, the matrices inside layers: what makers and engines quantise."""
     dense: Any = 0.0
     experts: Any = 0.0
     for stack in model.stacks:
@@ -40,12 +47,16 @@ def held_parameters(model: Model, plan: AnyPlan) -> Held:
                 cut = plan.expert * expert_cut(plan)
                 experts = experts + stack.count * w.parameters / cut
             else:
-                cut = 1 if w.split == "whole" else np.minimum(t, w.pieces or 10**12)
+                cut = 1 if w.split == "whole" else np.minimum(plan.tensor, w.pieces or 10**12)
                 dense = dense + stack.count * w.parameters / cut
-        dense = dense + stack.count * block_vectors(stack.block)
-    share = np.ceil(layers / plan.pipeline) / layers
-    ends = _end_parameters(model, plan)
-    return Held(dense=dense * share + ends, experts=experts * share)
+    share = _stage_share(model, plan)
+    return Held(dense=dense * share, experts=experts * share)
+
+
+def _stage_share(model: Model, plan: AnyPlan) -> Any:
+    """Share of the layers on the fullest stage."""
+    layers = sum(stack.count for stack in model.stacks)
+    return np.ceil(layers / plan.pipeline) / layers
 
 
 def _end_parameters(model: Model, plan: AnyPlan) -> Any:
@@ -63,6 +74,7 @@ def cache_bytes(model: Model, tokens: Any, plan: AnyPlan) -> Any:
     """Keys and values of one sequence of `tokens`, on each chip that shares it [B].
 
     Paged: rounded up to whole blocks. Windows keep at most their length. States do not grow.
+    Context-parallel ranks each keep their part of the sequence.
     """
     t, width = plan.tensor, BYTES[plan.cache]
     total: Any = 0.0
@@ -75,8 +87,9 @@ def cache_bytes(model: Model, tokens: Any, plan: AnyPlan) -> Any:
         total = total + stack.count * _state_bytes(mixer) / t
         if stack.block.cross is not None and model.encoders:
             kept = stack.block.cross.kv_heads * stack.block.cross.head_size * 2
-            total = total + stack.count * kept * model.encoders[0].tokens * width / t
-    return total / plan.pipeline
+            cut = np.minimum(t, stack.block.cross.kv_heads)
+            total = total + stack.count * kept * model.encoders[0].tokens * width / cut
+    return total / (plan.pipeline * plan.context)
 
 
 def _state_bytes(mixer: object) -> float:

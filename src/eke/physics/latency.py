@@ -10,11 +10,11 @@ import numpy as np
 from eke.physics import queueing
 from eke.physics.engine import Load, asks, emitted, prefill_time, step
 from eke.physics.exchange import hop
-from eke.physics.footprint import cache_per_token
+from eke.physics.footprint import cache_bytes
 from eke.physics.machine import Machine
 from eke.physics.operations import AnyPlan
 from eke.types.job import Serve
-from eke.types.plan import BYTES, Plan
+from eke.types.plan import Plan
 from eke.types.record import Record
 
 
@@ -34,11 +34,13 @@ def seen(
     first = job.ttft.percentile if job.ttft else 0.5
     each = job.tpot.percentile if job.tpot else 0.5
     service, busy, servers, fixed = _taking_in(job, plan, machine, state, prefill)
-    wait = queueing.mg1_wait_time(
-        arrival_rate=busy / service, service_time=service, squared_variation=job.spread
+    taken = _slots_busy(job, plan, state)
+    lines = (
+        (queueing.erlang_c(servers, busy * servers), servers, busy, service),
+        (_slot_chance(state, taken), state.most, taken, _hold(job, plan, state)),
     )
-    waiting = wait / servers + _slot_wait(job, plan, state)
-    tail = queueing.wait_percentile(wait_time=waiting, busy=busy, percentile=first)
+    means, tails = zip(*(_wait(job, first, *line) for line in lines), strict=True)
+    waiting, tail = sum(means), sum(tails)
     tpot = state.step.mean / emitted(plan)
     crowd = np.maximum(state.concurrency + _normal(each) * np.sqrt(state.concurrency), 1.0)
     crowded = step(job, plan, machine, np.minimum(crowd, state.most)).mean / emitted(plan)
@@ -50,40 +52,69 @@ def seen(
     )
 
 
+def _wait(
+    job: Serve, percentile: float, chance: Any, servers: Any, busy: Any, service: Any
+) -> tuple[Any, Any]:
+    """Wait in one line, its mean and a percentile: for the engine to take the prompt in, or for a
+    place among the sequences in flight. Percentiles of the two lines add up to a little more than
+    that of their sum [s]."""
+    mean = queueing.many_servers_wait_time(
+        chance=chance,
+        servers=servers,
+        busy=busy,
+        service_time=service,
+        squared_variation=job.spread,
+    )
+    return mean, queueing.wait_percentile(wait_time=mean, busy=chance, percentile=percentile)
+
+
 def _taking_in(
     job: Serve, plan: AnyPlan, machine: Machine, state: Load, prefill: Machine | None
-) -> tuple[Any, Any, Any, Any]:
+) -> tuple[Any, Any, int, Any]:
     """Time to take in one prompt, how busy that keeps who does it, how many do, and what else
     passes before the first token [s]."""
     at = state.step
     if plan.prefill is None or prefill is None:
-        return at.chunks * at.mixed, np.minimum(at.busy, 0.98), 1.0, at.mean / 2
+        return at.chunks * at.mixed, np.minimum(at.busy, 0.98), 1, at.mean / 2
     half = plan.prefill
     service = prefill_time(job, half, prefill)
-    busy = np.minimum(prefill_busy(job, half, prefill), 0.98)
-    return service, busy, half.replicas, handover_time(job, plan, machine) + at.mean
+    busy = np.minimum(job.rate / prefill_ceiling(job, half, prefill), 0.98)
+    fixed = handover_time(job, plan, machine, prefill) + at.mean
+    return service, busy, half.replicas * half.pipeline, fixed
 
 
-def prefill_busy(job: Serve, half: Plan, prefill: Machine) -> Any:
-    """Share of their time in which the prefill replicas work; above 1 they cannot keep up."""
-    return job.rate / half.replicas * prefill_time(job, half, prefill)
+def prefill_ceiling(job: Serve, half: Plan, prefill: Machine) -> Any:
+    """Prompts per second that the prefill half can take in; stages work on different ones."""
+    return half.replicas * half.pipeline / prefill_time(job, half, prefill)
 
 
-def handover_time(job: Serve, plan: AnyPlan, machine: Machine) -> Any:
-    """Time to send a prompt's keys and values to the chips that decode [s]."""
-    tokens = sum(ask.share * (ask.new + ask.cached) for ask in asks(job))
-    size = tokens * cache_per_token(job.model, BYTES[plan.cache]) / plan.group
-    return hop(machine, size=size, distance=machine.domain)
+def handover_time(job: Serve, plan: AnyPlan, machine: Machine, prefill: Machine) -> Any:
+    """Time to send a prompt's keys and values over the network, from the chips that hold them to
+    the chips that will; the slower side sets it [s]."""
+
+    def side(layout: AnyPlan, chips: Machine) -> Any:
+        each = sum(
+            ask.share * cache_bytes(job.model, ask.new + ask.cached, layout) for ask in asks(job)
+        )
+        return hop(chips, size=each, distance=chips.domain)
+
+    return np.maximum(side(plan, machine), side(plan.prefill or plan, prefill))
 
 
-def _slot_wait(job: Serve, plan: AnyPlan, state: Load) -> Any:
-    """Wait for a place among the sequences in flight: Erlang C with `most` places [s]."""
-    busy = np.minimum(job.rate / plan.replicas / state.ceiling, 0.98)
-    hold = job.answer * state.step.mean / emitted(plan)
-    chance = queueing.waiting_chance(servers=state.most, busy=busy)
-    return queueing.many_servers_wait_time(
-        chance=chance, servers=state.most, busy=busy, service_time=hold
-    )
+def _slots_busy(job: Serve, plan: AnyPlan, state: Load) -> Any:
+    """Share of the places among the sequences in flight that are taken."""
+    return np.minimum(job.rate / plan.replicas / state.ceiling, 0.98)
+
+
+def _slot_chance(state: Load, busy: Any) -> Any:
+    """Chance of waiting for such a place; exact for a single one."""
+    many = queueing.waiting_chance(servers=state.most, busy=busy)
+    return np.where(np.asarray(state.most) == 1, busy, many)
+
+
+def _hold(job: Serve, plan: AnyPlan, state: Load) -> Any:
+    """How long a sequence keeps its place [s]."""
+    return job.answer * state.step.mean / emitted(plan)
 
 
 def _normal(percentile: float) -> float:

@@ -26,8 +26,8 @@ class Learning(Record):
 
     sequence [tokens].  frozen: the model's own weights stay; `trainable` others learn.
     stored: bytes per weight of a frozen model.  reads: further forward passes per step, by a
-    reference model (as a share of one forward pass).  resident: bytes that stay on the chips of
-    one replica besides [B].  scores: logits rows per token (0 for a model with a scalar head).
+    reference model (as a share of one forward pass).  reference: whether that is a second copy of
+    the model, in 16 bits.  scores: logits rows per token (0 for a model with a scalar head).
     """
 
     model: Model
@@ -36,7 +36,7 @@ class Learning(Record):
     trainable: float = 0.0
     stored: float | None = None
     reads: float = 0.0
-    resident: Any = 0.0
+    reference: bool = False
     scores: float = 1.0
 
 
@@ -343,10 +343,9 @@ def learning_memory(learning: Learning, plan: AnyPlan) -> LearningMemory:
     held = footprint.held_parameters(learning.model, plan)
     learnt = learnt_parameters(learning, plan)
     dense, experts = data_ranks(plan)
-    width = learning.stored if learning.stored is not None else ACTIVATION
-    weights = _sharded(held, dense, experts, plan.shard >= 3) * width
+    weights = _stored_bytes(learning, plan, held)
     whole_layers = plan.shard >= 3 or plan.stream
-    gathered = _gathered_layers(learning, plan, held) if whole_layers else 0.0
+    gathered = _gathered_layers(learning, plan) if whole_layers else 0.0
     kept = 0.0 if plan.stream else 1.0  # streamed state is kept in external memory
     each_gradient, each_state = BYTES[plan.gradients], memory.OPTIMIZER_BYTES[plan.optimizer]
     return LearningMemory(
@@ -355,8 +354,21 @@ def learning_memory(learning: Learning, plan: AnyPlan) -> LearningMemory:
         optimizer=kept * _sharded(learnt, dense, experts, plan.shard >= 1) * each_state,
         activations=activation_bytes(learning, plan),
         buffers=gathered + score_bytes(learning, plan),
-        resident=learning.resident / (plan.tensor * plan.pipeline),
+        resident=_sharded(held, dense, experts, plan.shard >= 3) * ACTIVATION * learning.reference,
     )
+
+
+def _stored_bytes(learning: Learning, plan: AnyPlan, held: footprint.Held) -> Any:
+    """Weights on the fullest chip; only matrices of layers are quantised, tables, logits and
+    vectors stay in 16 bits [B]."""
+    dense, experts = data_ranks(plan)
+    if learning.stored is None:
+        return _sharded(held, dense, experts, plan.shard >= 3) * ACTIVATION
+    small = footprint.layer_matrices(learning.model, plan)
+    rest = footprint.Held(dense=held.dense - small.dense, experts=held.experts - small.experts)
+    sharded = plan.shard >= 3
+    wide = _sharded(rest, dense, experts, sharded) * ACTIVATION
+    return _sharded(small, dense, experts, sharded) * learning.stored + wide
 
 
 def _sharded(held: footprint.Held, dense: Any, experts: Any, sharded: bool) -> Any:
@@ -365,10 +377,17 @@ def _sharded(held: footprint.Held, dense: Any, experts: Any, sharded: bool) -> A
     return held.dense / dense + held.experts / experts
 
 
-def _gathered_layers(learning: Learning, plan: AnyPlan, held: footprint.Held) -> Any:
-    """Two whole layers gathered at a time: the one in use and the next [B]."""
+def _gathered_layers(learning: Learning, plan: AnyPlan) -> Any:
+    """Whole weights on a chip for a while: two layers, the one in use and the next; under FSDP the
+    logits' table too, and the gradients of one layer before they are reduced [B]."""
     layers = sum(stack.count for stack in learning.model.stacks)
-    return 2 * ACTIVATION * held.total / np.maximum(np.ceil(layers / plan.pipeline), 1)
+    inside = footprint.layer_matrices(learning.model, plan).total
+    one = inside / np.ceil(layers / plan.pipeline)
+    if plan.shard < 3:
+        return 2 * ACTIVATION * one
+    table = learning.model.vocabulary * learning.model.hidden / plan.tensor
+    gradients = 0.0 if learning.frozen else BYTES[plan.gradients]
+    return ACTIVATION * (2 * one + table) + gradients * one
 
 
 def activation_bytes(learning: Learning, plan: AnyPlan) -> Any:

@@ -7,19 +7,6 @@ import numpy as np
 from eke.physics.formula import Number, formula
 
 
-@formula(unit="s", equation="λ s² (1 + c²) / (2 (1 − λ s))", source=("pollaczek1930",))
-def mg1_wait_time(
-    *, arrival_rate: Number, service_time: Number, squared_variation: Number
-) -> Number:
-    """Mean wait before one server, Poisson arrivals, any service time [s].
-
-    arrival_rate: of jobs [1/s].  service_time: mean [s].  squared_variation: variance of the
-    service time over its mean squared [1].
-    """
-    λ, s, c2 = arrival_rate, service_time, squared_variation
-    return λ * s * s * (1 + c2) / (2 * np.maximum(1 - λ * s, 1e-9))
-
-
 @formula(
     unit="1",
     equation="1 / (1 + β Φ(β) / φ(β)), β = (1 − ρ) √c",
@@ -40,16 +27,27 @@ def waiting_chance(*, servers: Number, busy: Number) -> Number:
     return 1 / (1 + β * below / np.maximum(density, 1e-300))
 
 
-@formula(unit="s", equation="P(wait) s / (c (1 − ρ))", source=("erlang1917",))
+@formula(
+    unit="s",
+    equation="P(wait) s (1 + v) / (2 c (1 − ρ))",
+    source=("erlang1917", "pollaczek1930", "lee1959"),
+)
 def many_servers_wait_time(
-    *, chance: Number, servers: Number, busy: Number, service_time: Number
+    *,
+    chance: Number,
+    servers: Number,
+    busy: Number,
+    service_time: Number,
+    squared_variation: Number,
 ) -> Number:
-    """Mean wait before many equal servers, Poisson arrivals, exponential service [s].
+    """Mean wait before equal servers; exact for one server and for exponential service [s].
 
     chance: of waiting at all [1].  servers: how many [1].  busy: share of their time they work
-    [1].  service_time: mean [s].
+    [1].  service_time: mean [s].  squared_variation: variance of the service time over its mean
+    squared [1].
     """
-    return chance * service_time / (servers * np.maximum(1 - busy, 1e-9))
+    spread = (1 + squared_variation) / 2
+    return chance * service_time * spread / (servers * np.maximum(1 - busy, 1e-9))
 
 
 @formula(unit="s", equation="W/ρ · ln(ρ / (1 − q))", source=("kleinrock1975",))
@@ -63,12 +61,12 @@ def wait_percentile(*, wait_time: Number, busy: Number, percentile: Number) -> N
     return W / ρ * np.log(np.maximum(ρ / (1 - q), 1.0))
 
 
-def erlang_c(servers: int, load: float) -> float:
+def erlang_c(servers: int, load: Number) -> Number:
     """Chance of waiting before `servers` equal servers at offered `load` erlang [1].
 
     Source: erlang1917; the recurrence of Erlang B, which never overflows.
     """
-    blocked = 1.0
+    blocked: Number = 1.0
     for n in range(1, servers + 1):
         blocked = load * blocked / (n + load * blocked)
     busy = load / servers

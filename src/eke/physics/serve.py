@@ -15,7 +15,6 @@ from eke.physics.engine import (
     fixed_bytes,
     load,
     per_sequence,
-    prefill_time,
     resident_weights,
 )
 from eke.physics.footprint import cache_bytes, held_parameters
@@ -25,6 +24,7 @@ from eke.physics.outcome import Amount, Limit, Outcome, Share, amounts
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
 from eke.types.job import Promise, Serve
+from eke.types.plan import Plan
 
 
 def serve(
@@ -39,9 +39,7 @@ def serve(
     users = latency.seen(job, plan, here, state, there)
     ceiling = state.ceiling * plan.replicas
     if plan.prefill is not None and there is not None:
-        ceiling = np.minimum(
-            ceiling, plan.prefill.replicas / prefill_time(job, plan.prefill, there)
-        )
+        ceiling = np.minimum(ceiling, latency.prefill_ceiling(job, plan.prefill, there))
     held: Held = ((pool, plan.chips),)
     if plan.prefill is not None:
         half = plan.prefill.chips
@@ -215,10 +213,19 @@ def _limits(
         hint = "more external memory, or narrower weights"
         found.append(Limit(name="external memory", need=whole, have=have, unit="B", hint=hint))
     if plan.prefill is not None and there is not None:
-        busy = latency.prefill_busy(job, plan.prefill, there)
-        hint = "more prefill replicas"
-        found.append(Limit(name="prefill", need=busy, have=job.utilisation, unit="1", hint=hint))
+        found += _prefill_limits(job, plan.prefill, there, longest)
     return tuple(found)
+
+
+def _prefill_limits(job: Serve, half: Plan, there: Machine, longest: float) -> list[Limit]:
+    """The prefill half keeps up, and one of the longest requests fits it."""
+    have = latency.prefill_ceiling(job, half, there)
+    one = fixed_bytes(job, half) + cache_bytes(job.model, longest, half)
+    more, wider = "more prefill replicas", "more tensor parallelism in prefill, or narrower weights"
+    return [
+        Limit(name="prefill", need=job.rate / job.utilisation, have=have, unit="1/s", hint=more),
+        Limit(name="prefill memory", need=one, have=there.size, unit="B", hint=wider),
+    ]
 
 
 def _promise(name: str, value: Any, limit: float) -> Limit:

@@ -6,21 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from eke.physics import failures
+from eke.physics import failures, memory
 from eke.physics.costs import energy_of, price_of
 from eke.physics.forward import model_operations
 from eke.physics.layers import count_parameters
 from eke.physics.learn import Learning, StepTime, learning_memory, step_time
 from eke.physics.machine import Machine, machine, peak_format
-from eke.physics.operations import AnyPlan, Batch
+from eke.physics.operations import ACTIVATION, AnyPlan, Batch
 from eke.physics.outcome import Limit, Outcome, Share, amounts
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
 from eke.types.job import Train, Tune
 from eke.types.model import Model
-from eke.types.plan import Plan
-
-CHECKPOINT_BYTES = 14.0  # per parameter: 16-bit weights, 32-bit copy and both Adam moments
+from eke.types.plan import BYTES, Plan
 
 
 def train(job: Train, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Outcome:
@@ -49,7 +47,7 @@ def learning_outcome(
     times = step_time(learning, plan, here)
     per_step = plan.batch * learning.sequence
     steps = np.maximum(tokens / per_step, 1.0)
-    lost = _lost(learning, plan, knobs)
+    lost = lost_to_failures(learning, plan, knobs)
     seconds = steps * times.total / (1 - lost)
     held = learning_memory(learning, plan)
     passes = (2.0 if learning.frozen else 3.0) + learning.reads
@@ -93,19 +91,23 @@ def _limits(
     here: Machine,
 ) -> tuple[Limit, ...]:
     """Memory always; a deadline and external memory where there are any."""
-    hint = "more chips, --tensor or --pipeline, FSDP (--shard 3) or --recompute full"
+    ways = ["more chips, --tensor or --pipeline, or FSDP (--shard 3)"]
+    ways += ["--recompute full"] if plan.recompute != "full" else []
+    ways += ["--qlora"] if learning.stored is not None and learning.stored >= 1 else []
+    hint = "; or ".join(ways)
     found = [Limit(name="memory", need=used, have=here.size, unit="B", hint=hint)]
     if within is not None:
         hint = "more chips, or a later date"
         found.append(Limit(name="time", need=seconds, have=within, unit="s", hint=hint))
-    return (*found, _external(learning, pool)) if plan.stream else tuple(found)
+    return (*found, _external(learning, plan, pool)) if plan.stream else tuple(found)
 
 
-def _external(learning: Learning, pool: Pool) -> Limit:
+def _external(learning: Learning, plan: AnyPlan, pool: Pool) -> Limit:
     """All state has to fit in the external memory it streams from."""
+    each = checkpoint_bytes(plan) + BYTES[plan.gradients]
     return Limit(
         name="external memory",
-        need=count_parameters(learning.model).total * (CHECKPOINT_BYTES + 4.0),
+        need=count_parameters(learning.model).total * each,
         have=pool.chip.stream_size or 0.0,
         unit="B",
         hint="more external memory, or a smaller model",
@@ -120,19 +122,23 @@ def model_flop(model: Model, sequence: int) -> float:
     return float(sum(operation.flop * operation.times for operation in operations)) / sequence
 
 
-def _lost(learning: Learning, plan: AnyPlan, knobs: Knobs) -> Any:
+def lost_to_failures(learning: Learning, plan: AnyPlan, knobs: Knobs) -> Any:
     """Share of time lost to writing checkpoints, to failures and to starting again."""
-    size = CHECKPOINT_BYTES * (
-        learning.trainable if learning.frozen else count_parameters(learning.model).total
-    )
+    numbers = learning.trainable if learning.frozen else count_parameters(learning.model).total
+    size = numbers * checkpoint_bytes(plan)
     between = failures.job_failure_interval(chip_interval=knobs.failure_interval, chips=plan.chips)
     writing = failures.checkpoint_time(size=size, chips=plan.chips, speed=knobs.checkpoint_speed)
-    stall = writing * knobs.checkpoint_stall
-    every = failures.young_interval(checkpoint_time=stall, failure_interval=between)
-    lost = failures.lost_share(
+    stall = np.maximum(writing * knobs.checkpoint_stall, 1e-3)
+    every = failures.daly_interval(checkpoint_time=stall, failure_interval=between)
+    kept = failures.goodput(
         checkpoint_time=stall, interval=every, failure_interval=between, restart_time=knobs.restart
     )
-    return np.clip(lost, 0.0, 0.9)
+    return 1 - kept
+
+
+def checkpoint_bytes(plan: AnyPlan) -> float:
+    """Bytes per parameter of a checkpoint: 16-bit weights and the optimizer's state."""
+    return ACTIVATION + memory.OPTIMIZER_BYTES[plan.optimizer]
 
 
 def _memory_shares(held: Any) -> list[Share]:

@@ -10,7 +10,16 @@ import numpy as np
 
 from eke.physics.formula import FORMULAS, Call
 from eke.report.text import table, wrap
-from eke.report.words import LABELS, UNITS, chosen_words, headline, layout, spread
+from eke.report.words import (
+    KINDS,
+    LABELS,
+    UNITS,
+    chosen_words,
+    headline,
+    layout,
+    shown_unit,
+    spread,
+)
 from eke.types.chip import Source
 from eke.types.need import Ground, Need
 from eke.units import show
@@ -22,7 +31,9 @@ def explain_words(need: Need, tape: list[Call], sources: Mapping[str, Source]) -
         headline(need) + "\n" + layout(need.plan, chosen_words(need)),
         "Figures, and what each is computed from",
         figures(need),
-        "Formulas at work, with the numbers of the likeliest case",
+        "Parts, which add up to their figure in the likeliest case",
+        parts(need),
+        "Formulas at work, with the numbers of the likeliest case (their papers: docs/sources.bib)",
         formulas(tape),
         "Grounds: every value the answer rests on",
         grounds(need.grounds),
@@ -44,9 +55,14 @@ def figures(need: Need) -> str:
             values[name] = span.likely
             rows.append((name, spread(span, unit), substituted(need.how.get(name, ""), values)))
     for name, figure in need.figures.items():
-        unit = "USD" if figure.unit.startswith("USD per") else figure.unit
         how = substituted(figure.how, values) or figure.means
-        rows.append((name, spread(figure.span, unit), how))
+        rows.append((name, spread(figure.span, shown_unit(name, figure.unit)), how))
+    return table(rows)
+
+
+def parts(need: Need) -> str:
+    """What memory, time and latency are made of; the parts of one figure add up to it."""
+    rows = [(part.of, part.name, spread(part.span, part.unit)) for part in need.parts]
     return table(rows)
 
 
@@ -101,17 +117,20 @@ def _scalar(value: Any) -> float:
 
 def grounds(found: tuple[Ground, ...]) -> str:
     """Values by kind: published first, assumed last."""
-    order = ("given", "published", "measured", "fitted", "derived", "assumed")
     rows = [
         (
             *(ground.kind, LABELS.get(ground.name, ground.name), _value(ground)),
             *(ground.source, ground.note),
         )
-        for kind in order
+        for kind in KINDS
         for ground in found
         if ground.kind == kind
     ]
-    return table([tuple(cell[:76] for cell in row) for row in rows])
+    return table([tuple(_short(cell) for cell in row) for row in rows])
+
+
+def _short(cell: str) -> str:
+    return cell if len(cell) <= 76 else f"{cell[:75]}…"
 
 
 def _value(ground: Ground) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from eke.report.text import table
-from eke.report.words import spread
+from eke.report.words import shown_unit, spread
 from eke.types.need import Infeasible, Need, Span
 from eke.units import show
 
@@ -62,8 +62,7 @@ def _figure(found: Answer, name: str) -> str:
     if isinstance(found, Infeasible) or name not in found.figures:
         return ""
     figure = found.figures[name]
-    unit = "USD" if figure.unit.startswith("USD per") else figure.unit
-    return spread(figure.span, unit)
+    return spread(figure.span, shown_unit(name, figure.unit))
 
 
 BAR, STEP, LEFT, WIDE = 18, 46, 150, 420

@@ -50,6 +50,9 @@ LABELS = {  # values that decide what arrives of a published figure, as people c
 }
 
 
+KINDS = ("given", "published", "measured", "fitted", "derived", "assumed")  # best known first
+
+
 def need_words(need: Need, command: str = "") -> str:
     """The whole answer as text."""
     blocks = [
@@ -67,7 +70,7 @@ def need_words(need: Need, command: str = "") -> str:
 
 def headline(need: Need) -> str:
     """Line one: the answer with its unit."""
-    chips = f"{need.chips.likely:,.0f} {need.plan.chip}"
+    chips = chips_words(need)
     if need.job == "serve":
         figures = need.figures
         words = [
@@ -86,6 +89,15 @@ def headline(need: Need) -> str:
     return ", ".join(words)
 
 
+def chips_words(need: Need) -> str:
+    """How many of which chips, both halves of a disaggregated plan named."""
+    half = need.plan.prefill
+    if half is None or half.chip == need.plan.chip:
+        return f"{need.chips.likely:,.0f} {need.plan.chip}"
+    own = need.chips.likely - half.chips
+    return f"{own:,.0f} {need.plan.chip} and {half.chips:,} {half.chip}"
+
+
 def between(figure: Figure) -> str:
     """ "28 ms (20 – 43)": likely, then low and high."""
     return spread(figure.span, figure.unit)
@@ -93,13 +105,37 @@ def between(figure: Figure) -> str:
 
 def spread(span: Span, unit: str) -> str:
     """A span as text, its unit once where all three share it."""
-    likely, low, high = (show(x, unit) for x in (span.likely, span.low, span.high))
+    likely, low, high = shown(span, unit)
     if low == high:
         return likely
     word = likely.partition(" ")[2]
     if word and low.endswith(f" {word}") and high.endswith(f" {word}"):
         low, high = low.removesuffix(f" {word}"), high.removesuffix(f" {word}")
     return f"{likely} ({low} – {high})"
+
+
+SHARES = ("mfu", "hfu", "goodput", "utilisation")  # people read these in percent
+
+
+def shown(span: Span, unit: str) -> tuple[str, str, str]:
+    """Likely, low and high as text; all three in joules or all three in watt-hours."""
+    values = (span.likely, span.low, span.high)
+    if unit == "%":
+        likely, low, high = (f"{100 * x:.3g} %" for x in values)
+    elif unit == "J" and span.likely >= 3600:
+        likely, low, high = (show(x / 3600, "Wh") for x in values)
+    elif unit == "J":
+        likely, low, high = (show(x, "J", joules=True) for x in values)
+    else:
+        likely, low, high = (show(x, unit) for x in values)
+    return likely, low, high
+
+
+def shown_unit(name: str, unit: str) -> str:
+    """The unit a figure is read in."""
+    if unit.startswith("USD per"):
+        return "USD"
+    return "%" if name in SHARES else unit
 
 
 def money(span: Span) -> str:
@@ -148,7 +184,8 @@ def _figures(need: Need) -> str:
         if value is not None:
             rows.append((name, *_cells(value, UNITS[name]), _means(need, name)))
     for name, figure in need.figures.items():
-        rows.append((name.replace("_", " "), *_cells(figure.span, figure.unit), figure.means))
+        unit = shown_unit(name, figure.unit)
+        rows.append((name.replace("_", " "), *_cells(figure.span, unit), figure.means))
     return "\n" + table(rows, head=("", "likely", "low", "high", ""))
 
 
@@ -159,12 +196,7 @@ def _means(need: Need, name: str) -> str:
 
 
 def _cells(span: Span, unit: str) -> tuple[str, str, str]:
-    if unit.startswith("USD per"):
-        unit = "USD"
-    if unit == "1" and span.high <= 1.5 and span.likely < 1:
-        likely, low, high = (f"{100 * x:.3g} %" for x in (span.likely, span.low, span.high))
-    else:
-        likely, low, high = (show(x, unit) for x in (span.likely, span.low, span.high))
+    likely, low, high = shown(span, unit)
     return (likely, "", "") if low == high else (likely, low, high)
 
 
@@ -191,7 +223,7 @@ def _grounds(need: Need) -> str:
     kinds: dict[str, list[str]] = {}
     for ground in need.grounds:
         kinds.setdefault(ground.kind, []).append(ground.name)
-    words = "; ".join(f"{len(names)} {kind}" for kind, names in kinds.items())
+    words = "; ".join(f"{len(kinds[kind])} {kind}" for kind in KINDS if kind in kinds)
     return wrap(f"  grounds    {words}: `eke explain` lists each with its source", indent=" " * 13)
 
 

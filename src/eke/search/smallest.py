@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from eke.errors import BadInput
-from eke.physics.answer import outcome, shortage
+from eke.errors import BadInput, closest
+from eke.physics.answer import job_kind, outcome, shortage
 from eke.physics.engine import fixed_bytes
 from eke.physics.layers import attention_heads, count_parameters
 from eke.physics.machine import peak_format
@@ -24,7 +24,7 @@ from eke.types.fleet import Fleet, Pool
 from eke.types.job import Align, Job, Serve, Train, Tune
 from eke.types.model import Experts, Model
 from eke.types.need import Infeasible
-from eke.types.plan import Plan, Plans, Width
+from eke.types.plan import NUMBERS, WHOLE_STAGES, Plan, Plans, Width
 from eke.types.record import replace
 
 GATHERED = 1024  # ranks over which FSDP gathers layers in practice; beyond, nobody publishes it
@@ -41,6 +41,7 @@ def smallest(
 
     pools: with what arrives of each one's figures.  choices: fields of the plan to keep.
     """
+    _known(choices or {})
     nearest: Infeasible | None = None
     every = tuple(pool for pool, _ in pools)
     for pool, knobs in pools if "prefill" not in (choices or {}) else pools[:1]:
@@ -48,6 +49,7 @@ def smallest(
         for candidates in _candidates(job, pool, choices or {}):
             found = _least(job, candidates, one, knobs)
             if isinstance(found, Plan):
+                _honoured(job, found, choices or {})
                 return found
             nearest = _nearer(nearest, found)
     if nearest is None:
@@ -58,6 +60,24 @@ def smallest(
             f"{said or 'any'}; give more chips or smaller degrees."
         )
     return nearest
+
+
+def _known(choices: Choices) -> None:
+    """Refuse names that are no fields of a plan, and degrees that are no whole numbers."""
+    for name, value in choices.items():
+        if name not in Plan.__annotations__:
+            near = closest(name, Plan.__annotations__)
+            hint = f"; closest: {near}" if near else ""
+            raise BadInput(f"a plan has no {name!r}{hint}.")
+        if name in NUMBERS and not (isinstance(value, int) and value >= 1):
+            raise BadInput(f"{name} is {value!r}; it must be a whole number from 1 up.")
+
+
+def _honoured(job: Job, plan: Plan, choices: Choices) -> None:
+    """Refuse a decided field that such a job has no use for, rather than drop it."""
+    for name, value in choices.items():
+        if getattr(plan, name) != value:
+            raise BadInput(f"{name} {value} means nothing to a job of kind {job_kind(job)}.")
 
 
 def _least(
@@ -105,9 +125,12 @@ def _miss(found: Infeasible) -> float:
 
 def base_plan(job: Job, pool: Pool, choices: Choices) -> Plan:
     """Formats and settings that every candidate shares."""
-    plan = Plan(chip=pool.chip.id, compute=sixteen_bit(pool))
+    sixteen = sixteen_bit(pool)
+    plan = Plan(chip=pool.chip.id, compute=sixteen, weights=_stored(sixteen))
     if isinstance(job, Serve):
-        stored: Width = choices.get("weights", published_width(job.model))
+        published = published_width(job.model)
+        usual = _stored(sixteen) if published == "bf16" else published
+        stored: Width = choices.get("weights", usual)
         compute = compute_width(stored, pool)
         plan = replace(plan, batch=IN_FLIGHT, weights=stored, compute=compute)
     return replace(plan, **choices)
@@ -117,6 +140,11 @@ def sixteen_bit(pool: Pool) -> Width:
     """The 16-bit format the chip computes in; wider where it has none."""
     name = peak_format(pool, "bf16")
     return "fp16" if name == "fp16" else "bf16" if name in ("bf16", "tf32") else "fp32"
+
+
+def _stored(sixteen: Width) -> Width:
+    """The 16-bit format weights are kept in: the one the chip computes in."""
+    return "fp16" if sixteen == "fp16" else "bf16"
 
 
 def published_width(model: Model) -> Width:
@@ -271,9 +299,12 @@ def _learning_block(job: Train | Tune | Align, pool: Pool, choices: Choices) -> 
 
 
 def _virtual(model: Model, stages: int, choices: Choices) -> list[int]:
-    """Virtual stages to try on each rank of a pipeline: as many as leave each a layer."""
+    """Virtual stages to try on each rank of a pipeline: as many as leave each a layer, and as the
+    schedule knows."""
     if "virtual" in choices:
         return [choices["virtual"]]
+    if choices.get("schedule") in WHOLE_STAGES:
+        return [1]
     layers = sum(stack.count for stack in model.stacks)
     return [v for v in (1, 2, 4, 8) if v == 1 or (stages > 1 and stages * v <= layers)]
 
@@ -290,7 +321,7 @@ def _global_batch(job: Train | Tune | Align, ranks: Any, stages: Any) -> Any:
     """Sequences per step: as asked, or a usual number of tokens, which in training is at least a
     micro-batch for every stage of every rank; a multiple of the ranks."""
     if isinstance(job, Align):
-        asked = job.batch * job.samples
+        asked = job.batch * job.answers_each
     else:
         asked = (job.batch or usual_batch(job)) / learning_sequence(job)
     each = np.maximum(np.round(asked / ranks), 1)

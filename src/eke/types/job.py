@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from numbers import Real
 from typing import Any, Literal
 
 from eke.errors import BadInput
@@ -15,12 +17,23 @@ class Promise(Record):
     limit: float  # [s]
     percentile: float = 0.5
 
+    def __post_init__(self) -> None:
+        if not 0 < self.limit < 1e30:
+            raise BadInput(f"a promised time is {self.limit:g} s; it must be finite, above zero.")
+        if not 0 < self.percentile < 1:
+            raise BadInput(f"percentile is {self.percentile}: a share between 0 and 1, as 0.99.")
+
 
 class Tier(Record):
     """A share of users, by requests, who may use a context this long [tokens]."""
 
     context: int
     share: float
+
+    def __post_init__(self) -> None:
+        positive(self, "context")
+        if not 0 <= self.share <= 1:
+            raise BadInput(f"a context tier's share is {self.share:g}: between 0 and 1, as 2 %.")
 
 
 class Train(Record, tag="train", tag_field="job"):
@@ -38,6 +51,7 @@ class Train(Record, tag="train", tag_field="job"):
 
     def __post_init__(self) -> None:
         positive(self, "tokens", "sequence", "batch", "within")
+        no_batch_beyond(self, self.tokens)
 
 
 class Tune(Record, tag="tune", tag_field="job"):
@@ -60,18 +74,20 @@ class Tune(Record, tag="tune", tag_field="job"):
 
     def __post_init__(self) -> None:
         positive(self, "tokens", "rank", "epochs", "sequence", "batch", "within")
+        no_batch_beyond(self, self.tokens * self.epochs)
 
 
 class Align(Record, tag="align", tag_field="job"):
     """Align a model with feedback.
 
     method: "ppo" has four models (policy, reference, reward, critic), "grpo" no critic but
-    `samples` answers per prompt, "dpo" learns from pairs without generating.
-    prompt, answer: lengths [tokens].  epochs: passes over each batch of rollouts.
-    feedback: who judged the pairs the reward model (or DPO) learns from; `labels` pairs, at
-    `label_price` each when people do it [USD], or by the model `judge` when an AI does.
+    `samples` answers per prompt (8 where not said), "dpo" learns from pairs without generating.
+    prompt, answer: mean lengths [tokens].  longest: the longest answer of an iteration, for which
+    the others wait; None where all are alike [tokens].  epochs: passes over each batch of rollouts.
+    feedback: who judged the pairs the reward model (or DPO) learns from; `labels` pairs (None: all
+    prompts for DPO, 50,000 for a reward model), at `label_price` each when people do it [USD], or
+    by the model `judge` when an AI does.
     split: share of the chips that only generate (disaggregated); None takes turns on all.
-    longest: the answer that a round waits for, where answers differ in length [tokens].
     """
 
     model: Model
@@ -80,11 +96,11 @@ class Align(Record, tag="align", tag_field="job"):
     prompt: float = 512
     answer: float = 512
     longest: float | None = None
-    samples: int = 1
+    samples: int | None = None
     epochs: float = 1.0
     reward_model: Model | None = None
     feedback: Literal["human", "ai", "rule"] = "human"
-    labels: float = 50_000
+    labels: float | None = None
     label_price: float | None = None
     judge: Model | None = None
     batch: float = 512  # prompts per iteration
@@ -92,12 +108,28 @@ class Align(Record, tag="align", tag_field="job"):
     within: float | None = None
 
     def __post_init__(self) -> None:
-        positive(
-            self, "prompts", "prompt", "answer", "longest", "samples", "epochs", "batch", "within"
-        )
+        positive(self, "prompts", "prompt", "answer", "longest", "samples", "epochs", "batch")
+        positive(self, "within")
+        one_or_more(self, "prompt", "answer")
         zero_or_more(self, "labels", "label_price")
         if self.split is not None and not 0 < self.split < 1:
             raise BadInput(f"split is {self.split}: a share between 0 and 1 of the chips.")
+        if self.longest is not None and self.longest < self.answer:
+            raise BadInput(f"longest is {self.longest:g}, below the mean answer {self.answer:g}.")
+        if self.method == "grpo" and self.samples == 1:
+            raise BadInput("samples is 1; GRPO compares the answers to a prompt: give 2 or more.")
+
+    @property
+    def answers_each(self) -> int:
+        """Answers per prompt."""
+        return self.samples or (8 if self.method == "grpo" else 1)
+
+    @property
+    def pairs(self) -> float:
+        """Pairs that somebody judged."""
+        if self.labels is not None:
+            return self.labels
+        return self.prompts if self.method == "dpo" else 50_000.0
 
 
 class Serve(Record, tag="serve", tag_field="job"):
@@ -126,32 +158,54 @@ class Serve(Record, tag="serve", tag_field="job"):
 
     def __post_init__(self) -> None:
         positive(self, "rate", "prompt", "answer", "utilisation")
+        one_or_more(self, "prompt", "answer")
         zero_or_more(self, "reuse", "images", "sound", "spread")
         if self.reuse > 1 or self.utilisation > 1:
             raise BadInput("reuse and utilisation are shares between 0 and 1.")
+        for what, given in (("image", self.images), ("audio", self.sound)):
+            if given and all(encoder.kind != what for encoder in self.model.encoders):
+                raise BadInput(
+                    f"{self.model.name} takes no {_SENSES[what]}; drop --{_SENSES[what]}."
+                )
         if self.tiers and abs(sum(tier.share for tier in self.tiers) - 1) > 1e-6:
             raise BadInput("the shares of the context tiers must add up to 100 %.")
 
 
 Job = Train | Tune | Align | Serve
+_SENSES = {"image": "images", "audio": "sound"}
 
 
 def positive(record: Record, *names: str) -> None:
     """Refuse fields that are set but not above zero (NaN included)."""
     for name in names:
         value = getattr(record, name)
-        if value is not None and not _all((value > 0) & (value < 1e30)):
-            raise BadInput(f"{name} is {value}; it must be a finite number above zero.")
+        if value is not None and not _all(value, lambda x: (x > 0) & (x < 1e30)):
+            raise BadInput(f"{name} is {value!r}; it must be a finite number above zero.")
+
+
+def one_or_more(record: Record, *names: str) -> None:
+    """Refuse lengths below one token."""
+    for name in names:
+        if not _all(getattr(record, name), lambda x: x >= 1):
+            raise BadInput(f"{name} is {getattr(record, name)}; it must be one token or more.")
+
+
+def no_batch_beyond(job: Train | Tune, tokens: float) -> None:
+    """Refuse a batch of more tokens than there are to learn from."""
+    if job.batch is not None and job.batch > tokens:
+        raise BadInput(f"batch is {job.batch:g} tokens; there are only {tokens:g} to learn from.")
 
 
 def zero_or_more(record: Record, *names: str) -> None:
     """Refuse fields that are set but negative, endless or NaN."""
     for name in names:
         value = getattr(record, name)
-        if value is not None and not _all((value >= 0) & (value < 1e30)):
-            raise BadInput(f"{name} is {value}; it must be a finite number, zero or more.")
+        if value is not None and not _all(value, lambda x: (x >= 0) & (x < 1e30)):
+            raise BadInput(f"{name} is {value!r}; it must be a finite number, zero or more.")
 
 
-def _all(kept: Any) -> bool:
-    """Whether a condition holds, for a number or for every element of an array."""
-    return bool(kept.all()) if hasattr(kept, "all") else bool(kept)
+def _all(value: Any, holds: Callable[[Any], Any]) -> bool:
+    """Whether a number, or every element of an array, is one and holds."""
+    if hasattr(value, "ndim"):
+        return bool(holds(value).all())
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(holds(value))

@@ -33,6 +33,7 @@ BYTES: dict[str, float] = {  # per number, with the scales that block formats ca
 DEGREES = ("tensor", "pipeline", "virtual", "context", "expert", "data", "replicas")
 Recompute = Literal["none", "selective", "full"]
 Schedule = Literal["1f1b", "interleaved", "zero-bubble", "gpipe"]
+WHOLE_STAGES = ("gpipe", "zero-bubble")  # schedules without virtual stages
 Optimizer = Literal["adam", "adam-8bit", "muon", "adafactor", "sgd"]
 
 
@@ -100,8 +101,13 @@ NUMBERS = (*DEGREES, "micro_batch", "batch", "token_budget", "block")
 def check_plan(plan: Plan) -> None:
     """Refuse degrees below one and combinations that mean nothing. Raises BadInput."""
     for name in NUMBERS:
-        if getattr(plan, name) < 1:
-            raise BadInput(f"{name} is {getattr(plan, name)}; it must be a whole number from 1 up.")
+        value = getattr(plan, name)
+        if not isinstance(value, int) or value < 1:
+            raise BadInput(f"{name} is {value!r}; it must be a whole number from 1 up.")
+    for name in ("weights", "compute", "cache", "gradients"):
+        if getattr(plan, name) not in BYTES:
+            known = ", ".join(BYTES)
+            raise BadInput(f"{name} is {getattr(plan, name)!r}; expected one of {known}.")
     if plan.drafts < 0 or not 0 <= plan.acceptance <= 1:
         raise BadInput("drafts must be 0 or more and acceptance a share between 0 and 1.")
     if (plan.tensor * plan.data * plan.context) % plan.expert:
@@ -111,6 +117,11 @@ def check_plan(plan: Plan) -> None:
         )
     if plan.virtual > 1 and plan.pipeline == 1:
         raise BadInput(f"virtual is {plan.virtual}, but there is no pipeline to interleave.")
+    if plan.virtual > 1 and plan.schedule in WHOLE_STAGES:
+        raise BadInput(
+            f"virtual is {plan.virtual}, but {plan.schedule} has one stage per rank; only 1f1b and "
+            "interleaved schedules divide it."
+        )
     if plan.prefill is not None:
         check_plan(plan.prefill)
 
@@ -146,8 +157,9 @@ class Plans(Record):
 
     @property
     def chips(self) -> Any:
-        """All chips, per plan."""
-        return self.group * self.replicas
+        """All chips, per plan, the prefill half included."""
+        half = self.base.prefill
+        return self.group * self.replicas + (half.chips if half is not None else 0)
 
     def __len__(self) -> int:
         return max(getattr(getattr(self, name), "size", 1) for name in NUMBERS)

@@ -36,6 +36,12 @@ def replace(record: R, **changes: Any) -> R:
     return msgspec.structs.replace(record, **changes)  # type: ignore[type-var]
 
 
+def defaults(record: Record) -> dict[str, Any]:
+    """Field name → the value it has when nobody sets it."""
+    known = msgspec.structs.fields(record)  # type: ignore[arg-type]
+    return {field.name: field.default for field in known}
+
+
 def fields(record: Record) -> dict[str, Any]:
     """Field name → value, one level deep."""
     return msgspec.structs.asdict(record)  # type: ignore[arg-type]

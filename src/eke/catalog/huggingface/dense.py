@@ -214,8 +214,23 @@ def remote(config: Config) -> Model:
     return replace(made, tied=config.flag("tie_word_embeddings"))
 
 
+def qwen(config: Config) -> Model:
+    """The first Qwen: biases on query, key and value; its file counts both halves of the gate."""
+    if not config.flag("no_bias", default=True):
+        raise config.wrong("no_bias", "is false; eke knows only the published ones, without.")
+    inner = config.divided(width(config), 2, "intermediate_size over two halves")
+    return dense(config.changed(intermediate_size=inner), bias=(True, False))
+
+
+def internlm(config: Config) -> Model:
+    """InternLM 1: one switch for the biases of attention."""
+    return dense(config, bias=config.flag("bias", default=True))
+
+
 FAMILIES: dict[str, Callable[[Config], Model]] = {
     **dict.fromkeys(("llama", "granite", "smollm3"), llama),
+    "qwen": qwen,
+    "internlm": internlm,
     **dict.fromkeys(("mistral", "ministral", "ministral3"), mistral),
     **dict.fromkeys(("baichuan", "internlm2"), remote),
     "gemma": llama,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from eke.catalog.huggingface import audio, dense, early, hybrid, latent, linear, routed
+from eke.catalog.huggingface import audio, dense, early, hybrid, latent, linear, routed, uneven
 from eke.catalog.huggingface.config import Config
 from eke.catalog.huggingface.multimodal import WITH_TEXT
 from eke.errors import UnknownArchitecture, closest
@@ -18,6 +18,7 @@ FAMILIES: dict[str, Callable[[Config], Model]] = {
     **hybrid.FAMILIES,
     **linear.FAMILIES,
     **audio.FAMILIES,
+    **uneven.FAMILIES,
 }
 # text models that only stand inside others, and are built like these
 _INSIDE: dict[str, Callable[[Config], Model]] = {

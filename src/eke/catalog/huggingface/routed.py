@@ -101,6 +101,12 @@ def glm4_moe(config: Config) -> Model:
     return decoder(config, stacks, drafts=drafts(config, stacks))
 
 
+def deepseek_moe(config: Config) -> Model:
+    """DeepSeekMoE 16B: ordinary attention, shared experts."""
+    mixers = [attention(config)] * config.layers()
+    return decoder(config, routed_stacks(config, mixers, 2 * config.hidden()))
+
+
 def dots1(config: Config) -> Model:
     """dots.llm1: norms on heads, DeepSeek's experts."""
     mixer = attention(config, bias=config.flag("attention_bias"), head_norms="head")
@@ -212,6 +218,13 @@ def dbrx(config: Config) -> Model:
     return decoder(config, repeated(config, block(mixer, part, 2 * config.hidden())))
 
 
+def arctic(config: Config) -> Model:
+    """Snowflake Arctic: a dense network as wide as the model beside the routed experts."""
+    h = config.hidden()
+    part = experts(config, shared=h)
+    return decoder(config, repeated(config, block(attention(config), part, 3 * h)))
+
+
 def afmoe(config: Config) -> Model:
     """Trinity: gated attention with norms on heads, windows, four norms, shared experts."""
     h, inner = config.hidden(), config.whole("moe_intermediate_size")
@@ -238,6 +251,7 @@ FAMILIES: dict[str, Callable[[Config], Model]] = {
     "qwen2_moe": qwen2_moe,
     "qwen3_moe": qwen3_moe,
     "glm4_moe": glm4_moe,
+    "deepseek": deepseek_moe,
     "dots1": dots1,
     "exaone_moe": exaone_moe,
     "solar_open": solar,
@@ -247,5 +261,6 @@ FAMILIES: dict[str, Callable[[Config], Model]] = {
     "ernie4_5_moe": ernie_moe,
     "hunyuan_v1_moe": hunyuan_moe,
     "dbrx": dbrx,
+    "arctic": arctic,
     "afmoe": afmoe,
 }
