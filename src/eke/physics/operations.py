@@ -153,7 +153,7 @@ def _mixing(
         "attention" if isinstance(mixer, Attention | LatentAttention) else "stream"
     )
     name = "attention core" if kind == "attention" else "state update"
-    keys = sum(batch.sequences * (batch.cached + batch.new) for batch in work)
+    keys = sum(batch.sequences * _keys(mixer, batch) for batch in work)
     return [
         Operation(
             part="attention",
@@ -167,6 +167,11 @@ def _mixing(
             scores=scores / plan.context,
         )
     ]
+
+
+def _keys(mixer: Mixer, batch: Batch) -> Any:
+    """Keys of one sequence that its queries look at; none without softmax attention."""
+    return _seen(mixer, batch) if isinstance(mixer, Attention | LatentAttention) else 0.0
 
 
 def _scores(mixer: Mixer, batch: Batch) -> Any:
