@@ -144,6 +144,8 @@ def layout(**columns: str) -> Any:
 def test_degrees_that_follow_are_derived() -> None:
     assert layout(dp="").plan.data == 8
     assert layout(pp="").plan.pipeline == 2
+    assert layout(n_chips="").plan.chips == 64
+    assert layout(n_chips="32").plan.tensor == 2  # two cores in a chip
     by_notes = layout(tp="", pp="", dp="", notes="task=pretrain; parallel=PP2DP4TP8").plan
     assert (by_notes.tensor, by_notes.pipeline, by_notes.data) == (8, 2, 4)
     accumulated = "task=pretrain; logged gradient_accumulation_steps=4"
@@ -195,7 +197,7 @@ def test_reinforcement_learning_needs_lengths() -> None:
 
 def test_reasons_to_skip() -> None:
     assert "PITFALL" in reason(notes="task=pretrain; PITFALL: typo")
-    assert "number of chips" in reason(n_chips="")
+    assert "number of chips" in reason(n_chips="", dp="")
     assert "shape" in reason(model="Unheard Of", layers="", hidden="")
     assert "offloaded" in reason(zero_stage_or_fsdp="ZeRO-3 + CPU offload")
     assert "steps" in reason(metric="time_to_train_h")

@@ -106,9 +106,12 @@ def forward_flop(model: Model, sequence: int) -> tuple[float, float]:
     return float(matrices) / sequence, 2 * float(attention) / sequence
 
 
+_SIXTEEN = re.compile(r"(?:vs\.?|relative to|over|against|of) (?:the |a )?bf16", re.IGNORECASE)
+
+
 def _peak(row: Row, chip: Chip, plan: Plan) -> float:
     """The peak that the source divides by [FLOP/s]: the one it names, else the published one."""
-    low = plan.compute in ("fp8", "int8", "fp4")
+    low = plan.compute in ("fp8", "int8", "fp4") and not _SIXTEEN.search(row.notes)
     for name in _names(row["chip"]):
         found = re.search(
             rf"\b{name}\s+(?:bf16\s+)?(\d{{3,4}}(?:\.\d+)?)"
@@ -123,7 +126,7 @@ def _peak(row: Row, chip: Chip, plan: Plan) -> float:
     )
     if versus and row.metric in ("mfu", "hfu") and 100 <= float(versus[1]) <= 5000:
         return float(versus[1]) * 1e12
-    wanted = plan.compute if plan.compute in chip.peak else "bf16"
+    wanted = plan.compute if low and plan.compute in chip.peak else "bf16"
     peaks = [chip.peak[name] for name in (wanted, "bf16", "fp16") if name in chip.peak]
     if not peaks:
         raise NotStated("the chip has no published peak")

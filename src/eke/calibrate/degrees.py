@@ -17,6 +17,7 @@ from eke.types.plan import Plan, Recompute, Width
 from eke.types.record import Record
 
 WIDE_GRADIENTS = ("megatron-lm",)  # engines that reduce gradients in 32 bits
+CHECKPOINTED = ("trainer", "pax")  # engines whose recipes keep only the inputs of layers
 INTERLEAVED = ("megatron",)  # engines whose recipes interleave the stages of a pipeline
 ROOM = 0.55  # share of the memory that weights, gradients and state may take in a usual layout
 GBIT = 1e9 / 8  # [B/s]
@@ -36,7 +37,7 @@ def row_layout(row: Row, model: Model, chip: Chip, engine: str, frozen: bool) ->
     frozen: only adapters learn, so weights alone have to fit.
     """
     notes: list[str] = []
-    chips = row.whole("n_chips")
+    chips = row.whole("n_chips") or _product(row)
     if chips is None:
         raise NotStated("the number of chips is not stated")
     shard = shard_stage(row, frozen)
@@ -53,7 +54,7 @@ def row_layout(row: Row, model: Model, chip: Chip, engine: str, frozen: bool) ->
         shard_ranks=_shard_ranks(row, chip, degrees) if shard == 3 else 0,
         micro_batch=micro,
         batch=batch,
-        recompute=recompute(row),
+        recompute=recompute(row, engine, notes),
         compute=compute_width(row, chip, notes),
         gradients="fp32" if engine in WIDE_GRADIENTS else "bf16",
         engine=engine,
@@ -88,11 +89,25 @@ def _degrees(
         batch = _said(row, "global_batch_sequences", "GBS", "global batch")
         tensor, pipeline = _usual(model, chip, chips // context, shard, frozen, pipeline, batch)
     pipeline = pipeline or max(chips // (tensor * context * copies), 1) if copies else pipeline or 1
+    tensor = _whole_chips(tensor, pipeline * context * (row.whole("dp") or 1), chips)
     used = tensor * pipeline * context
     if used > chips:
         raise NotStated(f"tensor × pipeline × context is {used}, more than the {chips} chips")
     data = chips // used if chips % used == 0 else row.whole("dp") or max(chips // used, 1)
     return {"tensor": tensor, "pipeline": pipeline, "context": context, "data": data}
+
+
+def _product(row: Row) -> int | None:
+    """Chips as the product of the degrees, where data parallelism is among them."""
+    if row.whole("dp") is None:
+        return None
+    return int(np.prod([row.whole(name) or 1 for name in ("tp", "pp", "cp", "dp")]))
+
+
+def _whole_chips(tensor: int, others: int, chips: int) -> int:
+    """The tensor degree in chips, where the degrees count the cores of chips that have several."""
+    cores, rest = divmod(tensor * others, chips)
+    return tensor // cores if rest == 0 and cores > 1 and tensor % cores == 0 else tensor
 
 
 def _virtual(row: Row, model: Model, pipeline: int, engine: str, notes: list[str]) -> int:
@@ -231,13 +246,18 @@ def _shard_ranks(row: Row, chip: Chip, degrees: dict[str, int]) -> int:
     return 0
 
 
-def recompute(row: Row) -> Recompute:
-    """Which activations are computed again in the backward pass."""
-    text, notes = row["recompute"].lower(), row.notes.lower()
+def recompute(row: Row, engine: str, notes: list[str]) -> Recompute:
+    """Which activations are computed again in the backward pass; where nothing is said, those
+    inside the attention core, and all of them where that is what the engine's recipes do."""
+    text = row["recompute"].lower()
     if not text:
         again = r"recompute=(?:full|true)|with (?:full )?recompute|incl\w*\.? (?:full )?"
         again += r"(?:activation )?recompute|full (?:activation )?recomput|gradient checkpointing"
-        text = "full" if re.search(again, notes) else "selective"
+        usual = "full" if engine in CHECKPOINTED else "selective"
+        stated = re.search(again, row.notes.lower())
+        text = "full" if stated else usual
+        if text == "full" and not stated:
+            notes.append("whole layers computed again, as usual with this framework")
     if text.startswith(("full", "custom", "true", "yes")):
         return "full"
     return "none" if text.startswith(("none", "no", "false")) else "selective"

@@ -24,7 +24,6 @@ from eke.types.record import Record, replace
 PROMPT = 200  # tokens of a prompt where none is stated: a question of mathematics
 APART = 0.5  # share of the chips that only generate when rollouts lag a step behind
 DEGREES = r"generation \[([A-Z,]+)\]=\[([^]]+)\]"
-
 GROUP = 16  # answers to each prompt, usual for GRPO
 
 
@@ -42,23 +41,26 @@ def rollout_setup(
     row: Row, model: Model, chip: Chip, engine: str
 ) -> tuple[Rollout, Layout, Counted]:
     """The step, its layout and what the metric is of it. Raises NotStated."""
-    answer = _noted(row, r"(?:generated|response|answer|output)\s*(?:seq\w*\s*)?len\w*[ :=]*")
-    if answer is None:
-        raise NotStated("the length of the generated answers is not stated")
+    answer, said = _answer(row)
+    prompt = _noted(row, r"(?<!max)[ _]prompt[\s_]*len\w*[ :=]*")
+    if prompt is None:
+        prompt, said = PROMPT, [*said, f"prompts of {PROMPT} tokens"]
     layout = row_layout(row, model, chip, engine, frozen=False)
-    longest = row.whole("seq_len") or int(PROMPT + answer)
-    mean = int(min(PROMPT + answer, longest))
-    count = _noted(row, r"(?:G-GBS\)?|rollout batch|samples/step)[ :=]*") or layout.plan.batch
+    longest = max(row.whole("seq_len") or 0, int(prompt + answer))
+    mean = int(prompt + answer)
+    count = _answers(row) or layout.plan.batch
+    critic = re.search(r"\bppo\b|rlhf", f"{row['model']} {row.notes}".lower()) is not None
+    each = 1 if critic else GROUP
     align = Align(
         model=model,
-        method="grpo",
-        prompts=max(count / GROUP, 1.0),
-        samples=GROUP,
-        prompt=max(mean - answer, 1.0),
+        method="ppo" if critic else "grpo",
+        prompts=max(count / each, 1.0),
+        samples=each,
+        prompt=prompt,
         answer=answer,
-        longest=max(longest - PROMPT, answer),
-        batch=max(count / GROUP, 1.0),
-        feedback="rule",
+        longest=max(longest - prompt, answer),
+        batch=max(count / each, 1.0),
+        feedback="human" if critic else "rule",
     )
     packed = max(longest // mean, 1)  # sequences are packed to the longest length
     plan = replace(layout.plan, micro_batch=packed)
@@ -68,9 +70,32 @@ def rollout_setup(
         learning=plan,
         apart=APART if re.search(r"\boff\b|async", row.notes.lower()) else None,
     )
-    said = (*layout.notes, f"prompts of {PROMPT} tokens")
-    done = Layout(plan=plan, sequence=mean, notes=said)
+    done = Layout(plan=plan, sequence=mean, notes=(*layout.notes, *said))
     return rollout, done, _counted(row, count * mean, plan.chips)
+
+
+def _answer(row: Row) -> tuple[float, list[str]]:
+    """Mean length of an answer; half of the longest where only that is stated. Raises NotStated."""
+    words = r"(?:generated|response|answer|output)[\s_]*(?:seq\w*[\s_]*)?len\w*[ :=]*"
+    mean = _noted(row, r"(?<!max)[\s_,;(]" + words)
+    if mean is not None:
+        return mean, []
+    longest = _noted(row, words)
+    if longest is None:
+        raise NotStated("the length of the generated answers is not stated")
+    return max(longest / 2, 1.0), ["answers half as long as the longest"]
+
+
+def _answers(row: Row) -> float | None:
+    """Answers of one step: stated, or prompts times answers to each."""
+    whole = _noted(row, r"(?:G-GBS\)?|rollout batch(?: size)?|samples/step)[ :=]*")
+    if whole is not None:
+        return whole
+    each = re.search(
+        r"(\d+)\s+(?:samples|answers|responses|generations|rollouts)[ /]*per prompt", row.notes
+    )
+    prompts = row.number("global_batch_sequences")
+    return prompts * int(each[1]) if each and prompts else None
 
 
 def _generating(row: Row, plan: Plan) -> Plan:

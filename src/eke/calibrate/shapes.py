@@ -136,12 +136,20 @@ def _catalogued(name: str) -> Model | None:
     """The catalogue's model under that name, also without what follows it in the table."""
     short = re.sub(r"\(.*?\)", "", name).strip()
     for spelt in dict.fromkeys((name, short, _plain(short), short.split(" ")[0])):
-        found = _squeezed().get(_squeeze(spelt), spelt)
         try:
-            return catalogued(found)
+            return catalogued(_named(spelt))
         except EkeError:
             continue
     return None
+
+
+def _named(spelt: str) -> str:
+    """The id with the same letters and digits, or the only one that begins with them."""
+    word, known = _squeeze(spelt), _squeezed()
+    longer = [
+        name for squeezed, name in known.items() if len(word) > 6 and word in squeezed[: len(word)]
+    ]
+    return known.get(word) or (longer[0] if len(longer) == 1 else spelt)
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -132,25 +132,30 @@ def row_task(row: Row) -> str:
 
 def row_learning(row: Row, model: Model, task: str) -> Learning:
     """What learns: all weights, or low-rank factors of the stated rank or number."""
-    if task in ("train", "full"):
+    if task == "train":
         return Learning(model=model, sequence=1)
+    method: Literal["full", "lora", "qlora"] = "qlora" if task == "qlora" else "lora"
     rank = re.search(r"(?:rank|\br)\s?=?\s?(\d+)", f"{row.notes} {row['model']}")
     job = Tune(
         model=model,
         tokens=1.0,
-        method="qlora" if task == "qlora" else "lora",
+        method="full" if task == "full" else method,
+        objective="dpo" if "task=dpo" in row.notes else "sft",
         rank=int(rank[1]) if rank and int(rank[1]) > 0 else RANK,
     )
     learning = tune_learning(job)
     trained = re.search(r"trainable (\d+) of", row.notes)
-    return replace(learning, trainable=float(trained[1])) if trained else learning
+    if trained and learning.frozen:
+        return replace(learning, trainable=float(trained[1]))
+    return learning
 
 
 def _key(setup: Setup) -> tuple[Any, ...]:
     """What the rows of a block share."""
     plan, pool, learning = setup.layout.plan, setup.pool, setup.learning
     shared = tuple(getattr(plan, name) for name in SHARED)
-    what = (id(learning.model), learning.frozen, learning.trainable, learning.stored)
+    trained = (learning.frozen, learning.trainable, learning.stored, learning.reads)
+    what = (id(learning.model), *trained)
     where = (pool.chip.id, pool.domain, pool.network_speed)
     return (*shared, *what, *where, setup.rollout and repr(setup.rollout))
 

@@ -92,7 +92,7 @@ def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
 
 def attention_rate(keys: Any, machine: Machine) -> Any:
     """Arithmetic speed of the attention core over sequences of so many keys [FLOP/s]."""
-    seen = np.maximum(keys, 1e-9)  # cross-attention without an encoder sees none
+    seen = np.maximum(keys, 1.0)  # cross-attention without an encoder sees none
     return machine.attention * seen / (seen + machine.knobs.attention_tokens)
 
 

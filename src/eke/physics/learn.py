@@ -74,27 +74,19 @@ def learning_pass(learning: Learning, plan: AnyPlan, machine: Machine) -> Pass:
 def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
     """One optimizer step over the whole global batch."""
     once, knobs, m = learning_pass(learning, plan, machine), machine.knobs, micro_batches(plan)
-    backward = backward_compute(once, learning, plan, machine)
-    again = once.compute if plan.recompute == "full" else 0.0 * once.compute
-    ahead = once.compute * (1 + learning.reads)
-    routing = knobs.routing * _routed_layers(learning.model)
-    ahead, backward = ahead + routing, backward + 2 * routing
-    again = again + routing * (plan.recompute == "full")
-    slower = _host_bound(once, learning, plan, ahead + backward + again)
-    ahead, backward, again = ahead * slower, backward * slower, again * slower
+    ahead, backward, again = _computing(once, learning, plan, machine)
     work = _exchanges(once, learning, plan, ahead + backward + again, knobs)
     uneven = _uneven(sum(stack.count for stack in learning.model.stacks), plan, knobs)
-    uneven = uneven * _heavy_end(once, learning, plan, ahead + backward + again, knobs)
+    uneven = uneven * _heavy_end(once, learning, plan, work.compute, knobs)
     share = m / plan.pipeline * uneven  # of a whole pass over all micro-batches, on one stage
     whole = 2 * once.stage / plan.pipeline  # handing on, forward and backward
-    room = work.room / plan.pipeline
-    behind_work = hidden_time(exchange=whole, room=room, overlap=knobs.overlap_stage)
-    handing = whole - behind_work
+    four = hidden_time(exchange=whole, room=work.room / plan.pipeline, overlap=knobs.overlap_stage)
+    handing = whole - four
     per_stage = (work.compute + work.exposed) / plan.pipeline * uneven + handing
     bubble = pipeline_bubble(plan, per_stage)
     update = update_time(learning, plan, machine) + knobs.turn
     data = data_exchange(learning, plan, machine)
-    left = work.room - behind_work * plan.pipeline
+    left = work.room - four * plan.pipeline
     behind = share if plan.shard == 3 else share / m  # FSDP gathers all along, others at the end
     exposed = data - hidden_time(exchange=data, room=left * behind, overlap=knobs.overlap_data)
     parts = {
@@ -117,6 +109,19 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
         exchange=(share * work.whole + m * whole + data) * slow,
         flop=m / plan.pipeline * executed_flop(once, learning, plan),
     )
+
+
+def _computing(
+    once: Pass, learning: Learning, plan: AnyPlan, machine: Machine
+) -> tuple[Any, Any, Any]:
+    """Forward, backward and repeated computing of one micro-batch, the host's time included [s]."""
+    routing = machine.knobs.routing * _routed_layers(learning.model)
+    full = float(plan.recompute == "full")
+    ahead = once.compute * (1 + learning.reads) + routing
+    backward = backward_compute(once, learning, plan, machine) + 2 * routing
+    again = full * (once.compute + routing)
+    slower = _host_bound(once, learning, plan, ahead + backward + again)
+    return ahead * slower, backward * slower, again * slower
 
 
 def _routed_layers(model: Model) -> int:

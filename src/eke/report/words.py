@@ -43,14 +43,8 @@ LABELS = {  # values that decide what arrives of a published figure, as people c
         name: name.replace("_", " ")
         for name in (
             *("link_latency", "network_latency", "overlap_tensor", "overlap_context"),
-            *(
-                "overlap_expert",
-                "overlap_data",
-                "overlap_stage",
-                "reserved_share",
-                "checkpoint_speed",
-            ),
-            *("checkpoint_stall", "idle_power", "server_power"),
+            *("overlap_expert", "overlap_data", "overlap_stage", "reserved_share"),
+            *("checkpoint_speed", "checkpoint_stall", "idle_power", "server_power"),
         )
     },
 }
