@@ -44,7 +44,7 @@ def fit(blocks: list[Block], space: Space, tell: Callable[[str], None] = lambda 
         scatter = scatters(now, residuals(now, np.zeros_like(at)))
         moved, _ = solve(now, space, at, scatter)
         spread = np.array([each.spread for each in space.parameters])
-        longest = LONGEST_STEP * spread * min(1.0, 3 / (turn + 1))  # later rounds settle
+        longest = LONGEST_STEP * spread * min(1.0, 2 / (turn + 1))  # later rounds settle
         step = np.clip(moved, -longest, longest)
         error = np.median(np.abs(now.measured - now.predicted))
         tell(f"round {turn + 1} of {ROUNDS}: median error {error:.1%}")

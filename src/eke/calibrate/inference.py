@@ -15,6 +15,7 @@ from eke.calibrate.formats import Formats, formats
 from eke.calibrate.layout import Degrees, degrees, halves
 from eke.calibrate.rows import Row
 from eke.catalog.chips import chip as find_chip
+from eke.catalog.chips import chip_names
 from eke.catalog.engines import Engine, engine
 from eke.catalog.fleets import pool
 from eke.catalog.model_labels import width_in_name
@@ -23,6 +24,7 @@ from eke.catalog.standins import model_of_size
 from eke.errors import EkeError, UnknownModel
 from eke.physics import arrivals, latency
 from eke.physics.engine import load
+from eke.physics.layers import count_parameters
 from eke.physics.machine import Machine, machine
 from eke.types.chip import Chip
 from eke.types.efficiency import Knobs
@@ -86,7 +88,7 @@ def understand(row: Row) -> Case | str:
         return reason
     try:
         model = model_named(row["model"], row.number("n_params"))
-        chip = chip_named(row["chip"])
+        chip = variant(chip_named(row["chip"]), row, model)
     except EkeError as error:
         return str(error)
     runs = _engine(row, model, chip)
@@ -105,9 +107,7 @@ def understand(row: Row) -> Case | str:
         kept = _formats(row, model, chip, runs)
     except EkeError as error:
         return str(error)
-    in_flight = row.whole("batch") if row["scenario"] != "static_batch" else None
-    if how == "loop":
-        in_flight = None  # tables write the users there
+    in_flight = row.whole("batch") if _limits_batch(row, how, runs) else None
     notes = (kept.assumed, layout.assumed, "" if runs else f"engine {row['engine']!r} unknown")
     return Case(
         row=row,
@@ -130,6 +130,14 @@ def understand(row: Row) -> Case | str:
 _DATE = re.compile(r"\b(20[12]\d)-\d\d")
 
 
+def _limits_batch(row: Row, how: str, runs: Engine | None) -> bool:
+    """Whether the column `batch` is the engine's limit: not that of a static batch, and not in a
+    closed loop, where tables write the users there; always where batches are compiled."""
+    if runs is not None and runs.padded:
+        return True
+    return row["scenario"] != "static_batch" and how != "loop"
+
+
 def _engine(row: Row, model: Model, chip: Chip) -> Engine | None:
     """The engine's generation: by its release, else by the date of the run, else by the year in
     which the newer of model and chip came out."""
@@ -143,16 +151,16 @@ def _formats(row: Row, model: Model, chip: Chip, runs: Engine | None) -> Formats
     return formats(row["precision"], row["kv_precision"], named, usual, model, pool(chip, 1))
 
 
-_QUEUED = {"ttft_ms"}
+_QUEUED = {"loop": ("ttft_ms",), "rate": ("ttft_ms",), "backlog": ("ttft_ms", "tpot_ms", "itl_ms")}
 
 
 def _scenario(row: Row, how: str) -> str:
-    """The regime whose error a row belongs to; first tokens under load are queueing."""
+    """The regime whose error a row belongs to; what users wait for in a queue is one of its own."""
     if row["scenario"].startswith("mlperf"):
         return "mlperf"
     if how == "static":
         return "static"
-    if row.metric in _QUEUED:
+    if row.metric in _QUEUED[how]:
         return "queued"
     return "saturated" if how == "backlog" else "online"
 
@@ -184,6 +192,23 @@ def model_named(name: str, parameters: float | None) -> Model:
 def chip_named(name: str) -> Chip:
     """The catalogue's chip of a label. Raises UnknownChip."""
     return find_chip(name)
+
+
+def variant(chip: Chip, row: Row, model: Model) -> Chip:
+    """Where a label does not say which of two memory sizes, the first one sold if the weights fit
+    it in 16 bits: "A100" is 40 GB unless the model needs 80."""
+    stem, _, size = chip.id.rpartition("-")
+    if not size.isdigit() or size in row["chip"]:
+        return chip
+    others = [each for each in chip_names() if re.fullmatch(re.escape(stem) + r"-\d+", each)]
+    chips = row.whole("n_chips") or 1
+    weights = 2.0 * count_parameters(model).total / chips
+    fitting = [
+        found
+        for found in map(chip_named, others)
+        if found.memory_size and 0.9 * found.memory_size > weights
+    ]
+    return min(fitting, key=lambda each: each.memory_size or 0.0, default=chip)
 
 
 def _load(row: Row, layout: Degrees) -> tuple[str, float] | str:
@@ -289,6 +314,7 @@ def _plans(cases: list[Case]) -> Plans:
         compute=first.formats.compute,
         cache=first.formats.cache,
         engine=first.engine.id if first.engine else "",
+        padded=first.engine.padded if first.engine else False,
         token_budget=budget,
         batch=max(case.most for case in cases),
     )

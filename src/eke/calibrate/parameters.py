@@ -24,7 +24,7 @@ LEVELS: dict[str, Level] = {
     **dict.fromkeys(("matmul", "matmul_low", "matmul_rows", "memory", "link", "network"), "chip"),
     **dict.fromkeys(("attention", "attention_backward", "link_latency"), "chip"),
     **dict.fromkeys(("launch", "step", "sequence", "collective", "scatter", "first"), "engine"),
-    **dict.fromkeys(("matmul_kernel", "bunching"), "engine"),
+    **dict.fromkeys(("matmul_kernel", "bunching", "request"), "engine"),
     **dict.fromkeys(("dispatch", "turn", "routing", "passes", "scores", "handover"), "engine"),
     **dict.fromkeys(("attention_kernel", "straggle", "imbalance", "grouped"), "engine"),
     **dict.fromkeys(("stage_imbalance", "logits_alone", "fragmentation"), "engine"),

@@ -18,7 +18,8 @@ class Engine(Record):
     names: as people write them, without spaces and signs.  since, before: releases, such as "0.8"
     (from, inclusive) and "0.15" (exclusive); "" is open.  in_flight, token_budget: its defaults,
     sequences at once and tokens of one step.  vendors: whose chips this build is for; none: any.
-    year: in which the generation became the usual one.  weights: the format it runs where nothing
+    year, last: from which to which the generation was usual.  padded: it is compiled for a batch
+    and computes all of it at every step.  weights: the format it runs where nothing
     else is said, "" for the model's own.
     """
 
@@ -31,6 +32,8 @@ class Engine(Record):
     token_budget: int = 8192
     vendors: tuple[str, ...] = ()
     year: int = 0
+    last: int = 9999
+    padded: bool = False
     weights: Width | Literal[""] = ""
     notes: str = ""
 
@@ -69,7 +72,9 @@ def engine(
     fits = [
         (word.startswith(known), len(known), vendor in each.vendors, -index, each)
         for index, each in enumerate(engines())
-        if each.does == does and (not each.vendors or vendor in each.vendors)
+        if each.does == does
+        and (year == 9999 or year <= each.last)
+        and (not each.vendors or vendor in each.vendors)
         for known in each.names
         if known in word
     ]

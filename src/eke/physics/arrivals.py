@@ -61,7 +61,7 @@ def together(job: Serve, plan: AnyPlan, machine: Machine, requests: Any) -> Seen
     most = most_in_flight(job, plan, machine)
     at_once = np.minimum(requests, most)
     ttft = intake_time(job, plan, machine, at_once)
-    tpot = decode_time(job, plan, machine, at_once)
+    tpot = decode_time(job, plan, machine, _computed(plan, at_once))
     once = ttft + (job.answer - 1) * tpot
     time = once * np.maximum(requests / at_once, 1.0)
     return Seen(ttft=ttft, tpot=tpot, time=time, rate=requests / time, concurrency=at_once)
@@ -128,7 +128,7 @@ def closed_loop(
     else:
         crowd = intake_time(job, plan, machine, np.maximum(inside / 2, 1.0))
     for _ in range(ROUNDS):
-        at = step(job, plan, machine, np.maximum(decoding, 1.0))
+        at = step(job, plan, machine, _computed(plan, np.maximum(decoding, 1.0)))
         alone = at.chunks * at.mixed if elsewhere is None else elsewhere
         # those who come in step wait for one another, and slow each other's answers half as much
         taking = alone + at.mean / 2 + bunched * np.maximum(crowd - alone, 0.0)
@@ -144,16 +144,29 @@ def closed_loop(
 
 def backlog(job: Serve, plan: AnyPlan, machine: Machine, requests: Any) -> Seen:
     """So many requests per replica, all there at the beginning, worked off with as many in flight
-    as fit. Answers of unequal length leave the last ones alone for a while: `job.spread`."""
+    as fit.
+
+    Where answers differ in length (`job.spread`), the longest of an exponential crowd takes ln(n)
+    mean answers, and those steps are not shared: a + b·c at c sequences integrates to a·ln(n) + b·n.
+    """
     most = most_in_flight(job, plan, machine)
     inside = np.minimum(requests, most)
-    at = step(job, plan, machine, inside)
+    at = step(job, plan, machine, _computed(plan, inside))
     tpot = at.mean / emitted(plan)
     whole = job.answer * tpot
-    longer = np.sqrt(job.spread)  # how much longer than the mean the last ones go on
-    tail = longer * decode_time(job, plan, machine, np.maximum(inside / 4, 1.0)) * job.answer
-    time = whole * np.maximum(requests / inside, 1.0) + tail
+    alone = decode_time(job, plan, machine, np.minimum(inside, 2.0))
+    tail = job.spread * job.answer * alone * np.maximum(np.log(inside) - 1, 0.0)
+    serial = requests * machine.knobs.request * slowdown(job, machine)
+    time = whole * np.maximum(requests / inside, 1.0) + tail + serial
     rate = requests / time
     first = intake_time(job, plan, machine, inside) / 2
     ttft = (first + np.maximum(time - whole - tail, 0.0) / 2) * machine.knobs.first
-    return Seen(ttft=ttft, tpot=tpot, time=time, rate=rate, concurrency=inside)
+    shared = 1 - job.spread / 2  # of the time others are there, when all begin together
+    seen = np.where(requests > most, tpot, shared * tpot + (1 - shared) * alone)
+    return Seen(ttft=ttft, tpot=seen, time=time, rate=rate, concurrency=inside)
+
+
+def _computed(plan: AnyPlan, sequences: Any) -> Any:
+    """Sequences that a step computes: those there are, or all places of a batch that is compiled
+    for so many."""
+    return np.maximum(sequences, plan.batch) if plan.padded else sequences

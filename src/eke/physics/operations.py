@@ -169,11 +169,6 @@ def _mixing(
     ]
 
 
-def _keys(mixer: Mixer, batch: Batch) -> Any:
-    """Keys of one sequence that its queries look at; none without softmax attention."""
-    return _seen(mixer, batch) if isinstance(mixer, Attention | LatentAttention) else 0.0
-
-
 def _scores(mixer: Mixer, batch: Batch) -> Any:
     """Query-key pairs of all heads, masked ones included; none without softmax attention."""
     if not isinstance(mixer, Attention | LatentAttention):

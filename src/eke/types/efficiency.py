@@ -55,6 +55,7 @@ class Knobs(Record):
     handover: Any  # per round of alignment: data between phases, weights to the engine [s]
     straggle: Any  # what each doubling of the chips adds to a step: all wait for the slowest
     step: Any  # the engine's own work per step: scheduling, sampling, sending [s]
+    request: Any  # the server's own work per request, one after the other [s]
     sequence: Any  # of that per sequence in flight [s]
     overlap_tensor: Any  # share of tensor-parallel exchange hidden behind arithmetic
     overlap_context: Any

@@ -48,6 +48,7 @@ class Plan(Record):
     batch: training, sequences per step; serving, sequences in flight per replica.
     token_budget: most tokens of one engine step.  block: tokens per page of the cache.
     drafts: tokens guessed per step, kept with probability `acceptance` each.
+    padded: every step computes all `batch` places, taken or not.
     engine: what runs it, an id of engines.toml; "" is any.
     prefill: a disaggregated plan's other half; this half then only decodes.
     stream: weights and optimizer state stay in the chip's external memory and stream through.
@@ -80,6 +81,7 @@ class Plan(Record):
     acceptance: float = 0.7
     stream: bool = False
     draft_cost: float = 0.1  # time of a draft step over a step of the model itself
+    padded: bool = False
     engine: str = ""
     prefill: Plan | None = None
 
