@@ -57,6 +57,15 @@ def design(
     return Design(measured=measured, predicted=predicted, moves=moves, **_labels(blocks))
 
 
+def base_values(block: Block, space: Space, at: Any) -> Any:
+    """Logarithms of a block's predictions at a point of the space, shape (rows,)."""
+    with np.errstate(all="ignore"):
+        found = np.asarray(block.predict(space.knobs(at, block.tables)), dtype=float)
+    found = np.broadcast_to(found.reshape(len(found), -1), (len(block.rows), 1))[:, 0]
+    logs = np.log(np.maximum(found, 1e-300))
+    return np.where(np.isfinite(logs), logs, 700.0)
+
+
 def priced(block: Block, space: Space, at: Any) -> tuple[Any, dict[int, Any]]:
     """Logarithms of a block's predictions, and their slopes by parameter."""
     places = [space.place(name, block.tables) for name in LEVELS]

@@ -19,7 +19,7 @@ from eke.types.record import Record
 
 ROUNDS = 10
 TAILS = 4.0  # degrees of freedom of Student's t
-LEVEL = 0.15  # standard deviation of the level of a stack, in logarithms
+LEVEL = 0.2  # standard deviation of the level of a stack, in logarithms
 CROWD = 100.0  # rows of a stack beyond which further ones say little new
 LEAST_SCATTER = 0.05
 LONGEST_STEP = 1.0  # of a prior's standard deviations, in one round
@@ -93,13 +93,6 @@ def weights(now: Design, rest: Any, scatter: Any) -> Any:
     return crowd * again * far / wide**2
 
 
-class Sums(Record):
-    """The normal equations, by stack: their levels already eliminated."""
-
-    squares: Any  # (stacks, parameters, parameters) is too large: kept per publisher
-    rights: Any
-
-
 def equations(now: Design, rest: Any, weight: Any, keep: Any) -> tuple[Any, Any]:
     """Squares and right-hand side of the rows kept, levels of stacks eliminated."""
     stacks = now.labels["stack"]
@@ -126,7 +119,7 @@ def prior_equations(space: Space, at: Any) -> tuple[Any, Any]:
             squares[index, index] += pull
             right[index] += pull * (each.centre - at[index])
             continue
-        other = space.places["any", each.name]
+        other = space.places[each.linked, each.name]
         gap = at[other] - at[index]
         squares[index, index] += pull
         squares[other, other] += pull
@@ -144,12 +137,23 @@ def solve(now: Design, space: Space, at: Any, scatter: Any, keep: Any = None) ->
     """
     kept = np.ones(len(now.measured)) if keep is None else keep
     own, pull = prior_equations(space, at)
+    felt = np.flatnonzero(np.any(now.moves != 0, axis=0))  # the others stay with their priors
+    few = Design(
+        measured=now.measured,
+        predicted=now.predicted,
+        moves=now.moves[:, felt],
+        labels=now.labels,
+        names=now.names,
+    )
     step = np.zeros(len(space.parameters))
     squares = own
-    for _ in range(3):  # the far rows are found again as the point moves
-        rest = residuals(now, step)
-        weight = weights(now, rest, scatter)
-        squares, right = equations(now, residuals(now, np.zeros_like(step)), weight, kept)
-        squares = squares + own
-        step = np.linalg.solve(squares, right + pull)
+    for _ in range(2):  # the far rows are found again as the point moves
+        rest = residuals(few, step[felt])
+        weight = weights(few, rest, scatter)
+        some, right = equations(few, few.measured - few.predicted, weight, kept)
+        squares = own.copy()
+        squares[np.ix_(felt, felt)] += some
+        whole = pull.copy()
+        whole[felt] += right
+        step = np.linalg.solve(squares, whole)
     return step, np.linalg.inv(squares)

@@ -21,7 +21,7 @@ from eke.types.record import Record
 PRIORS = DATA / "priors"
 Level = Literal["chip", "engine", "any"]
 LEVELS: dict[str, Level] = {
-    **dict.fromkeys(("matmul", "matmul_low", "matmul_rows", "memory", "link", "network"), "chip"),
+    **dict.fromkeys(("matmul", "matmul_low", "memory", "link", "network"), "chip"),
     **dict.fromkeys(("attention", "attention_backward", "link_latency"), "chip"),
     **dict.fromkeys(("launch", "step", "sequence", "collective", "scatter", "first"), "engine"),
     **dict.fromkeys(("matmul_kernel", "bunching", "request"), "engine"),
@@ -30,16 +30,21 @@ LEVELS: dict[str, Level] = {
     **dict.fromkeys(("stage_imbalance", "logits_alone", "fragmentation"), "engine"),
     **dict.fromkeys(("overlap_tensor", "overlap_context", "overlap_expert"), "engine"),
     **dict.fromkeys(("overlap_data", "overlap_stage"), "engine"),
-    **dict.fromkeys(("matmul_columns", "overlap_memory", "attention_tokens"), "any"),
+    **dict.fromkeys(("matmul_rows", "matmul_columns", "overlap_memory"), "engine"),
+    "attention_tokens": "any",
 }
+# How far measurements may move a value, as a share of its prior's spread. What one framework's
+# publishers measured fits well and does not transfer, so frameworks of training keep near physics.
+TRUST = {"train": 0.3, "serve": 1.0, "chip": 0.7, "any": 1.0}
+TRAINING = "training"  # the table of a training framework nobody knows
 EIGHTY = 1.2816  # standard deviations on each side of an 80 % interval
 
 
 class Parameter(Record):
     """One value to learn. Moves on a logarithmic scale, or on a plain one where it may be 0.
 
-    centre, spread: of the prior, on that scale.  linked: drawn to the value of any chip or engine.
-    lowest, highest: between which a value makes sense.
+    centre, spread: of the prior, on that scale.  linked: the table to whose value it is drawn, or
+    "".  lowest, highest: between which a value makes sense.
     """
 
     table: str
@@ -47,7 +52,7 @@ class Parameter(Record):
     centre: float
     spread: float
     plain: bool
-    linked: bool
+    linked: str
     lowest: float
     highest: float
     unit: str
@@ -86,15 +91,25 @@ class Space(Record):
         return Knobs(**values)
 
 
-def space(chips: set[str], engines: set[str], folder: Path = PRIORS) -> Space:
-    """The parameters for measurements on these chip families and engines."""
+def space(chips: set[str], engines: dict[str, str], folder: Path = PRIORS) -> Space:
+    """The parameters for measurements on these chip families and engines.
+
+    engines: by id, what each does. Those that train are drawn to `training`, what any framework
+    reaches; those that serve, like chips, to `any`.
+    """
     every = read_efficiencies(folder / "any.csv", "any")
     found: list[Parameter] = []
     for name, level in LEVELS.items():
-        found.append(_parameter("any", name, every[name], linked=False))
-        for table in sorted({"chip": chips, "engine": engines, "any": set()}[level]):
+        found.append(_parameter("any", name, every[name], "", TRUST["any"]))
+        if level == "engine":
+            own = _own(folder, TRAINING).get(name)
+            found.append(_parameter(TRAINING, name, own or every[name], "", TRUST["train"]))
+        for table in sorted({"chip": chips, "engine": set(engines), "any": set()}[level]):
             own = _own(folder, table).get(name)
-            found.append(_parameter(table, name, own or every[name], linked=own is None))
+            general = TRAINING if engines.get(table) == "train" else "any"
+            trust = TRUST["chip" if level == "chip" else engines.get(table, "any")]
+            linked = "" if own else general
+            found.append(_parameter(table, name, own or every[name], linked, trust))
     places = {(each.table, each.name): index for index, each in enumerate(found)}
     fixed = {name: each for name, each in every.items() if name not in LEVELS}
     return Space(parameters=tuple(found), places=places, fixed=fixed)
@@ -105,7 +120,7 @@ def _own(folder: Path, table: str) -> dict[str, Efficiency]:
     return read_efficiencies(path, table) if path.is_file() else {}
 
 
-def _parameter(table: str, name: str, prior: Efficiency, linked: bool) -> Parameter:
+def _parameter(table: str, name: str, prior: Efficiency, linked: str, trust: float) -> Parameter:
     plain = prior.low <= 0
     share = prior.unit == "1" and name not in ABOVE_ONE
     if plain:
@@ -117,7 +132,7 @@ def _parameter(table: str, name: str, prior: Efficiency, linked: bool) -> Parame
         table=table,
         name=name,
         centre=centre,
-        spread=max(spread, 1e-3),
+        spread=max(spread * trust, 1e-3),
         plain=plain,
         linked=linked,
         lowest=1.0 if name in ("imbalance", "stage_imbalance") else 0.0 if plain else 1e-12,

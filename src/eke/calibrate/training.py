@@ -16,6 +16,7 @@ import numpy as np
 from eke.calibrate.blocks import Block, Regime, Skipped
 from eke.calibrate.conventions import Counted, counted
 from eke.calibrate.degrees import Layout, row_layout, row_pool
+from eke.calibrate.parameters import TRAINING
 from eke.calibrate.rollouts import Rollout, iteration_time, rollout_setup
 from eke.calibrate.rows import Row
 from eke.calibrate.shapes import NotStated, row_model
@@ -165,7 +166,7 @@ def _block(setups: list[Setup]) -> Block:
     return Block(
         rows=tuple(setup.row for setup in setups),
         regimes=tuple(_regime(setup) for setup in setups),
-        tables=tuple(filter(None, (first.pool.chip.family, first.engine))),
+        tables=(first.pool.chip.family, first.engine or TRAINING),
         predict=_predictor(setups),
         notes=tuple("; ".join(setup.layout.notes) for setup in setups),
         chip=first.pool.chip.id,

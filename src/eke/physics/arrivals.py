@@ -147,7 +147,8 @@ def backlog(job: Serve, plan: AnyPlan, machine: Machine, requests: Any) -> Seen:
     as fit.
 
     Where answers differ in length (`job.spread`), the longest of an exponential crowd takes ln(n)
-    mean answers, and those steps are not shared: a + b·c at c sequences integrates to a·ln(n) + b·n.
+    mean answers, and its last steps are shared with few: a step of a + b·c at c sequences
+    integrates to a·ln(n) + b·n.
     """
     most = most_in_flight(job, plan, machine)
     inside = np.minimum(requests, most)
