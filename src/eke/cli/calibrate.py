@@ -11,7 +11,117 @@ import click
 
 @click.group()
 def command() -> None:
-    """Measure your own machine and engines, so that predictions rest on them."""
+    """Predictions judged by measurements, and truer ones learnt from them."""
+
+
+SAID = (
+    *("model", "on", "tensor", "pipeline", "data", "expert", "engine", "release", "precision"),
+    *("cache", "prompt", "answer", "batch", "users", "rate", "sequence", "task"),
+)
+
+
+def _said(function: Any) -> Any:
+    """What the user says of files that do not say it themselves."""
+    for name in reversed(SAID):
+        words = "What a benchmark file or a log does not say." if name == "model" else None
+        function = click.option(f"--{name}", default="", help=words, hidden=words is None)(function)
+    return function
+
+
+@command.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--rows", metavar="OUT.csv", type=click.Path(path_type=Path), help="A line per row.")
+@click.option(
+    "--own",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Your measurements: predictions for the same engine and chips follow them.",
+)
+@click.option("--by", default="", metavar="GROUPS", help="Such as source,chip,engine,metric.")
+@click.option("--picture", metavar="FILE.svg", help="Predicted over measured.")
+@_said
+def check(files: tuple[Path, ...], **given: Any) -> None:
+    """How far eke's predictions are from measurements.
+
+    FILES are tables of the shared format (CSV, also .gz), or what benchmarks and training runs
+    write: vllm bench, SGLang, GuideLLM, AIPerf, llama-bench, Megatron, torchtitan, DeepSpeed, HF
+    Trainer, MLPerf. What such a file does not say is said with --model, --on 8xh100-sxm, --tensor,
+    --pipeline, --data, --expert, --engine, --release, --precision, --cache, --prompt, --answer,
+    --batch, --users, --rate, --sequence, --task.
+    """
+    from eke.calibrate.ledger import check as predict
+    from eke.calibrate.ledger import read_all, rows_csv
+    from eke.cli.need import write_picture, write_whole
+    from eke.cli.progress import progress
+    from eke.report.ledger import GROUPS, ledger_words, picture
+
+    said = {name: given[name] for name in SAID if given[name]}
+    rows = read_all(files, said)
+    own = read_all(given["own"], said)
+    with progress() as tell:
+        entries = predict(rows, own, lambda share: tell(int(1000 * share), 1000, "predicting"))
+    if given["rows"] is not None:
+        write_whole(given["rows"], rows_csv(entries))
+    if given["picture"] is not None:
+        write_picture(given["picture"], picture(entries))
+    chosen = [name.strip() for name in given["by"].split(",") if name.strip()] or list(GROUPS)
+    _known_groups(chosen)
+    click.echo(ledger_words(entries, chosen), nl=False)
+
+
+def _known_groups(names: list[str]) -> None:
+    from eke.errors import BadInput, closest
+    from eke.report.ledger import GROUPS
+
+    for name in names:
+        if name not in (*GROUPS, "publisher"):
+            near = closest(name, GROUPS) or ", ".join(GROUPS)
+            raise BadInput(f"no grouping {name[:30]!r}; closest: {near}.")
+
+
+@command.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    default="efficiency",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where the tables go.",
+)
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path),
+    metavar="FILE.md",
+    help="What was left out, and the ledger, as a page with a picture beside it.",
+)
+def fit(files: tuple[Path, ...], out: Path, page: Path | None) -> None:
+    """Learn the efficiencies anew from measurements, some minutes.
+
+    Writes one table per chip family and engine; whole publishers, engines and chips are left out
+    in turn to see how well those nobody has learnt from are predicted.
+    """
+    from eke.calibrate.ledger import check as predict
+    from eke.calibrate.ledger import read_all
+    from eke.calibrate.refit import refit
+    from eke.calibrate.tables import write_tables
+    from eke.cli.need import write_whole
+    from eke.cli.progress import progress
+    from eke.report.accuracy import accuracy_page, left_out_words
+    from eke.report.ledger import picture
+
+    rows = read_all(files, {})
+    with progress() as tell:
+        made = refit(rows, lambda words: tell(0, 1, words))
+    written = write_tables(made.fitted, made.over, out, made.does)
+    click.echo(left_out_words(made), nl=False)
+    click.echo(f"written: {len(written)} tables in {out}", err=True)
+    if page is not None:
+        entries = predict(rows)
+        write_whole(page.with_suffix(".svg"), picture(entries))
+        write_whole(page, accuracy_page(made, entries, page.with_suffix(".svg").name))
+        click.echo(f"written: {page}", err=True)
 
 
 @command.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -126,18 +127,30 @@ def run(kind: str, given: dict[str, Any]) -> None:
 
 def write_picture(name: str, drawing: str) -> None:
     """Write a drawing whole or not at all."""
-    from pathlib import Path
-
     from eke.errors import BadFile
 
     path = Path(name)
     if path.suffix != ".svg":
         raise BadFile(f"{name}: pictures are SVG; give a name that ends in .svg.")
-    try:
-        path.write_text(drawing, encoding="utf-8")
-    except OSError as error:
-        raise BadFile(f"{name}: cannot be written: {error.strerror}.") from None
+    write_whole(path, drawing)
     click.echo(f"picture: {path}", err=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all. Raises BadFile where it cannot be written."""
+    import os
+    import tempfile
+
+    from eke.errors import BadFile
+
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except OSError as error:
+        raise BadFile(f"{path}: cannot be written: {error.strerror}.") from None
 
 
 def command_words(kind: str) -> str:
