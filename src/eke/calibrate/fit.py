@@ -19,7 +19,7 @@ from eke.types.record import Record
 
 ROUNDS = 10
 TAILS = 4.0  # degrees of freedom of Student's t
-LEVEL = 0.2  # standard deviation of the level of a stack, in logarithms
+LEVEL = 0.08  # standard deviation of the level of a stack, in logarithms
 CROWD = 100.0  # rows of a stack beyond which further ones say little new
 LEAST_SCATTER = 0.05
 LONGEST_STEP = 1.0  # of a prior's standard deviations, in one round

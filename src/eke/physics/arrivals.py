@@ -131,10 +131,10 @@ def closed_loop(
         at = step(job, plan, machine, _computed(plan, np.maximum(decoding, 1.0)))
         alone = at.chunks * at.mixed if elsewhere is None else elsewhere
         # those who come in step wait for one another, and slow each other's answers half as much
-        taking = alone + at.mean / 2 + bunched * np.maximum(crowd - alone, 0.0)
+        queue = bunched * machine.knobs.first * np.maximum(crowd - alone, 0.0)
+        ttft = alone + at.mean / 2 + queue
         tpot = (at.mean - bunched * (at.mean - at.alone) / 2) / emitted(plan)
         answering = (job.answer - 1) * tpot
-        ttft = taking * machine.knobs.first
         decoding = inside * answering / np.maximum(answering + ttft, 1e-12)
     time = ttft + (job.answer - 1) * tpot
     rate = inside / time
@@ -161,7 +161,8 @@ def backlog(job: Serve, plan: AnyPlan, machine: Machine, requests: Any) -> Seen:
     time = whole * np.maximum(requests / inside, 1.0) + tail + serial
     rate = requests / time
     first = intake_time(job, plan, machine, inside) / 2
-    ttft = (first + np.maximum(time - whole - tail, 0.0) / 2) * machine.knobs.first
+    queue = first + np.maximum(time - whole - tail, 0.0) / 2
+    ttft = intake_time(job, plan, machine, 1.0) + queue * machine.knobs.first
     shared = 1 - job.spread / 2  # of the time others are there, when all begin together
     seen = np.where(requests > most, tpot, shared * tpot + (1 - shared) * alone)
     return Seen(ttft=ttft, tpot=seen, time=time, rate=rate, concurrency=inside)

@@ -86,7 +86,7 @@ def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
         speed=machine.memory,
         overlap=machine.knobs.overlap_memory,
     )
-    imbalance = machine.knobs.imbalance if operation.part == "experts" else 1.0
+    imbalance = np.where(np.asarray(operation.ranks) > 1, machine.knobs.imbalance, 1.0)
     return time * imbalance, reading * imbalance
 
 

@@ -45,9 +45,8 @@ def seen(
     crowd = np.maximum(state.concurrency + _normal(each) * np.sqrt(state.concurrency), 1.0)
     crowded = step(job, plan, machine, np.minimum(crowd, state.most)).mean / emitted(plan)
     return Seen(
-        ttft=(waiting + fixed + service) * machine.knobs.first,
-        ttft_promised=(tail + fixed + service * _lognormal(job.spread, first))
-        * machine.knobs.first,
+        ttft=waiting * machine.knobs.first + fixed + service,
+        ttft_promised=tail * machine.knobs.first + fixed + service * _lognormal(job.spread, first),
         tpot=tpot,
         tpot_promised=np.maximum(crowded, tpot) if each > 0.5 else tpot,
     )

@@ -55,6 +55,7 @@ class Operation(Record):
 
     rows, columns: of the result of a matrix multiplication; of attention, the keys of a sequence.
     times: how many blocks do this.  scores: query-key pairs of all heads, masked ones included.
+    ranks: of experts, which wait for the busiest.
     """
 
     part: str
@@ -66,6 +67,7 @@ class Operation(Record):
     rows: Any
     times: int
     columns: Any = 1.0
+    ranks: Any = 1.0
     scores: Any = 0.0
 
 
@@ -134,6 +136,7 @@ def _experts(w: Weights, tokens: Any, plan: AnyPlan, times: int) -> Operation:
         moved=ACTIVATION * routed * (w.inputs + w.outputs / cut),
         rows=routed / np.maximum(touched, 1e-9),
         times=times,
+        ranks=plan.expert,
         columns=np.maximum(touched, 1.0) * (w.outputs / cut if w.split == "columns" else w.outputs),
     )
 

@@ -80,7 +80,7 @@ class Knobs(Record):
     confidential: Any  # share of throughput that confidential computing costs
     price: Any  # rent one finds over the rent in the catalogue
     bunching: Any  # share of a closed loop's requests that come in step with the others
-    first: Any  # what the physics leaves out of the time to first token under load, as a factor
+    first: Any  # what the physics leaves out of the wait before the first token, as a factor
     scatter: Any  # what the physics leaves out, as a factor on every duration
     # What-ifs, 1 in every answer: "memory speed +10 %" scales what the maker published.
     peak_change: Any = 1.0
