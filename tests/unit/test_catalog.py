@@ -239,6 +239,33 @@ def test_everything_in_a_users_folder_is_used(mine: Path) -> None:
     assert not [each for each in check(lambda m: count_parameters(m).total) if is_mine(each, mine)]
 
 
+def test_a_users_row_wins_over_every_built_in_table(mine: Path) -> None:
+    built_in = efficiencies("hopper", "zero")
+    mine_too = EFFICIENCIES + "passes,1,2,3,1,measured,lab,\nmemory,0.5,0.6,0.7,1,measured,lab,\n"
+    (mine / "efficiency" / "any.csv").write_text(mine_too)
+    hopper = EFFICIENCIES + "turn,1ms,2ms,3ms,s,measured,lab,\npasses,1,4,5,1,measured,lab,\n"
+    (mine / "efficiency" / "hopper.csv").write_text(hopper)
+    found = efficiencies("hopper", "zero")
+    assert found["memory"].likely == 0.6, "over the built-in family"
+    assert (found["turn"].likely, found["passes"].likely) == (2e-3, 4), "over the built-in engine"
+    assert {name for name in found if found[name] != built_in[name]} == {"memory", "turn", "passes"}
+    (mine / "efficiency" / "zero.csv").write_text(
+        EFFICIENCIES + "turn,5ms,6ms,7ms,s,assumed,eke,\n"
+    )
+    assert efficiencies("hopper", "zero")["turn"].likely == 6e-3, "their engine over their family"
+
+
+def test_the_first_of_two_folders_wins(
+    mine: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tmp_path_factory.mktemp("first")
+    (first / "efficiency").mkdir()
+    row = "matmul,0.1,0.2,0.3,1,measured,lab,\n"
+    (first / "efficiency" / "any.csv").write_text(EFFICIENCIES + row)
+    monkeypatch.setattr(files, "_added", [first])
+    assert efficiencies("mine")["matmul"].likely == 0.2
+
+
 def is_mine(finding: Finding, folder: Path) -> bool:
     """Whether it is about the user's folder, the unpublished power aside."""
     return finding.file.startswith(str(folder)) and finding.field != "power"

@@ -6,14 +6,15 @@ import json
 import random
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from eke.calibrate.measure import torch_device
-from eke.calibrate.measure.fit import Fitted, fit
-from eke.calibrate.measure.folder import catalogue_chip, promised, write_folder
+from eke.calibrate.measure.fit import Fitted, Promised, fit
+from eke.calibrate.measure.folder import catalogue_chip, prior, promised, write_folder
 from eke.calibrate.measure.journal import NAME, Host, Timing
 from eke.calibrate.measure.points import CALL, OPERATIONS, Point, flop, moved
 from eke.calibrate.measure.run import Unable, measure, robust
@@ -23,8 +24,10 @@ from eke.catalog.efficiencies import efficiencies
 from eke.cli import entry
 from eke.cli.progress import progress
 from eke.errors import BadFile, BadInput
+from eke.physics.forward import attention_rate
 from eke.physics.network import hierarchical_all_reduce_time
 from eke.physics.operations import Batch, stack_operations
+from eke.physics.roofline import matmul_rate, roofline_time
 from eke.types.model import Attention, Block, Feed, Stack
 from eke.types.plan import Plan
 
@@ -42,12 +45,16 @@ H100 = Host(
 )
 
 
+PRIOR = prior(HOST, None)
+
+
 class Fake:
     """A device of known speed; every repeat is a little off, one in nine by a lot."""
 
     peak = {"bf16": 400e9, "fp32": 200e9, "int8": 800e9}
-    memory, rows, attention, call = 50e9, 40.0, 90e9, 2e-6
-    link, latency, launch = 5e9, 8e-6, 3e-6
+    memory, rows, columns, call = 50e9, 40.0, 900.0, 2e-6
+    attention, keys, backward = 90e9, 150.0, 60e9
+    link, start, launch = 5e9, 60e-6, 3e-6
 
     def __init__(self, host: Host = HOST, scale: float = 1.0, stop: int = 10**9) -> None:
         self.host, self.scale, self.stop, self.done = host, scale, stop, 0
@@ -63,13 +70,9 @@ class Fake:
         return [exact * chance.uniform(0.97, 1.03) for _ in range(8)] + [7 * exact]
 
     def seconds(self, point: Point) -> float:
-        reading = moved(point) / self.memory
-        if point.sweep == "matmul":
-            rows = point.shape[0]
-            rate = self.peak[point.form] * rows / (rows + self.rows)
-            return max(flop(point) / rate, reading) + self.call
+        """As the physics has it."""
         if point.sweep == "memory":
-            return reading
+            return moved(point) / self.memory
         if point.sweep == "launch":
             return self.call if point == CALL else OPERATIONS * point.shape[0] * self.launch
         if point.sweep == "link":
@@ -77,14 +80,31 @@ class Fake:
             return float(
                 hierarchical_all_reduce_time(
                     size=size, ranks=ranks, inner_ranks=ranks, inner_bandwidth=self.link,
-                    inner_latency=self.latency, outer_bandwidth=1.0, outer_latency=0.0,
+                    inner_latency=PRIOR.link_latency, outer_bandwidth=1.0, outer_latency=0.0,
+                    start=self.start,
                 )
             )  # fmt: skip
-        return max(flop(point) / self.attention, reading) + self.call
+        if point.sweep == "matmul":
+            rows, _, columns = point.shape
+            rate = matmul_rate(
+                peak=self.peak[point.form], rows=rows, half_rows=self.rows,
+                columns=columns, half_columns=self.columns,
+            )  # fmt: skip
+        else:
+            speed = self.attention if point.sweep == "attention" else self.backward
+            knobs = SimpleNamespace(attention_tokens=self.keys)
+            machine: Any = SimpleNamespace(attention=speed, knobs=knobs)
+            rate = attention_rate(point.shape[4] + point.shape[5], machine)
+        return self.call + float(
+            roofline_time(
+                flop=flop(point), rate=rate, moved=moved(point), speed=self.memory,
+                overlap=PRIOR.overlap_memory,
+            )
+        )  # fmt: skip
 
 
 def fitted(folder: Path, device: Fake | None = None) -> Fitted:
-    return fit(measure(device or Fake(), folder, 3), None)
+    return fit(measure(device or Fake(), folder, 3), None, PRIOR)
 
 
 def test_the_fit_finds_the_curve(tmp_path: Path) -> None:
@@ -95,15 +115,57 @@ def test_the_fit_finds_the_curve(tmp_path: Path) -> None:
         assert values[name].likely * best.peak[form] == pytest.approx(Fake.peak[form], rel=0.05)
     assert values["matmul"].likely <= 1 and values["matmul_low"].likely <= 1
     assert values["matmul_rows"].likely == pytest.approx(Fake.rows, rel=0.1)
+    assert values["matmul_columns"].likely == pytest.approx(Fake.columns, rel=0.1)
     assert values["memory"].likely * best.memory == pytest.approx(Fake.memory, rel=0.05)
-    assert values["attention"].likely * best.peak["bf16"] == pytest.approx(90e9, rel=0.05)
+    for name, speed in (("attention", Fake.attention), ("attention_backward", Fake.backward)):
+        assert values[name].likely * best.peak["bf16"] == pytest.approx(speed, rel=0.05)
+    assert values["attention_tokens"].likely == pytest.approx(Fake.keys, rel=0.15)
     assert values["launch"].likely == pytest.approx(Fake.launch, rel=0.03)
     assert best.link and values["link"].likely * best.link == pytest.approx(Fake.link, rel=0.1)
-    assert values["link_latency"].likely == pytest.approx(Fake.latency, rel=0.1)
+    assert values["collective"].likely == pytest.approx(Fake.start, rel=0.1)
+    assert "link_latency" not in values, "one number of ranks cannot tell"
     assert all(span.low <= span.likely <= span.high for span in values.values())
     assert values["matmul"].high <= 1 and values["memory"].high <= 1
     assert max(found.errors.values()) < 0.05
     assert found.left_out and "no backward pass" in found.left_out[0]
+
+
+@pytest.mark.parametrize("columns", [30.0, 300.0, 4000.0])
+def test_columns_are_told_from_rows_and_peak(columns: float, tmp_path: Path) -> None:
+    device = Fake(H100)
+    device.peak, device.memory, device.columns = {"bf16": 700e12}, 2.8e12, columns
+    device.attention, device.backward = 500e12, 400e12
+    found = fit(measure(device, tmp_path, 3), promised(catalogue_chip(H100)), PRIOR)
+    assert found.values["matmul"].likely * 989e12 == pytest.approx(700e12, rel=0.05)
+    assert found.values["matmul_rows"].likely == pytest.approx(Fake.rows, rel=0.15)
+    assert found.values["matmul_columns"].likely == pytest.approx(columns, rel=0.15, abs=30)
+
+
+def test_what_the_points_do_not_tell_stays_built_in(tmp_path: Path) -> None:
+    timings = measure(Fake(), tmp_path, 3)
+    wide = [
+        t
+        for t in timings
+        if t.point.sweep not in ("matmul", "attention")
+        or (t.point.sweep == "matmul" and t.point.shape[2] == 4096 and t.point.shape[0] > 16)
+        or (t.point.sweep == "attention" and t.point.shape[4] == 256)
+    ]
+    found = fit(wide, None, PRIOR)
+    assert "matmul_rows" in found.values and "matmul" in found.values
+    assert not {"matmul_columns", "attention_tokens"} & set(found.values)
+    best = found.promised.peak["bf16"] * found.values["matmul"].likely
+    seen = best * 4096 / (4096 + PRIOR.matmul_columns)
+    assert seen == pytest.approx(Fake.peak["bf16"] * 4096 / (4096 + Fake.columns), rel=0.05)
+
+
+def test_a_machine_far_faster_than_its_chip_is_another(tmp_path: Path) -> None:
+    known = chip("v100")
+    device = Fake(H100)
+    device.peak = {"bf16": 700e12}
+    figures = Promised(peak={"bf16": 125e12}, memory=900e9)
+    found = fit(measure(device, tmp_path, 3), figures, PRIOR)
+    with pytest.raises(BadInput, match="--chip"):
+        write_folder(tmp_path, H100, known, found, "2026-11-25")
 
 
 def test_a_stopped_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
@@ -189,9 +251,9 @@ def test_a_known_chip_gets_rows_for_its_family(
 
     class Fast(Fake):
         peak = {"bf16": 1100e12}  # above what the maker prints
-        memory, attention, call = 2.8e12, 500e12, 1e-6
+        memory, attention, backward, call = 2.8e12, 500e12, 400e12, 1e-6
 
-    found = fit(measure(Fast(H100), tmp_path, 3), promised(known))
+    found = fit(measure(Fast(H100), tmp_path, 3), promised(known), prior(H100, known))
     assert found.above == ("matmul",)
     assert found.values["matmul"].likely == pytest.approx(1100e12 / known.peak["bf16"], rel=0.05)
     (tmp_path / "efficiency").mkdir()
@@ -252,7 +314,7 @@ def test_without_torch_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
 
 def test_too_little_to_fit_is_a_clear_error() -> None:
     with pytest.raises(BadInput, match="nothing could be timed"):
-        fit([Timing(point=CALL, median=1.0, low=1.0, high=1.0)], None)
+        fit([Timing(point=CALL, median=1.0, low=1.0, high=1.0)], None, PRIOR)
 
 
 def test_progress_shows_on_a_terminal_only(

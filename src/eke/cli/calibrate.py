@@ -144,7 +144,7 @@ def measure(out: str, device: str, minutes: float, processes: int, chip: str) ->
     from datetime import date
 
     from eke.calibrate.measure.fit import fit
-    from eke.calibrate.measure.folder import catalogue_chip, promised, write_folder
+    from eke.calibrate.measure.folder import catalogue_chip, prior, promised, write_folder
     from eke.calibrate.measure.run import measure as run
     from eke.calibrate.measure.torch_device import busy, open_device
     from eke.cli.progress import progress
@@ -165,7 +165,7 @@ def measure(out: str, device: str, minutes: float, processes: int, chip: str) ->
     except KeyboardInterrupt:
         click.echo(f"stopped; {folder} keeps what is timed, the same command goes on.", err=True)
         sys.exit(130)
-    fitted = fit(timings, promised(known))
+    fitted = fit(timings, promised(known), prior(opened.host, known))
     name, files = write_folder(folder, opened.host, known, fitted, date.today().isoformat())
     click.echo(measured_words(name, fitted))
     click.echo(f"  next       eke --catalog {out} need serve MODEL --on 1x{name}")

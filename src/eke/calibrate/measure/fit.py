@@ -1,18 +1,16 @@
 """From timings to the values the physics runs with, by the physics' own curves.
 
-Every fit takes the value at which the mean of |log(predicted / measured)| is least, found on a
-grid: no start to choose, and one bad point moves it little. The interval is what single points
-imply for the value, each at its fast and its slow repeats: 10th to 90th percentile.
+What the points do not tell stays at the value eke has without measuring, and is not reported.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from eke.calibrate.measure.grid import Axis, least, span_of
 from eke.calibrate.measure.journal import Timing
 from eke.calibrate.measure.points import (
     BLOCK,
@@ -23,14 +21,24 @@ from eke.calibrate.measure.points import (
     Sweep,
     flop,
     moved,
+    sides,
 )
 from eke.errors import BadInput
 from eke.physics.network import hierarchical_all_reduce_time
-from eke.physics.roofline import matmul_rate, roofline_time
+from eke.physics.roofline import roofline_time
+from eke.types.efficiency import Knobs
 from eke.types.need import Span
 from eke.types.record import Record, replace
 
 WIDE = ("fp32", "tf32", "bf16", "fp16")  # formats whose share is `matmul`
+LOW = ("fp8", "int8")
+MATRIX = ("matmul_rows", "matmul_columns")
+HALVES = {  # of a share: the sides at which half of it is reached
+    "matmul": MATRIX,
+    "matmul_low": MATRIX,
+    "attention": ("attention_tokens",),
+    "attention_backward": ("attention_tokens",),
+}
 
 
 class Promised(Record):
@@ -60,50 +68,53 @@ class Fitted(Record):
 
 
 class _Timed(Record):
-    """The timings of a sweep as arrays over points, less the time of a call."""
+    """The timings of a sweep as arrays over points, less the time of a call.
 
-    points: tuple[Point, ...]
+    peak: what the share is of.  sides: see `points.sides`.
+    """
+
     flop: Any
     moved: Any
-    rows: Any
+    peak: Any
+    sides: tuple[Any, ...]
     median: Any
     low: Any
     high: Any
 
 
-def fit(timings: list[Timing], promised: Promised | None) -> Fitted:
+class _Sweeps(Record):
+    """What was timed, what it is compared with, and what eke believes without it."""
+
+    known: dict[Point, Timing]
+    promised: Promised
+    prior: Knobs
+    call: float  # of one operation, within every timing of an operation [s]
+
+
+def fit(timings: list[Timing], promised: Promised | None, prior: Knobs) -> Fitted:
     """The values a machine's timings imply.
 
-    promised: figures of the catalogue; None takes the best of what was measured. Raises BadInput
-    when too little could be timed.
+    promised: figures of the catalogue; None takes the best of what was measured.  prior: the values
+    without these timings, kept where they cannot tell. Raises BadInput when too little could be
+    timed.
     """
     known = {timing.point: timing for timing in timings if not timing.unable}
     call = known[CALL].median if CALL in known else 0.0
-    promise = promised or best(timings)
-    streams = _gather(known, "memory", 0.0)
-    values = {"memory": _memory(streams, promise)}
-    speed = values["memory"].likely * promise.memory
-    for name, forms in (("matmul", WIDE), ("matmul_low", ("fp8", "int8"))):
-        timed = _gather(known, "matmul", call, (*set(forms) & set(promise.peak),))
-        if len(timed.points) >= 4:
-            half = values["matmul_rows"].likely if "matmul_rows" in values else None
-            values[name], rows = _matmul(timed, promise, speed, half)
-            values.setdefault("matmul_rows", rows)
-    sixteen = peak_of_sixteen(promise.peak)
-    for sweep in ("attention", "attention_backward"):
-        timed = _gather(known, sweep, call)
-        if timed.points and sixteen:
-            values[sweep] = _share(timed, sixteen, speed)
-    grown = _grown(promise, values)
-    if grown is not None:
-        return fit(timings, grown)
+    sweeps = _Sweeps(known=known, promised=promised or best(timings), prior=prior, call=call)
+    values = {"memory": _memory(_gather(sweeps, "memory"), sweeps.promised)}
+    for name in HALVES:
+        values |= _shares(name, sweeps, values)
     if BLOCK in known:
         values["launch"] = _launch(known[BLOCK])
-    values |= _link(known, promise)
+    values |= _link(sweeps)
+    errors = _errors(sweeps, values)
+    promise = sweeps.promised
+    if promise.own:
+        promise, values = _grown(promise, values)
     return Fitted(
         promised=promise,
         values={name: _below_best(name, span, promise) for name, span in values.items()},
-        errors=_errors(known, call, promise, values),
+        errors=errors,
         above=tuple(
             name for name, span in values.items() if name in SHARES and span.likely > 1.005
         ),
@@ -111,16 +122,23 @@ def fit(timings: list[Timing], promised: Promised | None) -> Fitted:
     )
 
 
-def _grown(promised: Promised, values: dict[str, Span]) -> Promised | None:
-    """Measured peaks raised to where the curve ends, so that no share of them is above 1."""
-    wide, low = (
-        values[name].likely if name in values else 0.0 for name in ("matmul", "matmul_low")
+def _grown(promised: Promised, values: dict[str, Span]) -> tuple[Promised, dict[str, Span]]:
+    """Best measured figures raised to where the curves end, so that no share of them is above 1."""
+    wide, low, link = (
+        max(values[name].likely, 1.0) if name in values else 1.0
+        for name in ("matmul", "matmul_low", "link")
     )
-    if not promised.own or max(wide, low) <= 1:
-        return None
-    factors = {name: max(wide if name in WIDE else low, 1.0) for name in promised.peak}
-    peak = {name: value * factors[name] for name, value in promised.peak.items()}
-    return replace(promised, peak=peak)
+    factors = {"matmul": wide, "attention": wide, "attention_backward": wide}
+    factors |= {"matmul_low": low, "link": link}
+    if not set(WIDE) & set(promised.peak):
+        factors |= {"attention": 1.0, "attention_backward": 1.0}
+    peak = {form: value * (wide if form in WIDE else low) for form, value in promised.peak.items()}
+    raised = replace(promised, peak=peak, link=promised.link and promised.link * link)
+    return raised, {name: _over(span, factors.get(name, 1.0)) for name, span in values.items()}
+
+
+def _over(span: Span, factor: float) -> Span:
+    return Span(low=span.low / factor, likely=span.likely / factor, high=span.high / factor)
 
 
 def _below_best(name: str, span: Span, promised: Promised) -> Span:
@@ -158,26 +176,27 @@ def best(timings: list[Timing]) -> Promised:
     return Promised(peak=rates, memory=memory, link=max(links, default=None), own=True)
 
 
-def _gather(
-    known: dict[Point, Timing], sweep: Sweep, call: float, forms: tuple[str, ...] = ()
-) -> _Timed:
+def _gather(sweeps: _Sweeps, sweep: Sweep, forms: tuple[str, ...] = ()) -> _Timed:
     """A sweep's points, each at least a tenth of what was timed after the call is taken off."""
     found = [
         timing
-        for point, timing in known.items()
+        for point, timing in sweeps.known.items()
         if point.sweep == sweep and (not forms or point.form in forms)
     ]
     points = tuple(timing.point for timing in found)
+    call = sweeps.call if sweep in HALVES else 0.0
+    sixteen = peak_of_sixteen(sweeps.promised.peak)
+    peaks = sweeps.promised.peak if sweep == "matmul" else {}
 
     def less(name: str) -> Any:
         times = np.array([getattr(timing, name) for timing in found], dtype=float)
         return np.maximum(times - call, 0.1 * times)
 
     return _Timed(
-        points=points,
         flop=np.array([flop(point) for point in points]),
         moved=np.array([moved(point) for point in points]),
-        rows=np.array([point.shape[0] for point in points], dtype=float),
+        peak=np.array([peaks.get(point.form, sixteen) for point in points]),
+        sides=tuple(np.array(side) for side in zip(*map(sides, points), strict=True)),
         median=less("median"),
         low=less("low"),
         high=less("high"),
@@ -185,51 +204,98 @@ def _gather(
 
 
 def _memory(timed: _Timed, promised: Promised) -> Span:
-    if not timed.points:
+    if not len(timed.moved):
         raise BadInput("no memory stream could be timed; give more --minutes, or another device.")
     shares = timed.moved / timed.median / promised.memory
     ends = np.concatenate(
         [timed.moved / each / promised.memory for each in (timed.low, timed.high)]
     )
-    return _span(float(np.median(shares)), ends)
+    return span_of(float(np.median(shares)), ends)
 
 
-def _matmul(
-    timed: _Timed, promised: Promised, speed: float, half: float | None
-) -> tuple[Span, Span]:
-    """The share of peak with many rows, and the rows at which half of it is reached.
+def _shares(name: str, sweeps: _Sweeps, values: dict[str, Span]) -> dict[str, Span]:
+    """The share of a peak over long sides, and the sides at which half of it is reached.
 
-    half: those rows, where wider formats have settled them: the physics has one value for all.
+    The physics has one value of each side for all formats, and for attention forward and backward:
+    the first to be fitted settles it.
     """
-    peaks = np.array([promised.peak[point.form] for point in timed.points])
+    prior, promised = sweeps.prior, sweeps.promised
+    timed = _timed(name, sweeps)
+    if timed is None:
+        return {}
+    speed = values["memory"].likely * promised.memory
+    settled = (name == "matmul_low" and "matmul" in values) or (
+        name == "attention_backward" and "attention" in values
+    )
+    usual = [_value(half, sweeps, values) for half in HALVES[name]]
+    overlap = prior.overlap_memory
 
-    def predicted(share: Any, rows: Any) -> Any:
-        rate = matmul_rate(peak=share * peaks, rows=timed.rows, half_rows=rows)
-        return roofline_time(flop=timed.flop, rate=rate, moved=timed.moved, speed=speed)
+    longest = [float(side.max()) for side in timed.sides]
 
-    share, rows = _least(predicted, timed.median, (1e-3, 3.0), (half or 0.05, half or 4096.0))
-    bound = predicted(share, rows) > 1.001 * timed.moved / speed  # where memory does not hide it
-    shares, halves = [], []
-    for times in (timed.low, timed.median, timed.high):
-        many, few = bound & (timed.rows >= rows), bound & (timed.rows <= 4 * rows)
-        implied = timed.flop * (timed.rows + rows) / (timed.rows * peaks * times)
-        shares.append(implied[many])
-        at_half = timed.rows * (share * peaks * times / timed.flop - 1)
-        halves.append(np.maximum(at_half[few], 0.0))
-    return _span(share, np.concatenate(shares)), _span(rows, np.concatenate(halves))
+    def predicted(reached: Any, *halves: Any) -> Any:
+        peak = reached / curve(1.0, longest, halves) * timed.peak
+        rate = curve(peak, timed.sides, halves)
+        return roofline_time(
+            flop=timed.flop, rate=rate, moved=timed.moved, speed=speed, overlap=overlap
+        )
+
+    start = 1.0 if promised.own else float(getattr(prior, name))
+    # the share reached at the longest sides is told even where the sides that halve it are not
+    axes = [Axis(low=1e-4, high=3.0, usual=start * curve(1.0, longest, usual))]
+    axes += [
+        Axis(low=half if settled else 0.05, high=half if settled else 16384.0, usual=half)
+        for half in usual
+    ]
+    reached, *halves = least(predicted, timed.median, axes)
+    share = reached / curve(1.0, longest, halves)
+    computing = timed.flop / curve(share * timed.peak, timed.sides, halves)
+    reading = timed.moved / speed
+    slower = [
+        np.maximum(times - (1 - overlap) * reading, 0.1 * times) / computing
+        for times in (timed.low, timed.median, timed.high)
+    ]  # than the curve, where computing bounds
+    bound = computing > reading
+    long = bound & np.all([x >= h for x, h in zip(timed.sides, halves, strict=True)], axis=0)
+    found = {name: span_of(share, np.concatenate([share / each[long] for each in slower]))}
+    for half, value, before, side in zip(HALVES[name], halves, usual, timed.sides, strict=True):
+        if not settled and abs(math.log(value / before)) > SAME:
+            short = bound & (side <= max(4 * value, side.min()))
+            implied = [(each * (side + value) - side)[short] for each in slower]
+            found[half] = span_of(value, np.maximum(np.concatenate(implied), 0.1 * value))
+    return found
 
 
-def _share(timed: _Timed, peak: float, speed: float) -> Span:
-    """The share of a peak that explains attention, where memory does not."""
+SAME = 0.01  # a value nearer than so to the one before says nothing new
 
-    def predicted(share: Any, _: Any) -> Any:
-        rate = share * peak
-        return roofline_time(flop=timed.flop, rate=rate, moved=timed.moved, speed=speed)
 
-    share, _ = _least(predicted, timed.median, (1e-4, 3.0), (1.0, 1.0))
-    bound = timed.flop / (share * peak) > 1.001 * timed.moved / speed
-    ends = [timed.flop[bound] / (peak * times[bound]) for times in (timed.low, timed.high)]
-    return _span(share, np.concatenate(ends))
+def _timed(name: str, sweeps: _Sweeps) -> _Timed | None:
+    """The points a share is fitted to; None where they are too few."""
+    peak = sweeps.promised.peak
+    if name in ("matmul", "matmul_low"):
+        forms = set(WIDE if name == "matmul" else LOW) & set(peak)
+        timed = _gather(sweeps, "matmul", tuple(forms)) if forms else None
+        return timed if timed is not None and len(timed.flop) >= 4 else None
+    form = next((form for form in (*SIXTEEN, "tf32", "fp32") if form in peak), "")
+    sweep: Sweep = "attention" if name == "attention" else "attention_backward"
+    timed = _gather(sweeps, sweep, (form,))
+    if not len(timed.flop):  # that format was not timed
+        timed = _gather(sweeps, sweep)
+    return timed if form and len(timed.flop) else None
+
+
+def curve(peak: Any, sides: Any, halves: Any) -> Any:
+    """Arithmetic speed over a matrix's rows and columns, or over the keys of attention [FLOP/s].
+
+    As `eke.physics.roofline.matmul_rate` and `eke.physics.forward.attention_rate` have it.
+    """
+    for side, half in zip(sides, halves, strict=True):
+        peak = peak * side / (side + half)
+    return peak
+
+
+def _value(name: str, sweeps: _Sweeps, values: dict[str, Span]) -> float:
+    """What was fitted, or else what eke has without measuring."""
+    return values[name].likely if name in values else float(getattr(sweeps.prior, name))
 
 
 def _launch(block: Timing) -> Span:
@@ -237,14 +303,17 @@ def _launch(block: Timing) -> Span:
     return Span(low=block.low / each, likely=block.median / each, high=block.high / each)
 
 
-def _link(known: dict[Point, Timing], promised: Promised) -> dict[str, Span]:
-    """Share of the link, and latency per hop."""
-    timed = _gather(known, "link", 0.0)
-    if len(timed.points) < 2 or not promised.link:
-        return {}
-    ranks = np.array([point.shape[1] for point in timed.points], dtype=float)
+def _link(sweeps: _Sweeps) -> dict[str, Span]:
+    """Share of the link, and the time until a collective runs.
 
-    def predicted(share: Any, latency: Any) -> Any:
+    One number of ranks cannot tell that time from the latency of hops, which stays as it is.
+    """
+    promised, timed = sweeps.promised, _gather(sweeps, "link")
+    if len(timed.moved) < 2 or not promised.link:
+        return {}
+    ranks, latency = timed.sides[0], sweeps.prior.link_latency
+
+    def predicted(share: Any, start: Any) -> Any:
         return hierarchical_all_reduce_time(
             size=timed.moved,
             ranks=ranks,
@@ -253,80 +322,59 @@ def _link(known: dict[Point, Timing], promised: Promised) -> dict[str, Span]:
             inner_latency=latency,
             outer_bandwidth=1.0,
             outer_latency=0.0,
+            start=start,
         )
 
-    share, latency = _least(predicted, timed.median, (1e-4, 3.0), (1e-8, 1e-1))
-    waits = 2 * np.log2(ranks) * latency
+    usual = 1.0 if promised.own else sweeps.prior.link
+    axes = [
+        Axis(low=1e-4, high=3.0, usual=usual),
+        Axis(low=1e-8, high=1e-1, usual=sweeps.prior.collective),
+    ]
+    share, start = least(predicted, timed.median, axes)
+    sent = 2 * (ranks - 1) / ranks * timed.moved / promised.link
+    waits = predicted(share, start) - sent / share
     large = timed.median > 2 * waits
-    shares, latencies = [], []
+    shares, starts = [], []
     for times in (timed.low, timed.median, timed.high):
-        sent = 2 * (ranks - 1) / ranks * timed.moved / promised.link
         shares.append((sent / np.maximum(times - waits, 0.1 * times))[large])
-        latencies.append(np.maximum(times - sent / share, 0)[~large] / (2 * np.log2(ranks))[~large])
+        implied = times - (waits - start) - sent / share
+        starts.append(np.maximum(implied, 0.1 * start)[~large])
     return {
-        "link": _span(share, np.concatenate(shares)),
-        "link_latency": _span(latency, np.concatenate(latencies)),
+        "link": span_of(share, np.concatenate(shares)),
+        "collective": span_of(start, np.concatenate(starts)),
     }
 
 
-STEPS = 81  # of the grid along each axis
-
-
-def _least(
-    predicted: Callable[[Any, Any], Any],
-    measured: Any,
-    first: tuple[float, float],
-    second: tuple[float, float],
-) -> tuple[float, float]:
-    """The pair that predicts best, on a grid that closes in on it six times."""
-    ranges = [(math.log(low), math.log(high)) for low, high in (first, second)]
-    for _ in range(6):
-        grids = [np.linspace(low, high, STEPS if high > low else 1) for low, high in ranges]
-        shares, others = np.exp(grids[0])[:, None, None], np.exp(grids[1])[None, :, None]
-        loss = np.mean(np.abs(np.log(predicted(shares, others) / measured)), axis=-1)
-        loss = np.broadcast_to(loss, (len(grids[0]), len(grids[1])))
-        best_at = np.unravel_index(int(np.argmin(loss)), loss.shape)
-        pair = [float(grid[at]) for grid, at in zip(grids, best_at, strict=True)]
-        widths = [0.1 * (high - low) for low, high in ranges]
-        ranges = [(at - wide, at + wide) for at, wide in zip(pair, widths, strict=True)]
-    return math.exp(pair[0]), math.exp(pair[1])
-
-
-def _span(likely: float, implied: Any) -> Span:
-    """The interval of a value from what single points imply."""
-    if not len(implied):
-        return Span(low=likely, likely=likely, high=likely)
-    low, high = (float(end) for end in np.quantile(implied, (0.1, 0.9)))
-    return Span(low=min(low, likely), likely=likely, high=max(high, likely))
-
-
-def _errors(
-    known: dict[Point, Timing], call: float, promised: Promised, values: dict[str, Span]
-) -> dict[str, float]:
+def _errors(sweeps: _Sweeps, values: dict[str, Span]) -> dict[str, float]:
     """Median of |predicted / measured − 1| per sweep and form, by the fitted values."""
     found: dict[str, list[float]] = {}
-    for point, timing in known.items():
-        predicted = _predicted(point, promised, values)
+    for point, timing in sweeps.known.items():
+        predicted = _predicted(point, sweeps, values)
         if predicted is not None:
             name = f"{point.sweep} {point.form}".replace("_", " ")
-            found.setdefault(name, []).append(abs((predicted + call) / timing.median - 1))
+            found.setdefault(name, []).append(abs(predicted / timing.median - 1))
     return {name: float(np.median(errors)) for name, errors in found.items()}
 
 
-def _predicted(point: Point, promised: Promised, values: dict[str, Span]) -> float | None:
-    """Seconds of a point by the fitted values, without the call; None where no value says."""
+def _predicted(point: Point, sweeps: _Sweeps, values: dict[str, Span]) -> float | None:
+    """Seconds of a point by the fitted values; None where no value says."""
+    promised = sweeps.promised
     speed = values["memory"].likely * promised.memory
     if point.sweep == "memory":
         return moved(point) / speed
-    rate = None
-    if point.sweep == "matmul" and point.form in promised.peak and "matmul_rows" in values:
+    name: str = point.sweep
+    peak = peak_of_sixteen(promised.peak)
+    if name == "matmul":
         name = "matmul" if point.form in WIDE else "matmul_low"
-        if name in values:
-            peak = values[name].likely * promised.peak[point.form]
-            rows = values["matmul_rows"].likely
-            rate = matmul_rate(peak=peak, rows=point.shape[0], half_rows=rows)
-    elif point.sweep in values and point.sweep.startswith("attention"):
-        rate = values[point.sweep].likely * peak_of_sixteen(promised.peak)
-    if not rate:
+        peak = promised.peak.get(point.form, 0.0)
+    if name not in HALVES or name not in values or not peak:
         return None
-    return float(roofline_time(flop=flop(point), rate=rate, moved=moved(point), speed=speed))
+    halves = [_value(half, sweeps, values) for half in HALVES[name]]
+    time = roofline_time(
+        flop=flop(point),
+        rate=curve(values[name].likely * peak, sides(point), halves),
+        moved=moved(point),
+        speed=speed,
+        overlap=sweeps.prior.overlap_memory,
+    )
+    return float(time) + sweeps.call

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from pathlib import Path
 
 from eke.calibrate.measure.fit import Fitted, Promised
 from eke.calibrate.measure.journal import Host
 from eke.catalog.chips import PEAKS, chip, chip_names
-from eke.catalog.efficiencies import COLUMNS, efficiencies, read_efficiencies
+from eke.catalog.efficiencies import BEATEN, COLUMNS, efficiencies, read_efficiencies
 from eke.catalog.files import read_text, slug
-from eke.errors import BadFile
+from eke.errors import BadFile, BadInput
+from eke.physics.scenarios import likely
 from eke.types.chip import FORMATS, Chip
-from eke.types.efficiency import Efficiency
+from eke.types.efficiency import Efficiency, Knobs
 from eke.types.need import Span
 from eke.units import show
 
-UNITS = {"matmul_rows": "1", "launch": "s", "link_latency": "s"}  # shares have none
+UNITS = {  # shares have none
+    "matmul_rows": "1",
+    "matmul_columns": "1",
+    "attention_tokens": "1",
+    "launch": "s",
+    "collective": "s",
+}
 SOURCES = "sources-measured.toml"
 
 
@@ -40,7 +48,8 @@ def catalogue_chip(host: Host, named: str = "") -> Chip | None:
         if not (letters | numbers) & words or not _near(each.memory_size, host.memory):
             continue
         kind = _words(each.memory_type)
-        scored.append((len(own & words), len(kind & words), -len(own - words), each.id))
+        unsaid = own - words - {"sxm"}  # the makers name the other boards only: "H200", "H200 NVL"
+        scored.append((len(own & words), len(kind & words), -len(unsaid), each.id))
     scored.sort(reverse=True)
     if not scored or (len(scored) > 1 and scored[0][:3] == scored[1][:3]):
         return None
@@ -72,13 +81,25 @@ def promised(known: Chip | None) -> Promised | None:
     )
 
 
+def prior(host: Host, known: Chip | None) -> Knobs:
+    """The values eke has for a machine without measuring it."""
+    return likely(efficiencies(known.family if known else host.kind))
+
+
 def write_folder(
     folder: Path, host: Host, known: Chip | None, fitted: Fitted, day: str
 ) -> tuple[str, list[Path]]:
     """Write what `eke --catalog FOLDER` reads. Returns the chip's id and the files.
 
     known: the chip of the catalogue the machine is; None writes a chip of its own.  day: ISO date.
+    Raises BadInput for a machine far faster than the chip it is taken for.
     """
+    far = [name for name in fitted.above if fitted.values[name].likely > BEATEN]
+    if known is not None and far and not fitted.promised.own:
+        raise BadInput(
+            f"{', '.join(far)}: {BEATEN:g} times what is published of {known.id}, or more; this "
+            "must be another chip. Say which with --chip."
+        )
     source = f"measured-{known.id if known else slug(host.name)}"
     files = [_write(folder / SOURCES, _source(source, host, day))]
     name = family = known.id if known else slug(host.name)
@@ -159,7 +180,8 @@ def _table(path: Path, host: Host, known: Chip | None, fitted: Fitted, source: s
     if path.is_file():
         read_efficiencies(path, path.stem)  # refuses what is no such table
         for row in csv.DictReader(io.StringIO(read_text(path))):
-            rows.setdefault(row["name"], row)
+            if row["source"] != source:  # of an earlier fit of this machine
+                rows.setdefault(row["name"], row)
     if known is None and host.kind == "cpu":
         for name, found in efficiencies("cpu").items():
             if found.family == "cpu":
@@ -178,7 +200,8 @@ def _measured(name: str, span: Span, fitted: Fitted, source: str) -> dict[str, s
         note = ""
     if name in fitted.above:
         note = "above the published figure: that is too low for this machine, or of another chip"
-    ends = {end: _number(getattr(span, end), unit) for end in ("low", "likely", "high")}
+    most = math.inf if name in UNITS else BEATEN
+    ends = {end: _number(min(getattr(span, end), most), unit) for end in ("low", "likely", "high")}
     return {"name": name, **ends, "unit": unit, "kind": "measured", "source": source, "note": note}
 
 

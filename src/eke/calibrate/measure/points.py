@@ -39,7 +39,7 @@ BLOCK = Point(sweep="launch", form="block", shape=(16,))  # so many tiny decoder
 class Sizes(Record):
     """How large the points are: small for processors, large for accelerators."""
 
-    matrices: tuple[tuple[int, int], ...]
+    matrices: tuple[tuple[int, int], ...]  # inputs and outputs, of few outputs too
     rows: tuple[int, ...]
     prompts: tuple[tuple[int, int, int, int, int, int], ...]
     decodes: tuple[tuple[int, int, int, int, int, int], ...]
@@ -48,7 +48,7 @@ class Sizes(Record):
 
 
 SMALL = Sizes(
-    matrices=((1024, 4096), (2048, 2048)),
+    matrices=((1024, 4096), (2048, 2048), (4096, 256)),
     rows=(1, 4, 16, 64, 256, 1024),
     prompts=((1, 16, 16, 64, 256, 0), (1, 16, 4, 64, 1024, 0), (4, 16, 16, 64, 512, 0)),
     decodes=((8, 16, 16, 64, 1, 1023), (8, 16, 4, 64, 1, 2047)),
@@ -56,7 +56,7 @@ SMALL = Sizes(
     cold=1 << 27,
 )
 LARGE = Sizes(
-    matrices=((4096, 4096), (4096, 14336), (8192, 8192)),
+    matrices=((4096, 4096), (4096, 14336), (8192, 8192), (8192, 1024)),
     rows=(1, 8, 32, 64, 128, 256, 1024, 4096, 8192),
     prompts=((16, 32, 8, 128, 512, 0), (4, 32, 8, 128, 2048, 0), (1, 32, 8, 128, 8192, 0)),
     decodes=((64, 32, 8, 128, 1, 2047), (16, 32, 8, 128, 1, 8191)),
@@ -117,6 +117,18 @@ def flop(point: Point) -> float:
         backward = BACKWARD if point.sweep == "attention_backward" else 1.0
         return backward * 4.0 * sequences * pairs * heads * size
     return 0.0
+
+
+def sides(point: Point) -> tuple[float, ...]:
+    """What the arithmetic speeds up with: rows and columns of a result, keys of a sequence.
+
+    Of a link, the ranks.
+    """
+    if point.sweep == "matmul":
+        return float(point.shape[0]), float(point.shape[2])
+    if point.sweep.startswith("attention"):
+        return (float(point.shape[4] + point.shape[5]),)
+    return (float(point.shape[-1]),)
 
 
 def moved(point: Point) -> float:
