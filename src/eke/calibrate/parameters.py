@@ -136,6 +136,6 @@ def _parameter(table: str, name: str, prior: Efficiency, linked: str, trust: flo
         plain=plain,
         linked=linked,
         lowest=1.0 if name in ("imbalance", "stage_imbalance") else 0.0 if plain else 1e-12,
-        highest=(1 + prior.high) / 2 if share else math.inf,
+        highest=0.0 if prior.high == 0 else (1 + prior.high) / 2 if share else math.inf,
         unit=prior.unit,
     )

@@ -13,7 +13,15 @@ from eke.calibrate.fit import Fitted, fit
 from eke.calibrate.ledger import blocks_of
 from eke.calibrate.parameters import EIGHTY, TRAINING, space
 from eke.calibrate.rows import Row
-from eke.calibrate.tables import LEFT_OVER, Spreads, spread, spreads
+from eke.calibrate.spans import LEVEL_SHARE
+from eke.calibrate.tables import (
+    LEFT_OVER,
+    Spreads,
+    apart_from,
+    moves_of,
+    spread,
+    spreads,
+)
 from eke.catalog.engines import engines
 from eke.types.record import Record
 
@@ -118,43 +126,57 @@ def errors(made: Refit, predicted: Any, wide: Any = None) -> list[Error]:
 
 def widths(made: Refit, by: str) -> Any:
     """Standard deviation of every row's prediction when its group is left out."""
-    now = made.fitted.design
-    own = np.array([spread(made.fitted, i) for i in range(len(made.fitted.at))])
-    for index, each in enumerate(made.fitted.space.parameters):
-        if each.name in LEFT_OVER:
-            own[index] = 0.0
+    level, first, apart = _parts(made, by)
+    return np.sqrt(apart**2 + level**2 + first**2)
+
+
+def _parts(made: Refit, by: str) -> tuple[Any, Any, Any]:
+    """Signed standard deviations of each prediction: of `scatter`, of `first`, and (unsigned) of
+    everything else."""
+    now, over = made.fitted.design, made.over
     regime = np.array(now.names["regime"])[now.labels["regime"]]
-    training = ~np.char.startswith(regime, "inference")
-    keys = ("any", TRAINING) if by == "engine" else ("serve", "train")
-    scatter = np.where(training, made.over.scatter[keys[1]], made.over.scatter[keys[0]])
-    first = np.where(regime == "inference queued", made.over.first[keys[0]], 0.0)
-    return np.sqrt(((now.moves * own) ** 2).sum(axis=1) + scatter**2 + first**2)
+    engine = np.array(now.names["engine"])[now.labels["engine"]]
+    serving = np.char.startswith(regime, "inference")
+    general = (
+        np.where(serving, "any", TRAINING)
+        if by == "engine"
+        else np.where(serving, "serve", "train")
+    )
+    own = [over.scatter.get(name, 0.0) if by != "engine" else 0.0 for name in engine]
+    scatter = np.array(
+        [mine or over.scatter[str(name)] for mine, name in zip(own, general, strict=True)]
+    )
+    queued = regime == "inference queued"
+    first = np.where(queued, over.first["any" if by == "engine" else "serve"], 0.0)
+    sign = np.sign(moves_of(made.fitted, "scatter"))
+    routed = moves_of(made.fitted, "grouped") * over.experts["train"]
+    learning = np.hypot(apart_from(made.fitted, (*LEFT_OVER, "grouped")), routed)
+    apart = np.where(serving, apart_from(made.fitted, LEFT_OVER), learning)
+    return sign * scatter, sign * first, apart
 
 
 def with_own(made: Refit, seed: int = 1) -> Any:
     """Predictions of left-out publishers' rows once a random row of each of their stacks is known;
-    that row itself is NaN. The level of the stack moves by its share of what the row missed, and
-    so do the values the row rests on."""
+    that row itself is NaN. What the row missed moves the level of the stack and the values it
+    rests on, each by its share, and every other row with them."""
     now, left = made.fitted.design, made.left["publisher"]
+    level, first, apart = _parts(made, "publisher")
     own = np.array([spread(made.fitted, i) for i in range(len(made.fitted.at))])
-    wide = widths(made, "publisher")
-    chance = np.random.default_rng(seed)
-    found = np.full(len(wide), np.nan)
-    stacks = now.labels["stack"] * (now.labels["chip"].max() + 1) + now.labels["chip"]
-    levels = {"scatter": 0, "first": 1}
-    moves = now.moves * own
     for index, each in enumerate(made.fitted.space.parameters):
-        if each.name in levels:
-            moves[:, index] = 0.0
-    apart = np.sqrt((moves**2).sum(axis=1))
-    rest = np.sqrt(np.maximum(wide**2 - apart**2, 1e-6))
+        if each.name in LEFT_OVER:
+            own[index] = 0.0
+    moves = now.moves * own
+    chance = np.random.default_rng(seed)
+    found = np.full(len(level), np.nan)
+    stacks = now.labels["stack"] * (now.labels["chip"].max() + 1) + now.labels["chip"]
     for stack in np.unique(stacks):
         rows = np.flatnonzero((stacks == stack) & np.isfinite(left.predicted))
         if len(rows) < 2:
             continue
         pick = chance.choice(rows)
-        shared = moves[rows] @ moves[pick] + 0.75 * rest[rows] * rest[pick]
-        gain = shared / (apart[pick] ** 2 + rest[pick] ** 2)
+        shared = moves[rows] @ moves[pick] + LEVEL_SHARE * level[rows] * level[pick]
+        shared = shared + LEVEL_SHARE * first[rows] * first[pick]
+        gain = shared / (apart[pick] ** 2 + level[pick] ** 2 + first[pick] ** 2)
         found[rows] = left.predicted[rows] + gain * (now.measured[pick] - left.predicted[pick])
         found[pick] = np.nan
     return found

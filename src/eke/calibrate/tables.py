@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from eke.calibrate.cross import LeftOut
+from eke.calibrate.design import Design
 from eke.calibrate.fit import Fitted
 from eke.calibrate.parameters import EIGHTY, PRIORS, TRAINING, Parameter
 from eke.catalog.efficiencies import COLUMNS, read_efficiencies
@@ -24,13 +25,17 @@ BETWEEN = 0.35  # share of a prior's spread by which stacks differ, where the ta
 SAID = 0.9  # of the prior's spread: above that, the measurements say nothing of a value
 SOURCE = "truth"
 LEFT_OVER = ("scatter", "first")
+FEW = 10  # rows of a publisher that make it one of those who measured an engine
 
 
 class Spreads(Record):
-    """Standard deviations of what the physics leaves out, on a logarithmic scale, by table."""
+    """Standard deviations of what the physics leaves out, on a logarithmic scale, by table; under
+    "serve" and "train" that of engines which a single publisher measured.  experts: of `grouped`,
+    by what engines do."""
 
     scatter: dict[str, float]
     first: dict[str, float]
+    experts: dict[str, float]
 
 
 def spread(fitted: Fitted, index: int) -> float:
@@ -45,41 +50,68 @@ def spreads(fitted: Fitted, known: LeftOut, unknown: LeftOut) -> Spreads:
     """What is left over, so that spans hold 80 % of what was left out."""
     now = fitted.design
     regimes = np.array(now.names["regime"])[now.labels["regime"]]
-    training = ~np.char.startswith(regimes, "inference")
-    queued = regimes == "inference queued"
-    own = np.array([spread(fitted, i) for i in range(len(fitted.at))])
-    for index, each in enumerate(fitted.space.parameters):
-        if each.name in LEFT_OVER:
-            own[index] = 0.0
-    apart = np.sqrt(((now.moves * own) ** 2).sum(axis=1))
-    found: dict[str, dict[str, float]] = {"scatter": {}, "first": {}}
+    queued, routed = regimes == "inference queued", regimes == "training moe"
     engines = np.array(now.names["engine"])[now.labels["engine"]]
-    for table, left, kind in (
-        ("any", unknown, ~training),
-        (TRAINING, unknown, training),
-        ("serve", known, ~training),
-        ("train", known, training),
-    ):
-        rows = kind & np.isfinite(left.predicted)
-        found["scatter"][table] = _filling(fitted, left, rows & ~queued, apart, 0.0)
-        level = found["scatter"][table]
-        if kind is not training:
-            found["first"][table] = _filling(fitted, left, rows & queued, apart, level)
-    del engines
-    return Spreads(scatter=found["scatter"], first=found["first"])
+    apart = apart_from(fitted, LEFT_OVER)
+    scatter: dict[str, float] = {}
+    first: dict[str, float] = {}
+    experts: dict[str, float] = {}
+    for general, does in (("any", "serve"), (TRAINING, "train")):
+        kind = np.char.startswith(regimes, "inference") == (does == "serve")
+        plain = kind & ~queued & ~routed
+        several = [
+            name for name in np.unique(engines[kind]) if name and _several(now, engines == name)
+        ]
+        scatter[general] = _filling(fitted, unknown, plain, apart**2)
+        scatter[does] = _filling(fitted, known, plain & np.isin(engines, several), apart**2)
+        for name in several:
+            scatter[str(name)] = _filling(fitted, known, plain & (engines == name), apart**2)
+        beside = apart**2 + scatter[does] ** 2
+        if does == "serve":
+            first[does] = _filling(fitted, known, queued, beside)
+            first[general] = _filling(fitted, unknown, queued, apart**2 + scatter[general] ** 2)
+        else:
+            moves = np.abs(moves_of(fitted, "grouped"))
+            few = apart_from(fitted, (*LEFT_OVER, "grouped")) ** 2 + scatter[does] ** 2
+            experts[does] = _filling(fitted, known, routed, few, moves)
+    return Spreads(scatter=scatter, first=first, experts=experts)
 
 
-def _filling(fitted: Fitted, left: LeftOut, rows: Any, apart: Any, other: float) -> float:
-    """The standard deviation that, beside what is known, holds 80 % of these rows."""
-    if not rows.any():
+def _several(now: Design, rows: Any) -> bool:
+    """Whether more than one publisher has measured these."""
+    count = np.bincount(now.labels["publisher"][rows])
+    return int((count >= FEW).sum()) > 1
+
+
+def apart_from(fitted: Fitted, names: tuple[str, ...]) -> Any:
+    """Standard deviation of each prediction from all values but these."""
+    own = np.array([spread(fitted, index) for index in range(len(fitted.at))])
+    for index, each in enumerate(fitted.space.parameters):
+        if each.name in names:
+            own[index] = 0.0
+    return np.sqrt(((fitted.design.moves * own) ** 2).sum(axis=1))
+
+
+def moves_of(fitted: Fitted, name: str) -> Any:
+    """How each prediction moves with a value, under whichever table it rests on."""
+    columns = [i for i, each in enumerate(fitted.space.parameters) if each.name == name]
+    return fitted.design.moves[:, columns].sum(axis=1)
+
+
+def _filling(fitted: Fitted, left: LeftOut, rows: Any, beside: Any, moves: Any = None) -> float:
+    """The standard deviation that, beside the variance of what else is not known, holds 80 % of
+    these rows. moves: by how much it moves each prediction; alike where None."""
+    kept = rows & np.isfinite(left.predicted)
+    if kept.sum() < FEW:
         return 0.5
-    rest = np.abs(fitted.design.measured[rows] - left.predicted[rows])
-    who = fitted.design.labels["publisher"][rows]
+    rest = np.abs(fitted.design.measured[kept] - left.predicted[kept])
+    pull = np.ones(len(rest)) if moves is None else moves[kept]
+    who = fitted.design.labels["publisher"][kept]
     weight = 1 / np.sqrt(np.bincount(who)[who])
-    low, high = 0.0, 3.0
+    low, high = 0.02, 3.0
     for _ in range(40):
         middle = (low + high) / 2
-        inside = rest <= EIGHTY * np.sqrt(apart[rows] ** 2 + middle**2 + other**2)
+        inside = rest <= EIGHTY * np.sqrt(beside[kept] + (middle * pull) ** 2)
         low, high = (low, middle) if np.average(inside, weights=weight) > 0.8 else (middle, high)
     return float(high)
 
@@ -94,8 +126,9 @@ def write_tables(
     for index, each in enumerate(fitted.space.parameters):
         table = made.setdefault(each.table, {})
         said = float(np.sqrt(fitted.covariance[index, index])) < SAID * each.spread
-        if each.name in LEFT_OVER or said:
-            table[each.name] = _line(fitted, index, each, _left(each, left, engines), said)
+        over = _left(each, left, engines)
+        if over is not None or said:
+            table[each.name] = _line(fitted, index, each, over, said)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, rows in sorted(made.items()):
@@ -110,11 +143,13 @@ def write_tables(
 
 def _left(each: Parameter, left: Spreads, engines: dict[str, str]) -> float | None:
     """What is left over for this table; None for other values."""
+    does = "train" if each.table == TRAINING else engines.get(each.table, "serve")
+    if each.name == "grouped":
+        return left.experts.get(does)
     if each.name not in LEFT_OVER:
         return None
-    by = getattr(left, each.name)
-    table = each.table if each.table in by else engines.get(each.table, "serve")
-    return float(by.get(table, by["any"]))
+    by: dict[str, float] = getattr(left, each.name)
+    return by.get(each.table, by.get(does, by["any"]))
 
 
 def _line(fitted: Fitted, index: int, each: Parameter, left: float | None, said: bool) -> str:
