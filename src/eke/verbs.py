@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from eke.calibrate.measured import Measured
 from eke.catalog.efficiencies import efficiencies
 from eke.catalog.fleets import fleet as named_fleet
 from eke.errors import BadInput
@@ -13,7 +14,8 @@ from eke.physics.formula import Call, recording
 from eke.physics.layers import attention_heads
 from eke.physics.scenarios import likely
 from eke.search.smallest import smallest
-from eke.types.fleet import Fleet
+from eke.types.efficiency import Efficiency
+from eke.types.fleet import Fleet, Pool
 from eke.types.job import Job, Serve, Tier
 from eke.types.model import Model
 from eke.types.need import Infeasible, Need
@@ -28,12 +30,14 @@ def need(
     fleet: Fleet | str | None = None,
     *,
     choices: Mapping[str, Any] | None = None,
+    measured: Sequence[Measured] = (),
 ) -> Need | Infeasible:
     """What a job takes on a plan; without a plan, on the smallest layout that fits the fleet.
 
     fleet: a record, or its name such as "8xh100-sxm".  choices: fields of the plan that are
-    decided while eke picks the rest, such as ``{"tensor": 8, "weights": "fp8"}``. Raises EkeError
-    for input that makes no sense.
+    decided while eke picks the rest, such as ``{"tensor": 8, "weights": "fp8"}``.
+    measured: numbers of one's own for this stack, which every prediction then follows. Raises
+    EkeError for input that makes no sense.
     """
     _check_job(job)
     where = _fleet(fleet, plan)
@@ -41,7 +45,7 @@ def need(
     if isinstance(picked, Infeasible):
         return picked
     _check(picked, job.model, where)
-    values = efficiencies(pool_of(where, picked.chip).chip.family, picked.engine)
+    values = _values(job, picked, where, measured)
     found = answer(job, picked, where, values, chosen=plan is None)
     if isinstance(found, Need) and isinstance(job, Serve) and len(job.tiers) > 1:
         said = (*found.remarks, _for_everyone(job, picked, where))
@@ -49,9 +53,27 @@ def need(
     return found
 
 
+def _values(
+    job: Job, plan: Plan, fleet: Fleet, measured: Sequence[Measured] = ()
+) -> dict[str, Efficiency]:
+    """The efficiencies of a plan, after own measurements of it."""
+    values = efficiencies(*_tables(job, pool_of(fleet, plan.chip), plan.engine))
+    if not measured:
+        return values
+    from eke.calibrate.own import conditioned
+
+    return conditioned(job, plan, fleet, values, measured)
+
+
+def _tables(job: Job, pool: Pool, engine: str) -> tuple[str, str]:
+    """The tables a job rests on: of the chip's family, and of the engine, where none is named of
+    what training frameworks reach."""
+    return pool.chip.family, engine or ("" if isinstance(job, Serve) else "training")
+
+
 def _smallest(job: Job, fleet: Fleet, choices: Mapping[str, Any] | None) -> Plan | Infeasible:
     engine = (choices or {}).get("engine", "")
-    pools = [(pool, likely(efficiencies(pool.chip.family, engine))) for pool in fleet.pools]
+    pools = [(pool, likely(efficiencies(*_tables(job, pool, engine)))) for pool in fleet.pools]
     return smallest(job, pools, choices)
 
 
@@ -73,10 +95,12 @@ def _for_everyone(job: Serve, plan: Plan, fleet: Fleet) -> str:
     return f"{longest:,} tokens for everyone would take {found.chips:,} chips, ×{times:.3g}"
 
 
-def working(job: Job, plan: Plan, fleet: Fleet | str) -> list[Call]:
+def working(
+    job: Job, plan: Plan, fleet: Fleet | str, *, measured: Sequence[Measured] = ()
+) -> list[Call]:
     """Every formula at work behind the likeliest figures of an answer, in order."""
     where = _fleet(fleet)
-    values = efficiencies(pool_of(where, plan.chip).chip.family, plan.engine)
+    values = _values(job, plan, where, measured)
     with recording() as tape:
         outcome(job, plan, where, likely(values))
     return tape

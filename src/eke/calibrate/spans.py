@@ -44,11 +44,16 @@ def priced(block: Block) -> Priced:
     values = efficiencies(*block.tables)
     with np.errstate(all="ignore"):
         found = np.asarray(block.predict(scenarios(values)), dtype=float)
+    return priced_values(values, np.broadcast_to(found, (len(block.rows), found.shape[1])))
+
+
+def priced_values(values: dict[str, Efficiency], found: Any) -> Priced:
+    """Predictions in every case of `scenarios(values)`, shape (rows, cases), taken apart."""
     names = tuple(values)
     cases = 1 + 2 * len(names)
-    logs = np.log(np.maximum(np.broadcast_to(found, (len(block.rows), found.shape[1])), 1e-300))
+    logs = np.log(np.maximum(found, 1e-300))
     base = logs[:, :1]
-    ends = (logs[:, 1:cases] - base).reshape(len(block.rows), len(names), 2)
+    ends = (logs[:, 1:cases] - base).reshape(len(logs), len(names), 2)
     slopes = (ends[..., 1] - ends[..., 0]) / (2 * EIGHTY)
     shares = np.ones(len(names))
     shares[names.index("scatter")] = np.sqrt(LEVEL_SHARE)

@@ -39,17 +39,21 @@ def _run(kind: str, given: dict[str, Any]) -> None:
     from eke.verbs import need, working
 
     as_json, fleets = given.pop("as_json"), given.pop("fleets")
+    measured = need_command.own(given.pop("measured"), fleets[0])
     if len(fleets) > 1:
         raise BadInput("explain takes one --on at a time.")
     job, where, decided = ask(kind, {**given, "fleet": fleets[0]})
-    found = need(job, None, where, choices=decided)
+    found = need(job, None, where, choices=decided, measured=measured)
     if isinstance(found, Infeasible):
         click.echo(to_json(found) if as_json else infeasible_words(found), nl=as_json)
         sys.exit(3)
     if as_json:
         click.echo(to_json(found))
         return
-    click.echo(explain_words(found, working(job, found.plan, where), sources()), nl=False)
+    click.echo(
+        explain_words(found, working(job, found.plan, where, measured=measured), sources()),
+        nl=False,
+    )
 
 
 for _kind in ("serve", "train", "tune", "align"):

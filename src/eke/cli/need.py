@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,10 +108,11 @@ def run(kind: str, given: dict[str, Any]) -> None:
     from eke.verbs import need
 
     as_json, drawn, fleets = given.pop("as_json"), given.pop("picture"), given.pop("fleets")
+    measured = given.pop("measured")
     found = []
     for fleet in fleets:
         job, where, decided = ask(kind, {**given, "fleet": fleet})
-        found.append(need(job, None, where, choices=decided))
+        found.append(need(job, None, where, choices=decided, measured=own(measured, fleet)))
     if drawn is not None:
         write_picture(drawn, picture(fleets, found))
     if as_json:
@@ -123,6 +125,15 @@ def run(kind: str, given: dict[str, Any]) -> None:
         click.echo(need_words(found[0], command_words(kind)), nl=False)
     if all(isinstance(each, Infeasible) for each in found):
         sys.exit(3)
+
+
+def own(texts: Sequence[str], fleet: str) -> list[Any]:
+    """The user's own measurements; a file of them is read as of these chips."""
+    if not texts:
+        return []
+    from eke.calibrate.own import measurements
+
+    return list(measurements(texts, {"on": fleet}))
 
 
 def write_picture(name: str, drawing: str) -> None:

@@ -84,6 +84,12 @@ def degree(name: str, words: str) -> Any:
 
 layout = stack(
     *(degree(name, words) for name, words in DEGREE_WORDS.items()),
+    click.option(
+        "--measured",
+        multiple=True,
+        metavar="TEXT",
+        help="Your own number for this stack, such as 'tpot 31ms @ batch 16', or a file of them.",
+    ),
     click.option("--engine", metavar="NAME", help="What runs it, such as vllm or megatron."),
     click.option("--weights", type=click.Choice(WIDTHS), help="Format the weights are kept in."),
     click.option("--compute", type=click.Choice(COMPUTE), help="Format of the matrix units."),

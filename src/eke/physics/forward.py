@@ -145,7 +145,7 @@ def forward(
             sums[operation.kind] = sums[operation.kind] + operation.times * once
         if operation.kind == "matrix":
             casts = casts + operation.times * operation.moved * (operation.part != "logits")
-            waiting = waiting + operation.times * reading * (reading >= 0.999 * once)
+            waiting = waiting + operation.times * reading * (reading >= 0.5 * once)
         flop = flop + operation.times * operation.flop
         launches += operation.times
     return Pass(
