@@ -242,6 +242,21 @@ def test_need_prefers_what_was_measured(tmp_path: Path, monkeypatch: pytest.Monk
     assert checked.stdout.splitlines()[-1].startswith("0 errors"), checked.stdout
 
 
+def test_a_fit_does_not_lean_on_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_added", [tmp_path])
+    known = catalogue_chip(H100)
+    timings = measure(Fake(H100), tmp_path, 3)
+    figures = Promised(peak={"bf16": 500e9}, memory=60e9)
+    tables = []
+    for _ in range(2):
+        found = fit(timings, figures, prior(H100, known))
+        write_folder(tmp_path, H100, known, found, "2026-11-25")
+        tables.append((tmp_path / "efficiency" / "hopper.csv").read_text())
+    assert tables[0] == tables[1] and "matmul_columns" in tables[0]
+
+
 def test_a_known_chip_gets_rows_for_its_family(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

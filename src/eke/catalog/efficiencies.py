@@ -3,9 +3,10 @@ engine's own."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from eke.catalog.files import folders, read_rows
+from eke.catalog.files import DATA, folders, read_rows
 from eke.errors import BadFile, BadQuantity, closest
 from eke.types.efficiency import Efficiency, Knobs
 from eke.units import quantity
@@ -36,8 +37,17 @@ def efficiencies(*names: str) -> dict[str, Efficiency]:
     names: tables, the later ones replacing what the earlier say; "any" goes before all of them.
     What a user's folder says, in whichever table, replaces whatever is built in.
     """
+    return _read(reversed(folders()), names)
+
+
+def built_in(*names: str) -> dict[str, Efficiency]:
+    """The same without any user's folder."""
+    return _read([DATA], names)
+
+
+def _read(places: Iterable[Path], names: tuple[str, ...]) -> dict[str, Efficiency]:
     found: dict[str, Efficiency] = {}
-    for folder in reversed(folders()):
+    for folder in places:
         for name in ("any", *filter(None, names)):
             path = folder / "efficiency" / f"{name}.csv"
             if path.is_file():

@@ -11,7 +11,7 @@ from pathlib import Path
 from eke.calibrate.measure.fit import Fitted, Promised
 from eke.calibrate.measure.journal import Host
 from eke.catalog.chips import PEAKS, chip, chip_names
-from eke.catalog.efficiencies import BEATEN, COLUMNS, efficiencies, read_efficiencies
+from eke.catalog.efficiencies import BEATEN, COLUMNS, built_in, efficiencies, read_efficiencies
 from eke.catalog.files import read_text, slug
 from eke.errors import BadFile, BadInput
 from eke.physics.scenarios import likely
@@ -82,8 +82,9 @@ def promised(known: Chip | None) -> Promised | None:
 
 
 def prior(host: Host, known: Chip | None) -> Knobs:
-    """The values eke has for a machine without measuring it."""
-    return likely(efficiencies(known.family if known else host.kind))
+    """The values eke has for a machine without measuring it: what a user's folder holds may be the
+    last fit of the same timings."""
+    return likely(built_in(host.kind, known.family if known else ""))
 
 
 def write_folder(
