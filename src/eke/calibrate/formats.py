@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from eke.search.smallest import published_width, sixteen_bit
+from eke.search.smallest import compute_width, published_width, sixteen_bit
 from eke.types.fleet import Pool
 from eke.types.model import Model
 from eke.types.plan import Width
@@ -72,6 +72,8 @@ def _compute(weights: Width, precision: str, pool: Pool) -> Width:
     """The format of the matrix units: that of the weights where the chip has it and activations
     are as narrow, else 16 bits."""
     wide = sixteen_bit(pool)
+    if weights.startswith("q"):
+        return compute_width(weights, pool)
     if weights == "fp32":
         return "fp32" if "fp32" in pool.chip.peak else wide
     if weights in ("fp8", "int8", "fp4") and not _ONLY_WEIGHTS.search(precision.lower()):

@@ -154,7 +154,10 @@ def published_width(model: Model) -> Width:
 
 
 def compute_width(stored: Width, pool: Pool) -> Width:
-    """Compute in the stored format where the chip can, else unpack to 16 bits."""
+    """Compute in the stored format where the chip can, else unpack to 16 bits; blocks of GGUF are
+    multiplied in 8 bits where the chip can."""
+    if stored.startswith("q") and "int8" in pool.chip.peak:
+        return "int8"
     return stored if stored in pool.chip.peak else sixteen_bit(pool)
 
 
