@@ -73,14 +73,18 @@ def check(rows: list[Row], own: Iterable[Row] = (), tell: Tell = lambda _: None)
     blocks, skipped = blocks_of(rows)
     learnt = _learnt(list(own))
     found: dict[int, Entry] = {}
-    places = {id(row): index for index, row in enumerate(rows)}
+    places: dict[int, list[int]] = defaultdict(list)  # the same row may be given twice
+    for index, row in enumerate(rows):
+        places[id(row)].append(index)
     for index, block in enumerate(blocks):
         ends = spans(priced(block), learnt.get((block.tables, block.chip)))
         for at, (row, low, likely, high) in enumerate(zip(block.rows, *ends, strict=True)):
-            found[places[id(row)]] = _entry(block, at, row, float(low), float(likely), float(high))
+            found[places[id(row)].pop()] = _entry(
+                block, at, row, float(low), float(likely), float(high)
+            )
         tell((index + 1) / len(blocks))
     for each in skipped:
-        found[places[id(each.row)]] = Entry(
+        found[places[id(each.row)].pop()] = Entry(
             id=each.row.id,
             metric=each.row.metric,
             measured=each.row.value,
