@@ -259,3 +259,50 @@ def test_the_update_is_that_of_normal_variables() -> None:
     assert np.log(likely[0]) - found.likely[0] == pytest.approx(share * np.log(1.3), rel=1e-6)
     assert np.linalg.eigvalsh(learnt.covariance).min() > -1e-9
     assert np.linalg.eigvalsh(learnt.covariance).max() < 1 + 1e-9
+
+
+# tables nobody checked
+
+ONLINE = {"scenario": "online", "batch": "", "metric": "ttft_ms"}
+HALVES = "prefill {0}x(tp{0} pp{0} adp{0} moe_tp1 ep{0}); decode {0}x(tp{0} pp{0} adp{0} moe_tp1 ep"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        serving(isl="0.5"),
+        serving(osl="1e40"),
+        serving(batch="1e30"),
+        serving(n_chips="1e300", tp="9" * 400),
+        serving(n_chips="0", tp="-1"),
+        serving(tp="inf", n_params="nan"),
+        serving(**ONLINE, concurrency_or_qps="qps=0"),
+        serving(**ONLINE, concurrency_or_qps="qps=1..2"),
+        serving(**ONLINE, concurrency_or_qps="concurrency=."),
+        serving(**ONLINE, concurrency_or_qps="concurrency=" + "9" * 5000),
+        serving(scenario="offline_max_throughput", notes="0-0 requests"),
+        serving(scenario="offline_max_throughput", notes="9" * 5000 + " requests"),
+        serving(tp="", notes="DEP0"),
+        serving(tp="", notes="DEP" + "9" * 5000),
+        serving(notes="attention_dp=0 moe_ep=0"),
+        serving(notes="TP = 0 and PP = 0"),
+        serving(notes="Tensor (8) x Pipeline (0)"),
+        serving(notes=HALVES.format(0) + "0"),
+        serving(chip="gaudi1"),
+        serving(chip="sn30"),
+        serving(precision="\x00", engine="🦜", engine_version="..", kv_precision=","),
+        learning(chip="gaudi1"),
+        learning(chip="sn30"),
+        learning(chip="maia-200"),
+        learning(n_chips="1e30", dp=""),
+        learning(global_batch_sequences="1e40"),
+        learning(micro_batch="1e30"),
+        learning(seq_len="1e40"),
+        learning(tp="7", pp="3"),
+    ],
+)
+def test_one_bad_row_stops_no_other(bad: Row) -> None:
+    first, odd, last = check([serving(), bad, learning()])
+    assert first.status == last.status == "scored"
+    assert odd.status == "scored" or odd.note
+    assert ends(first) == ends(check([serving()])[0])
