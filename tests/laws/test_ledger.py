@@ -210,6 +210,15 @@ def test_the_own_row_itself_moves_most() -> None:
     assert (itself.likely or 0) / likely > 1.5**0.6
 
 
+def test_a_row_among_the_own_ones_is_predicted_from_the_others() -> None:
+    own = [serving(id=f"own{n}", batch=n, measured_value=n) for n in (1, 4, 16)]
+    found = check(own, own)
+    for index, row in enumerate(own):
+        others = own[:index] + own[index + 1 :]
+        assert ends(found[index]) == pytest.approx(ends(check([row], others)[0]), rel=1e-9)
+    assert check(own[:1], own[:1]) == check(own[:1])
+
+
 def test_more_measurements_say_more() -> None:
     factor = 1.4
     own = [serving(id=f"own{n}", batch=n) for n in (1, 2, 8, 16)]
