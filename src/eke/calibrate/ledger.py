@@ -178,7 +178,7 @@ def _labels(row: Row) -> dict[str, str]:
 
 def summarise(entries: Iterable[Entry], by: str = "") -> list[Summary]:
     """Errors and coverage by one label, largest groups first; without a label, of all."""
-    groups: dict[str, list[Entry]] = defaultdict(list)
+    groups: dict[str, list[Entry]] = defaultdict(list, {} if by else {"all": []})
     for entry in entries:
         groups[entry.labels.get(by, "all") if by else "all"].append(entry)
     found = [_summary(name, group) for name, group in groups.items()]
