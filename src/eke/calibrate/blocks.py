@@ -12,7 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from eke.calibrate.rows import Row
+from eke.catalog.efficiencies import efficiencies
+from eke.catalog.fleets import pool
+from eke.physics.machine import machine
+from eke.physics.scenarios import likely
+from eke.types.chip import Chip
 from eke.types.efficiency import Knobs
+from eke.types.plan import Plan, Width
 from eke.types.record import Record
 
 
@@ -47,3 +53,12 @@ class Skipped(Record):
 
     row: Row
     reason: str
+
+
+def priceable(chip: Chip, compute: Width) -> None:
+    """Refuse a chip without the figures that predictions rest on, so that its rows are skipped and
+    stop no others. Raises BadInput."""
+    if not (
+        chip.memory_size and chip.memory_speed and compute in chip.peak and "bf16" in chip.peak
+    ):
+        machine(pool(chip, 1), Plan(chip=chip.id, compute=compute), likely(efficiencies()))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from eke.calibrate.blocks import Block, Regime, Skipped
+from eke.calibrate.blocks import Block, Regime, Skipped, priceable
 from eke.calibrate.formats import Formats, formats
 from eke.calibrate.layout import Degrees, degrees, halves
 from eke.calibrate.rows import Row
@@ -105,6 +105,7 @@ def understand(row: Row) -> Case | str:
         return lengths
     try:
         kept = _formats(row, model, chip, runs)
+        priceable(chip, kept.compute)
     except EkeError as error:
         return str(error)
     in_flight = row.whole("batch") if _limits_batch(row, how, runs) else None
@@ -211,6 +212,9 @@ def variant(chip: Chip, row: Row, model: Model) -> Chip:
     return min(fitting, key=lambda each: each.memory_size or 0.0, default=chip)
 
 
+_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
+
+
 def _load(row: Row, layout: Degrees) -> tuple[str, float] | str:
     """How requests came, and how many."""
     words, scenario = row["concurrency_or_qps"], row["scenario"]
@@ -220,18 +224,18 @@ def _load(row: Row, layout: Degrees) -> tuple[str, float] | str:
         batch = row.whole("batch")
         return ("static", float(batch)) if batch else "the batch is not stated"
     name, _, text = words.partition("=")
-    if name == "concurrency":
-        users = re.match(r"[\d.]+", text)
-        return ("loop", float(users[0])) if users else f"load {words!r} is not understood"
-    if name in ("qps", "target_qps"):
-        rates = [float(each) for each in re.findall(r"[\d.]+", text)]
-        return ("rate", sum(rates) / len(rates)) if rates else f"load {words!r} is not understood"
+    if name in ("concurrency", "qps", "target_qps"):
+        how = "loop" if name == "concurrency" else "rate"
+        many = _NUMBER.findall(text) if how == "rate" else _NUMBER.findall(text)[:1]
+        found = [float(each) for each in many]
+        asked = sum(found) / max(len(found), 1)
+        return (how, asked) if asked > 0 else f"load {words[:40]!r} is not understood"
     if words == "rate=inf" or scenario == "offline_max_throughput":
         return "backlog", float(_requests(row) or BACKLOG)
     return "how requests came is not stated"
 
 
-_REQUESTS = re.compile(r"\b(\d[\d,]*)(?:-(\d[\d,]*))? (?:\w+ )?(?:requests|prompts)")
+_REQUESTS = re.compile(r"\b(\d[\d,]{0,14})(?:-(\d[\d,]{0,14}))? (?:\w+ )?(?:requests|prompts)")
 
 
 def _requests(row: Row) -> int | None:
@@ -245,7 +249,8 @@ def _requests(row: Row) -> int | None:
 
 def _lengths(row: Row) -> tuple[float, float] | str:
     """Prompt and answer in tokens; llama-bench measures one without the other."""
-    prompt, answer = row.number("isl"), row.number("osl")
+    stated = (row.number("isl"), row.number("osl"))  # means, so not always whole
+    prompt, answer = (each if each and each >= 1 else None for each in stated)
     if row.metric == "decode_tokens_per_sec":
         return prompt or 1.0, answer or USUAL_ANSWER
     if row.metric in ("ttft_ms", "prefill_tokens_per_sec"):

@@ -27,11 +27,12 @@ class Degrees(Record):
 
 
 CORES = {"neuron": 2}  # ranks that one chip counts as, where tables count cores
-_ATTENTION_DATA = re.compile(r"attention_dp=(\d+)")
-_EXPERTS = re.compile(r"moe_ep=(\d+)")
-_DATA_EXPERT = re.compile(r"\bDEP(\d+)")
-_BOTH = re.compile(r"Tensor \((\d+)\).*?Pipeline \((\d+)\)|TP = (\d+) and PP = (\d+)")
-_HALF = re.compile(r"(prefill|decode) (\d+)x\(tp(\d+) pp(\d+) adp(\d+) moe_tp(\d+) ep(\d+)")
+_N = r"([1-9]\d{0,8})"  # a degree
+_ATTENTION_DATA = re.compile(f"attention_dp={_N}")
+_EXPERTS = re.compile(f"moe_ep={_N}")
+_DATA_EXPERT = re.compile(rf"\bDEP{_N}")
+_BOTH = re.compile(rf"Tensor \({_N}\).*?Pipeline \({_N}\)|TP = {_N} and PP = {_N}")
+_HALF = re.compile(rf"(prefill|decode) {_N}x\(tp{_N} pp{_N} adp{_N} moe_tp{_N} ep{_N}")
 
 
 def degrees(row: Row, chip: Chip, engine: Engine | None) -> Degrees | None:

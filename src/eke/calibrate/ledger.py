@@ -71,16 +71,20 @@ def check(rows: list[Row], own: Iterable[Row] = (), tell: Tell = lambda _: None)
     that is among them is not conditioned on itself.  tell: told the share that is done.
     """
     blocks, skipped = blocks_of(rows)
-    learnt = _learnt(list(own))
+    known = _priced_own(list(own))
     found: dict[int, Entry] = {}
-    places = {id(row): index for index, row in enumerate(rows)}
+    places: dict[int, list[int]] = defaultdict(list)  # the same row may be given twice
+    for index, row in enumerate(rows):
+        places[id(row)].append(index)
     for index, block in enumerate(blocks):
-        ends = spans(priced(block), learnt.get((block.tables, block.chip)))
+        ends = _spans(block, known.get((block.tables, block.chip), []))
         for at, (row, low, likely, high) in enumerate(zip(block.rows, *ends, strict=True)):
-            found[places[id(row)]] = _entry(block, at, row, float(low), float(likely), float(high))
+            found[places[id(row)].pop()] = _entry(
+                block, at, row, float(low), float(likely), float(high)
+            )
         tell((index + 1) / len(blocks))
     for each in skipped:
-        found[places[id(each.row)]] = Entry(
+        found[places[id(each.row)].pop()] = Entry(
             id=each.row.id,
             metric=each.row.metric,
             measured=each.row.value,
@@ -98,14 +102,36 @@ def blocks_of(rows: list[Row]) -> tuple[list[Block], list[Skipped]]:
     return [*serving, *learning], [*left, *also]
 
 
-def _learnt(own: list[Row]) -> dict[tuple[tuple[str, ...], str], Learnt]:
-    """What own measurements say, by efficiency tables and chip."""
+Own = tuple[Priced, int, Row]  # a measurement of one's own: what is predicted of it, and where
+
+
+def _priced_own(own: list[Row]) -> dict[tuple[tuple[str, ...], str], list[Own]]:
+    """Own measurements that can be predicted, by efficiency tables and chip."""
     blocks, _ = blocks_of(own)
-    by: dict[tuple[tuple[str, ...], str], list[tuple[Priced, int, float]]] = defaultdict(list)
+    by: dict[tuple[tuple[str, ...], str], list[Own]] = defaultdict(list)
     for block in blocks:
         made = priced(block)
-        by[block.tables, block.chip] += [(made, i, row.value) for i, row in enumerate(block.rows)]
-    return {key: learn(found) for key, found in by.items()}
+        by[block.tables, block.chip] += [
+            (made, i, row) for i, row in enumerate(block.rows) if np.isfinite(made.likely[i])
+        ]
+    return by
+
+
+def _spans(block: Block, known: list[Own]) -> tuple[Any, Any, Any]:
+    """Low, likely and high of a block's rows after own measurements; a row that is among them is
+    predicted from the others."""
+    made = priced(block)
+    low, likely, high = spans(made, _learnt(known))
+    for at, row in enumerate(block.rows if known else ()):
+        others = [each for each in known if each[2] != row]
+        if len(others) < len(known):
+            ends = spans(made, _learnt(others))
+            low[at], likely[at], high[at] = (each[at] for each in ends)
+    return low, likely, high
+
+
+def _learnt(known: list[Own]) -> Learnt | None:
+    return learn([(made, at, row.value) for made, at, row in known]) if known else None
 
 
 def _entry(block: Block, at: int, row: Row, low: float, likely: float, high: float) -> Entry:
@@ -152,7 +178,7 @@ def _labels(row: Row) -> dict[str, str]:
 
 def summarise(entries: Iterable[Entry], by: str = "") -> list[Summary]:
     """Errors and coverage by one label, largest groups first; without a label, of all."""
-    groups: dict[str, list[Entry]] = defaultdict(list)
+    groups: dict[str, list[Entry]] = defaultdict(list, {} if by else {"all": []})
     for entry in entries:
         groups[entry.labels.get(by, "all") if by else "all"].append(entry)
     found = [_summary(name, group) for name, group in groups.items()]

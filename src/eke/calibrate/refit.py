@@ -23,6 +23,7 @@ from eke.calibrate.tables import (
     spreads,
 )
 from eke.catalog.engines import engines
+from eke.errors import BadInput
 from eke.types.record import Record
 
 THROUGHPUT = (
@@ -45,7 +46,10 @@ class Refit(Record):
 
 def refit(rows: list[Row], tell: Callable[[str], None] = lambda _: None) -> Refit:
     """Learn every value from measurements, and see how well what is left out is predicted."""
-    blocks, _ = blocks_of(rows)
+    blocks, skipped = blocks_of(rows)
+    if not blocks:
+        why = f"; the first: {skipped[0].reason}" if skipped else ""
+        raise BadInput(f"none of the {len(rows)} rows can be predicted, so nothing is learnt{why}")
     does = {each.id: each.does for each in engines()}
     used = {name for block in blocks for name in block.tables[1:]} - {"", TRAINING}
     begin = space({block.tables[0] for block in blocks}, {name: does[name] for name in used})

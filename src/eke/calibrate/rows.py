@@ -22,6 +22,7 @@ INFERENCE = ("isl", "osl", "batch", "scenario", "engine", "tp")
 TRAINING = ("seq_len", "global_batch_sequences", "framework", "tp")
 FLAGS = ("SUSPECT", "SPECULATIVE", "OVERLOADED", "PITFALL")
 LARGEST = 400_000_000  # bytes of a table once unpacked
+MOST = 1e15  # of anything that is counted; no column means more
 
 
 class Row(Record):
@@ -45,7 +46,7 @@ class Row(Record):
             value = float(self[name])
         except ValueError:
             return None
-        return value if math.isfinite(value) and value > 0 else None
+        return value if 0 < value < MOST else None
 
     def whole(self, name: str) -> int | None:
         """A column as a whole number from 1 up; None where it is none."""

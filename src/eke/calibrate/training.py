@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from eke.calibrate.blocks import Block, Regime, Skipped
+from eke.calibrate.blocks import Block, Regime, Skipped, priceable
 from eke.calibrate.conventions import Counted, counted
 from eke.calibrate.degrees import Layout, row_layout, row_pool
 from eke.calibrate.parameters import TRAINING
@@ -86,6 +86,7 @@ def _setup(row: Row) -> Setup:
         layout = row_layout(row, model, chip, who, frozen)
         learning = row_learning(row, model, task)
         count = counted(row, model, layout.plan, layout.sequence, chip, frozen)
+    priceable(chip, layout.plan.compute)
     notes = (*assumed, *layout.notes)
     return Setup(
         row=row,

@@ -56,6 +56,8 @@ def check(files: tuple[Path, ...], **given: Any) -> None:
     from eke.cli.progress import progress
     from eke.report.ledger import GROUPS, ledger_words, picture
 
+    chosen = [name.strip() for name in given["by"].split(",") if name.strip()] or list(GROUPS)
+    _known_groups(chosen)
     said = {name: given[name] for name in SAID if given[name]}
     rows = read_all(files, said)
     own = read_all(given["own"], said)
@@ -65,8 +67,6 @@ def check(files: tuple[Path, ...], **given: Any) -> None:
         write_whole(given["rows"], rows_csv(entries))
     if given["picture"] is not None:
         write_picture(given["picture"], picture(entries))
-    chosen = [name.strip() for name in given["by"].split(",") if name.strip()] or list(GROUPS)
-    _known_groups(chosen)
     click.echo(ledger_words(entries, chosen), nl=False)
 
 
