@@ -14,7 +14,7 @@ import numpy as np
 from eke.physics import footprint, speculative
 from eke.physics.forward import Pass, encoder_pass, forward
 from eke.physics.machine import Machine
-from eke.physics.operations import AnyPlan, Batch, weight_bytes
+from eke.physics.operations import ACTIVATION, AnyPlan, Batch, weight_bytes
 from eke.physics.roofline import hidden_time
 from eke.types.job import Serve
 from eke.types.model import Model
@@ -263,8 +263,14 @@ def fixed_bytes(job: Serve, plan: AnyPlan) -> Any:
 
 
 def resident_weights(job: Serve, plan: AnyPlan) -> Any:
-    """Weights on the fullest chip; none where they are streamed [B]."""
-    held = footprint.held_parameters(job.model, plan).total * weight_bytes(plan)
+    """Weights on the fullest chip; none where they are streamed [B].
+
+    Engines quantise the matrices inside layers; tables, logits and vectors stay in 16 bits.
+    """
+    width = weight_bytes(plan)
+    quantised = footprint.layer_matrices(job.model, plan).total
+    others = footprint.held_parameters(job.model, plan).total - quantised
+    held = quantised * width + others * max(width, ACTIVATION)
     return 0.0 * held if plan.stream else held
 
 

@@ -80,15 +80,23 @@ def _inside(machine: Machine, ranks: Any, stride: Any) -> Any:
 def tensor_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machine: Machine) -> Any:
     """Time of the all-reduces behind every divided mixer and feed-forward network [s]."""
     tokens = sum(batch.tokens for batch in work) / plan.context
-    times = sum(stack.count * _reduced(stack, model.hidden) for stack in model.stacks)
+    times = sum(stack.count * _reduced(stack, model.hidden, plan) for stack in model.stacks)
     size = ACTIVATION * tokens * model.hidden
     return times * group_all_reduce(machine, size=size, ranks=plan.tensor)
 
 
-def _reduced(stack: Stack, hidden: int) -> int:
-    """All-reduces of one block in a forward pass: one behind each row-split matrix chain."""
+def _reduced(stack: Stack, hidden: int, plan: AnyPlan) -> Any:
+    """All-reduces of one block in a forward pass: one behind each row-split matrix chain, but none
+    behind experts whose tokens are sent back."""
     parts = {w.part for w in block_weights(stack.block, hidden) if w.split == "rows"}
-    return len(parts - {"shared"}) + (1 if parts == {"shared"} else 0)
+    chains = len(parts - {"shared"}) + (1 if parts == {"shared"} else 0)
+    return chains - ("experts" in parts) * _sends_tokens(plan)
+
+
+def _sends_tokens(plan: AnyPlan) -> Any:
+    """Whether tokens travel to their experts: where ranks hold different tokens. Ranks of one
+    tensor group hold the same ones, compute their own experts and add up."""
+    return (np.asarray(plan.expert) > 1) & (np.asarray(plan.data) * plan.context > 1)
 
 
 def expert_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machine: Machine) -> Any:
@@ -101,10 +109,9 @@ def expert_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machin
             width = feed.latent or model.hidden
             ranks = plan.expert * expert_cut(plan)
             sent = tokens * feed.active * width * ACTIVATION / plan.tensor
-            once = group_all_to_all(
-                machine, size=sent * (plan.expert > 1), ranks=ranks, copies=feed.active
-            )
-            total = total + stack.count * 2 * once * (plan.expert > 1)
+            sends = _sends_tokens(plan)
+            once = group_all_to_all(machine, size=sent * sends, ranks=ranks, copies=feed.active)
+            total = total + stack.count * 2 * once * sends
     return total
 
 
