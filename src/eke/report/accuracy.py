@@ -55,9 +55,9 @@ def accuracy_page(made: Refit, entries: Sequence[Entry], drawing: str) -> str:
     """The page: first what was left out, then the ledger of the tables as they are."""
     parts = [
         "# How far predictions are from measurements",
-        "Written by `eke calibrate fit`. Errors are |predicted / measured − 1|; *over publishers* is "
-        "the median of the publishers' own medians; *in span* is the share of measurements inside "
-        "the 80 % span and *width* its upper over its lower end.",
+        "Written by `eke calibrate fit`. Errors are |predicted / measured − 1|; *over publishers* "
+        "is the median of the publishers' own medians; *in span* is the share of measurements "
+        "inside the 80 % span and *width* its upper over its lower end.",
         "## What was left out",
         "Whole publishers (organisations), engines and chips are left out in turn, every value is "
         "learnt again without them, and their rows are predicted.",
