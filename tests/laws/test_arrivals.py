@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.conftest import models, pool_of
 
@@ -22,7 +22,7 @@ KNOBS = likely(efficiencies("hopper", "vllm-1"))
 CHIPS = ("h100-sxm", "mi300x", "l40s")
 
 
-class Setting(Record):
+class Situation(Record):
     """A job on a plan of one replica."""
 
     job: Serve
@@ -31,13 +31,14 @@ class Setting(Record):
 
 
 @st.composite
-def settings(draw: st.DrawFn) -> Setting:
-    """Small models on one to four chips, short and long requests."""
+def situations(draw: st.DrawFn) -> Situation:
+    """Small models on a few chips, short and long requests."""
     chip = draw(st.sampled_from(CHIPS))
     plan = Plan(
         chip=chip,
         tensor=draw(st.sampled_from([1, 2, 4])),
         pipeline=draw(st.sampled_from([1, 2])),
+        data=draw(st.sampled_from([1, 1, 4])),
         batch=draw(st.sampled_from([16, 256])),
     )
     job = Serve(
@@ -46,13 +47,18 @@ def settings(draw: st.DrawFn) -> Setting:
         answer=float(draw(st.sampled_from([2, 64, 500]))),
         spread=draw(st.sampled_from([0.0, 1.0])),
     )
-    return Setting(job=job, plan=plan, machine=machine(pool_of(chip, 8), plan, KNOBS))
+    return Situation(job=job, plan=plan, machine=machine(pool_of(chip, 32), plan, KNOBS))
+
+
+def for_all(test: Any) -> Any:
+    """The test over situations; each asks for all counts at once, so few examples say much."""
+    return settings(max_examples=25)(given(situations())(test))
 
 
 COUNTS = np.array([1.0, 2, 3, 5, 8, 13, 16, 17, 32, 64, 100, 256, 300, 1000])
 
 
-def all_counts(at: Setting, how: Any, counts: Any = COUNTS) -> arrivals.Seen:
+def all_counts(at: Situation, how: Any, counts: Any = COUNTS) -> arrivals.Seen:
     """What is seen at each count."""
     return how(at.job, at.plan, at.machine, counts)
 
@@ -66,8 +72,8 @@ WAYS = (arrivals.together, arrivals.closed_loop, arrivals.backlog)
 
 
 @pytest.mark.parametrize("how", WAYS)
-@given(settings())
-def test_everything_is_finite_and_above_zero(how: Any, at: Setting) -> None:
+@for_all
+def test_everything_is_finite_and_above_zero(how: Any, at: Situation) -> None:
     seen = all_counts(at, how)
     for name in ("ttft", "tpot", "time", "rate", "concurrency"):
         values = np.asarray(getattr(seen, name))
@@ -76,8 +82,8 @@ def test_everything_is_finite_and_above_zero(how: Any, at: Setting) -> None:
 
 
 @pytest.mark.parametrize("how", WAYS)
-@given(settings())
-def test_arrays_equal_scalars(how: Any, at: Setting) -> None:
+@for_all
+def test_arrays_equal_scalars(how: Any, at: Situation) -> None:
     seen = all_counts(at, how)
     for index in (0, 5, len(COUNTS) - 1):
         one = how(at.job, at.plan, at.machine, float(COUNTS[index]))
@@ -108,15 +114,15 @@ def test_many_plans_equal_each(how: Any) -> None:
 # static batches
 
 
-@given(settings())
-def test_a_larger_batch_is_never_faster(at: Setting) -> None:
+@for_all
+def test_a_larger_batch_is_never_faster(at: Situation) -> None:
     seen = all_counts(at, arrivals.together)
     assert never_falls(seen.time)
     assert never_falls(seen.ttft) and never_falls(seen.tpot)
 
 
-@given(settings())
-def test_a_batch_takes_its_first_token_and_then_the_others(at: Setting) -> None:
+@for_all
+def test_a_batch_takes_its_first_token_and_then_the_others(at: Situation) -> None:
     seen = all_counts(at, arrivals.together)
     fits = seen.concurrency == COUNTS
     whole = seen.ttft + (at.job.answer - 1) * seen.tpot
@@ -125,15 +131,15 @@ def test_a_batch_takes_its_first_token_and_then_the_others(at: Setting) -> None:
     assert seen.rate * seen.time == pytest.approx(COUNTS, rel=1e-12)
 
 
-@given(settings())
-def test_a_batch_is_at_least_as_fast_as_its_requests_one_by_one(at: Setting) -> None:
+@for_all
+def test_a_batch_is_at_least_as_fast_as_its_requests_one_by_one(at: Situation) -> None:
     seen = all_counts(at, arrivals.together)
     assert np.all(seen.time <= COUNTS * seen.time[0] * (1 + 1e-9))
 
 
-@given(settings())
-def test_longer_requests_take_longer(at: Setting) -> None:
-    longer = Setting(
+@for_all
+def test_longer_requests_take_longer(at: Situation) -> None:
+    longer = Situation(
         job=replace(at.job, prompt=2 * at.job.prompt, answer=at.job.answer + 10),
         plan=at.plan,
         machine=at.machine,
@@ -145,20 +151,20 @@ def test_longer_requests_take_longer(at: Setting) -> None:
 # closed loops
 
 
-@given(settings())
-def test_littles_law_holds_in_a_closed_loop(at: Setting) -> None:
+@for_all
+def test_littles_law_holds_in_a_closed_loop(at: Situation) -> None:
     seen = all_counts(at, arrivals.closed_loop)
     assert seen.rate * seen.time == pytest.approx(COUNTS, rel=1e-9)
 
 
-@given(settings())
-def test_more_users_never_get_less_done(at: Setting) -> None:
+@for_all
+def test_more_users_never_get_less_done(at: Situation) -> None:
     seen = all_counts(at, arrivals.closed_loop)
     assert never_falls(seen.rate, 0.01)
 
 
-@given(settings())
-def test_more_users_wait_longer(at: Setting) -> None:
+@for_all
+def test_more_users_wait_longer(at: Situation) -> None:
     seen = all_counts(at, arrivals.closed_loop)
     assert never_falls(seen.time, 0.01)
     over = np.flatnonzero(seen.concurrency < COUNTS)
@@ -168,15 +174,15 @@ def test_more_users_wait_longer(at: Setting) -> None:
 # backlogs
 
 
-@given(settings())
-def test_more_requests_take_longer(at: Setting) -> None:
+@for_all
+def test_more_requests_take_longer(at: Situation) -> None:
     seen = all_counts(at, arrivals.backlog)
     assert np.all(np.diff(seen.time) > 0)
     assert seen.rate * seen.time == pytest.approx(COUNTS, rel=1e-12)
 
 
-@given(settings())
-def test_unequal_answers_take_no_less(at: Setting) -> None:
+@for_all
+def test_unequal_answers_take_no_less(at: Situation) -> None:
     even = replace(at, job=replace(at.job, spread=0.0))
     uneven = replace(at, job=replace(at.job, spread=1.0))
     first, second = (all_counts(each, arrivals.backlog) for each in (even, uneven))
@@ -188,8 +194,8 @@ def test_unequal_answers_take_no_less(at: Setting) -> None:
 
 
 @pytest.mark.parametrize("how", WAYS)
-@given(settings())
-def test_an_engine_compiled_for_a_batch_is_never_faster(how: Any, at: Setting) -> None:
+@for_all
+def test_an_engine_compiled_for_a_batch_is_never_faster(how: Any, at: Situation) -> None:
     padded = replace(at, plan=replace(at.plan, padded=True))
     free, full = all_counts(at, how), all_counts(padded, how)
     assert np.all(full.tpot >= free.tpot * (1 - 1e-9))
