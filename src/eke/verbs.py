@@ -13,7 +13,7 @@ from eke.physics.answer import answer, outcome, pool_of
 from eke.physics.formula import Call, recording
 from eke.physics.layers import attention_heads
 from eke.physics.scenarios import likely
-from eke.search.smallest import smallest
+from eke.search.smallest import base_plan, smallest
 from eke.types.efficiency import Efficiency
 from eke.types.fleet import Fleet, Pool
 from eke.types.job import Job, Serve, Tier
@@ -72,8 +72,10 @@ def _tables(job: Job, pool: Pool, engine: str) -> tuple[str, str]:
 
 
 def _smallest(job: Job, fleet: Fleet, choices: Mapping[str, Any] | None) -> Plan | Infeasible:
-    engine = (choices or {}).get("engine", "")
-    pools = [(pool, likely(efficiencies(*_tables(job, pool, engine)))) for pool in fleet.pools]
+    pools = []
+    for pool in fleet.pools:
+        runs = base_plan(job, pool, choices or {}).engine
+        pools.append((pool, likely(efficiencies(*_tables(job, pool, runs)))))
     return smallest(job, pools, choices)
 
 

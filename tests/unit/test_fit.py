@@ -229,6 +229,7 @@ def test_what_is_left_over_holds_four_in_five() -> None:
 
 OVER = Spreads(
     scatter={"any": 0.3, "training": 0.2, "serve": 0.15, "train": 0.1},
+    experts={"serve": 0.1, "train": 0.1},
     first={"any": 0.5, "serve": 0.4},
 )
 

@@ -19,8 +19,8 @@ class Engine(Record):
     (from, inclusive) and "0.15" (exclusive); "" is open.  in_flight, token_budget: its defaults,
     sequences at once and tokens of one step.  vendors: whose chips this build is for; none: any.
     year, last: from which to which the generation was usual.  padded: it is compiled for a batch
-    and computes all of it at every step.  weights: the format it runs where nothing
-    else is said, "" for the model's own.
+    and computes all of it at every step.  usual: makers, or "cpu", on whose chips most
+    run it.  weights: the format it runs where nothing else is said, "" for the model's own.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Engine(Record):
     year: int = 0
     last: int = 9999
     padded: bool = False
+    usual: tuple[str, ...] = ()
     weights: Width | Literal[""] = ""
     notes: str = ""
 
@@ -85,6 +86,23 @@ def engine(
     rivals = [each for each in dated if each.vendors == dated[0].vendors and not _numbers(release)]
     usual = [each for each in rivals if each.year <= year and set(each.names) & set(dated[0].names)]
     return max(usual, key=lambda each: each.year) if usual else dated[0]
+
+
+def engine_named(id: str) -> Engine | None:
+    """The generation of that id; None where there is none."""
+    return next((each for each in engines() if each.id == id), None)
+
+
+def usual_engine(vendor: str, kind: str) -> Engine | None:
+    """What most people serve with on a maker's chips, or on this kind of chip; None where nothing
+    is usual."""
+    for word in (kind, vendor):
+        for each in engines():
+            if word in each.usual:
+                return each
+        if word == "cpu":
+            break
+    return None
 
 
 def engine_id(name: str) -> str:

@@ -102,6 +102,9 @@ def fit(files: tuple[Path, ...], out: Path, page: Path | None) -> None:
     Writes one table per chip family and engine; whole publishers, engines and chips are left out
     in turn to see how well those nobody has learnt from are predicted.
     """
+    import os
+
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the same bits on any number of cores
     from eke.calibrate.ledger import check as predict
     from eke.calibrate.ledger import read_all
     from eke.calibrate.refit import refit

@@ -160,12 +160,15 @@ def _model_ground(model: Model) -> Ground:
 
 def _usual(job: Job, plan: Plan) -> list[Ground]:
     """What eke settled because nobody did: usual values, each an assumption."""
+    rows: list[tuple[str, Any, str, str]]
     if isinstance(job, Serve):
         rows = [
             ("sequences in flight at most", plan.batch, "1", "default of engines"),
             ("tokens of one engine step at most", plan.token_budget, "token", "default of engines"),
             ("tokens per block of the cache", plan.block, "token", "default of engines"),
         ]
+        if plan.engine:
+            rows.append(("engine", plan.engine, "", "named, or what most run on these chips"))
     elif isinstance(job, Align):
         rows = []
     else:

@@ -159,7 +159,8 @@ def layout(plan: Plan, who: str) -> str:
 
 
 def _settings(plan: Plan) -> list[str]:
-    words = [f"weights {plan.weights}", f"computing in {plan.compute}"]
+    words = [plan.engine] if plan.engine else []
+    words += [f"weights {plan.weights}", f"computing in {plan.compute}"]
     if plan.cache != "bf16":
         words.append(f"cache {plan.cache}")
     if plan.shard and plan.data * plan.context > 1:

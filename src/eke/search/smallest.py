@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from eke.catalog.engines import engine_named, usual_engine
 from eke.errors import BadInput, closest
 from eke.physics.answer import job_kind, outcome, shortage
 from eke.physics.engine import fixed_bytes
@@ -132,7 +133,13 @@ def base_plan(job: Job, pool: Pool, choices: Choices) -> Plan:
         usual = _stored(sixteen) if published == "bf16" else published
         stored: Width = choices.get("weights", usual)
         compute = compute_width(stored, pool)
-        plan = replace(plan, batch=IN_FLIGHT, weights=stored, compute=compute)
+        named = choices.get("engine", "")
+        runs = engine_named(named) or usual_engine(pool.chip.vendor, pool.chip.kind)
+        settings = {"batch": IN_FLIGHT}
+        if runs is not None:
+            settings = {"batch": runs.in_flight, "token_budget": runs.token_budget}
+            plan = replace(plan, engine=runs.id, padded=runs.padded)
+        plan = replace(plan, weights=stored, compute=compute, **settings)
     return replace(plan, **choices)
 
 
