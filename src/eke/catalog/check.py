@@ -9,6 +9,7 @@ from typing import Literal
 
 from eke.catalog.chips import ChipFile, read_chip
 from eke.catalog.efficiencies import read_efficiencies
+from eke.catalog.engines import engines
 from eke.catalog.files import DATA, PARTS, all_files, folders, read_toml, use_folder
 from eke.catalog.models import ModelFile, read_model
 from eke.catalog.prices import priced
@@ -48,7 +49,8 @@ def check(count: Count, folder: str | None = None, year: int = 9999) -> list[Fin
         found += _read(path, lambda p: _system(p, known))
     for path in all_files("models").values():
         found += _read(path, lambda p: _model(p, known, count))
-    families = {read_toml(path, ChipFile).family for path in _readable("chips")} | {"any"}
+    families = {read_toml(path, ChipFile).family for path in _readable("chips")}
+    families |= {"any", "training", *(each.id for each in engines())}
     for each in folders():
         for path in sorted((each / "efficiency").glob("*.csv")):
             found += _read(path, lambda p: _efficiencies(p, known, families))
@@ -149,7 +151,8 @@ def _efficiencies(path: Path, known: set[str], families: set[str]) -> Iterator[F
     if path.stem not in families:
         near = closest(path.stem, families)
         hint = f"; did you mean {near}?" if near else ""
-        yield _finding(path, "name", "warning", f"no chip is of family {path.stem!r}{hint}")
+        message = f"no chip family or engine is called {path.stem!r}{hint}"
+        yield _finding(path, "name", "warning", message)
     for each in read_efficiencies(path, path.stem).values():
         if each.source not in known:
             yield _finding(path, each.name, "error", f"no source {each.source!r}")
