@@ -13,7 +13,7 @@ from eke.physics.answer import answer, outcome, pool_of
 from eke.physics.formula import Call, recording
 from eke.physics.layers import attention_heads
 from eke.physics.scenarios import likely
-from eke.search.smallest import base_plan, smallest
+from eke.search.smallest import engine_for, smallest
 from eke.types.efficiency import Efficiency
 from eke.types.fleet import Fleet, Pool
 from eke.types.job import Job, Serve, Tier
@@ -74,8 +74,9 @@ def _tables(job: Job, pool: Pool, engine: str) -> tuple[str, str]:
 def _smallest(job: Job, fleet: Fleet, choices: Mapping[str, Any] | None) -> Plan | Infeasible:
     pools = []
     for pool in fleet.pools:
-        runs = base_plan(job, pool, choices or {}).engine
-        pools.append((pool, likely(efficiencies(*_tables(job, pool, runs)))))
+        runs = engine_for(job, pool, choices or {})
+        tables = _tables(job, pool, runs.id if runs else "")
+        pools.append((pool, likely(efficiencies(*tables))))
     return smallest(job, pools, choices)
 
 

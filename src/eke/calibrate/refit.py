@@ -180,7 +180,7 @@ def with_own(made: Refit, seed: int = 1) -> Any:
         pick = chance.choice(rows)
         shared = moves[rows] @ moves[pick] + LEVEL_SHARE * level[rows] * level[pick]
         shared = shared + LEVEL_SHARE * first[rows] * first[pick]
-        gain = shared / (apart[pick] ** 2 + level[pick] ** 2 + first[pick] ** 2)
+        gain = shared / (apart[pick] ** 2 + level[pick] ** 2 + first[pick] ** 2 + 1e-9)
         found[rows] = left.predicted[rows] + gain * (now.measured[pick] - left.predicted[pick])
         found[pick] = np.nan
     return found

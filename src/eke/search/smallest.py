@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from eke.catalog.engines import engine_named, usual_engine
+from eke.catalog.engines import Engine, engine_named, usual_engine
 from eke.errors import BadInput, closest
 from eke.physics.answer import job_kind, outcome, shortage
 from eke.physics.engine import fixed_bytes
@@ -133,14 +133,21 @@ def base_plan(job: Job, pool: Pool, choices: Choices) -> Plan:
         usual = _stored(sixteen) if published == "bf16" else published
         stored: Width = choices.get("weights", usual)
         compute = compute_width(stored, pool)
-        named = choices.get("engine", "")
-        runs = engine_named(named) or usual_engine(pool.chip.vendor, pool.chip.kind)
+        runs = engine_for(job, pool, choices)
         settings = {"batch": IN_FLIGHT}
         if runs is not None:
             settings = {"batch": runs.in_flight, "token_budget": runs.token_budget}
             plan = replace(plan, engine=runs.id, padded=runs.padded)
         plan = replace(plan, weights=stored, compute=compute, **settings)
     return replace(plan, **choices)
+
+
+def engine_for(job: Job, pool: Pool, choices: Choices) -> Engine | None:
+    """What serves on these chips: as named, or the usual one; frameworks of training only as
+    named."""
+    named = engine_named(choices.get("engine", ""))
+    usual = usual_engine(pool.chip.vendor, pool.chip.kind) if isinstance(job, Serve) else None
+    return named or usual
 
 
 def sixteen_bit(pool: Pool) -> Width:
