@@ -127,7 +127,7 @@ def write_tables(
         table = made.setdefault(each.table, {})
         said = float(np.sqrt(fitted.covariance[index, index])) < SAID * each.spread
         over = _left(each, left, engines)
-        if over is not None or said:
+        if over is not None or said or _trains(each, engines):
             table[each.name] = _line(fitted, index, each, over, said)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -139,6 +139,12 @@ def write_tables(
         read_efficiencies(path, name)  # refuses what it would not read
         written.append(path)
     return written
+
+
+def _trains(each: Parameter, engines: dict[str, str]) -> bool:
+    """Whether a value belongs to frameworks of training: then it is written even where no
+    measurement says more than its prior, since what `any` says was learnt from serving."""
+    return each.table == TRAINING or engines.get(each.table) == "train"
 
 
 def _left(each: Parameter, left: Spreads, engines: dict[str, str]) -> float | None:
