@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
+
+import tomli
 
 from eke.catalog.files import all_files, folders, read_text, slug
 from eke.errors import BadFile
@@ -163,8 +164,8 @@ def _texts(places: tuple[Path, ...]) -> dict[str, tuple[str, ...]]:
     for id, path in all_files("chips").items():
         head = read_text(path).partition("\n[")[0]
         try:
-            read = tomllib.loads(head)
-        except tomllib.TOMLDecodeError as error:
+            read = tomli.loads(head)
+        except tomli.TOMLDecodeError as error:
             raise BadFile(f"{path}: is not TOML: {error}.") from None
         aliases = read.get("aliases", [])
         more = map(str, aliases) if isinstance(aliases, list) else ()

@@ -101,6 +101,11 @@ def chip(name: str) -> Chip:
     return read_chip(path)
 
 
+def every_chip() -> list[Chip]:
+    """All of them, by id."""
+    return [read_chip(path) for path in all_files("chips").values()]
+
+
 def chip_names() -> list[str]:
     """Every id."""
     return list(all_files("chips"))

@@ -7,11 +7,11 @@ import io
 import math
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
+import tomli
 
 from eke.errors import BadFile, closest
 from eke.types.record import Record
@@ -79,8 +79,8 @@ def read_text(path: Path, largest: int = LARGEST) -> str:
 def read_toml(path: Path, kind: type[T]) -> T:
     """A TOML file as a record. Raises BadFile naming file and field."""
     try:
-        found = tomllib.loads(read_text(path))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        found = tomli.loads(read_text(path))
+    except (tomli.TOMLDecodeError, RecursionError) as error:
         raise BadFile(f"{path}: is not TOML: {error}.") from None
     return to_record(found, kind, str(path))
 
@@ -122,7 +122,8 @@ def refuse_nonsense(found: Any, where: str, at: str = "$", depth: int = 0) -> No
     elif isinstance(found, list):
         items = enumerate(found)
     for key, value in items:
-        refuse_nonsense(value, where, f"{at}.{key}", depth + 1)
+        if isinstance(value, dict | list | float):
+            refuse_nonsense(value, where, f"{at}.{key}", depth + 1)
 
 
 def _explained(message: str, kind: type[Record]) -> str:

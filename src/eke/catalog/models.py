@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
+
+import tomli
 
 from eke.catalog.chips import Value
 from eke.catalog.files import (
@@ -185,9 +186,9 @@ def _on_disk(name: str) -> bool:
 def names(path: Path) -> list[str]:
     """The name of a model and its aliases; only the head of the file is read."""
     try:
-        head = tomllib.loads(read_text(path).partition("\n[")[0])
+        head = tomli.loads(read_text(path).partition("\n[")[0])
         found = [head["name"], *head.get("aliases", ())]
-    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+    except (tomli.TOMLDecodeError, KeyError, TypeError):
         found = []
     if not found or not all(isinstance(each, str) for each in found):
         read = read_toml(path, ModelFile)  # says what is wrong

@@ -25,13 +25,13 @@ def sources() -> dict[str, Source]:
 
 @lru_cache
 def _read(folder: Path) -> dict[str, Source]:
-    import tomllib
+    import tomli
 
     found: dict[str, Source] = {}
     for path in sorted(folder.glob("sources*.toml")):
         try:
-            table = tomllib.loads(read_text(path))
-        except tomllib.TOMLDecodeError as error:
+            table = tomli.loads(read_text(path))
+        except tomli.TOMLDecodeError as error:
             raise BadFile(f"{path}: is not TOML: {error}.") from None
         found |= to_record({"sources": table}, _Sources, str(path)).sources
     return found

@@ -26,14 +26,14 @@ def command() -> None:
 @JSON
 def chips(name: str | None, as_json: bool) -> None:
     """Accelerators, as their makers describe them."""
-    from eke.catalog.chips import chip, chip_names
+    from eke.catalog.chips import chip, every_chip
 
     if name is not None:
         found = chip(name)
         shown = found.facts | _prices(found.id)
         _one(found, f"{found.name} ({found.vendor}, {found.year})", shown, found.notes, as_json)
         return
-    every = [chip(each) for each in chip_names()]
+    every = every_chip()
     rows = []
     for each in every:
         sixteen = each.peak.get("bf16") or each.peak.get("fp16")
