@@ -129,8 +129,17 @@ def _fleet(fleet: Any, plan: Any = None) -> Fleet:
     return fleet
 
 
+# Families whose matrix units skip two of four weights, by their makers' data sheets.
+SPARSE = ("ampere", "ampere-rtx", "ada", "hopper", "blackwell", "blackwell-rtx", "cdna3", "cdna4")
+
+
 def _check(plan: Plan, model: Model, fleet: Fleet) -> None:
     check_plan(plan)
+    family = pool_of(fleet, plan.chip).chip.family
+    if plan.sparse and family not in SPARSE:
+        raise BadInput(
+            f"{plan.chip} has no 2:4 sparsity; families that have it: {', '.join(SPARSE)}."
+        )
     for heads in attention_heads(model):
         if heads % plan.tensor:
             raise BadInput(

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from eke.cli import entry
-from eke.errors import EkeError
+from eke.errors import BadInput, EkeError
 
 SERVE = "need serve llama-3.1-70b --on 8xh100-sxm --rate 5/s --prompt 2000 --answer 500"
 
@@ -174,3 +174,9 @@ def test_help_lists_the_verbs() -> None:
 
 def test_a_wrong_verb_is_met_with_the_right_one() -> None:
     assert "Did you mean need?" in run("ned serve").output
+
+
+def test_sparsity_only_where_the_chip_has_it() -> None:
+    words = ["need", "serve", "llama-3.1-8b", "--sparse", "--on"]
+    assert CliRunner().invoke(entry, [*words, "1xh100"]).exit_code == 0
+    assert isinstance(CliRunner().invoke(entry, [*words, "1xtpu-v5e"]).exception, BadInput)
