@@ -11,7 +11,6 @@ import gzip
 import io
 import math
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from eke.errors import BadFile
@@ -120,9 +119,3 @@ def _text(path: Path) -> str:
         raise BadFile(f"{path}: the gzip file is cut off or damaged.") from None
     except UnicodeDecodeError:
         raise BadFile(f"{path}: is no text in UTF-8.") from None
-
-
-def tables(paths: list[Path]) -> Iterator[Row]:
-    """The rows of several tables, one after the other."""
-    for path in paths:
-        yield from read_rows(path)
