@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import CHIPS, models, plans, pool_of
@@ -10,11 +11,18 @@ from tests.conftest import CHIPS, models, plans, pool_of
 from eke.catalog.efficiencies import efficiencies
 from eke.physics.answer import answer
 from eke.physics.engine import decode_pass, duration
-from eke.physics.learn import Learning, learning_memory, step_time
+from eke.physics.learn import (
+    Learning,
+    executed_flop,
+    learning_memory,
+    learning_pass,
+    step_time,
+)
 from eke.physics.machine import machine
+from eke.physics.roofline import matmul_rate
 from eke.physics.scenarios import likely, scenarios, span
 from eke.physics.serve import serve
-from eke.physics.train import train
+from eke.physics.train import learning_flop, model_flop, train
 from eke.types.fleet import Fleet
 from eke.types.job import Serve, Train
 from eke.types.model import Model
@@ -155,3 +163,44 @@ def test_more_users_never_make_a_step_shorter(model: Model, one: int, other: int
     job = Serve(model=model)
     short, long = (decode_pass(job, plan, here, users).compute for users in (few, many))
     assert short <= long * (1 + 1e-12)
+
+
+@given(st.floats(1, 1e6), st.floats(1, 1e6), st.floats(1, 1e3), st.floats(1, 1e5), st.floats(1, 8))
+def test_more_rows_or_columns_never_multiply_slower(
+    rows: float, columns: float, half_rows: float, half_columns: float, more: float
+) -> None:
+    def rate(m: float, n: float) -> float:
+        return float(
+            matmul_rate(peak=1.0, rows=m, half_rows=half_rows, columns=n, half_columns=half_columns)
+        )
+
+    here = rate(rows, columns)
+    assert 0 < here < 1
+    assert rate(more * rows, columns) >= here and rate(rows, more * columns) >= here
+    assert rate(half_rows, 1e30) == pytest.approx(0.5)
+    assert rate(2 * half_rows, half_columns) == pytest.approx(0.5)
+
+
+@given(models(), plans())
+def test_sequence_parallelism_never_computes_longer(model: Model, plan: Plan) -> None:
+    learning, pool = Learning(model=model, sequence=2048), pool_of("h100-sxm")
+    split, whole = replace(plan, sequence=True), replace(plan, sequence=False)
+    with_it, without = (
+        step_time(learning, each, machine(pool, each, LIKELY)).compute for each in (split, whole)
+    )
+    assert with_it <= without * (1 + 1e-12)
+    if plan.tensor > 1:
+        assert with_it < without
+
+
+@given(models(), plans())
+def test_frozen_weights_save_their_own_gradients_and_no_others(model: Model, plan: Plan) -> None:
+    free = Learning(model=model, sequence=2048)
+    frozen = replace(free, frozen=True, trainable=1e6)
+    once = learning_pass(free, plan, machine(pool_of("h100-sxm"), plan, LIKELY))
+    saved = executed_flop(once, free, plan) - executed_flop(once, frozen, plan)
+    assert saved == pytest.approx(once.flop - once.core)
+    assert 0 <= once.core < once.flop
+    useful = learning_flop(free) - learning_flop(frozen)
+    core = model_flop(model, 2048, core=True)
+    assert useful == pytest.approx(model_flop(model, 2048) - core)

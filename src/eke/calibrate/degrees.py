@@ -9,12 +9,13 @@ import numpy as np
 
 from eke.calibrate.rows import Row
 from eke.calibrate.shapes import NotStated
+from eke.catalog.fleets import pool
 from eke.physics.layers import count_parameters
 from eke.types.chip import Chip
 from eke.types.fleet import Pool
 from eke.types.model import Experts, Model
 from eke.types.plan import Plan, Recompute, Width
-from eke.types.record import Record
+from eke.types.record import Record, replace
 
 WIDE_GRADIENTS = ("megatron-lm",)  # engines that reduce gradients in 32 bits
 CHECKPOINTED = ("trainer", "pax")  # engines whose recipes keep only the inputs of layers
@@ -281,16 +282,15 @@ def compute_width(row: Row, chip: Chip, notes: list[str]) -> Width:
 
 def row_pool(row: Row, chip: Chip, chips: int) -> Pool:
     """The chips with the network and the nodes that the notes name, else the chip's own."""
-    per_node = min(chip.domain, 8) if chip.kind == "gpu" else chip.domain
+    usual = pool(chip, max(chips, chip.domain))
+    per_node = min(usual.domain, 8) if chip.kind == "gpu" else usual.domain
     nodes = re.search(r"(\d+) GPUs?/node", row.notes)
-    domain = min(chip.domain, int(nodes[1])) if nodes else chip.domain
-    usual = chip.network_speed or 100 * GBIT
-    return Pool(
-        chip=chip,
+    return replace(
+        usual,
         chips=chips,
-        domain=domain,
-        link_speed=chip.link_speed or usual,
-        network_speed=_network(row.notes, per_node) or usual,
+        domain=min(usual.domain, int(nodes[1])) if nodes else usual.domain,
+        link_speed=chip.link_speed or chip.network_speed or 100 * GBIT,
+        network_speed=_network(row.notes, per_node) or chip.network_speed or 100 * GBIT,
     )
 
 

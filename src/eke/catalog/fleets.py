@@ -72,6 +72,7 @@ def pool(of: Chip, count: int, joined: System | None = None) -> Pool:
         rent=rent.value if rent else None,
         buy=buy.value if buy else None,
         pue=joined.pue if joined else None,
+        host_link=domain > 1 and _on_host(of) and not (joined and joined.link_speed),
         facts=facts | _assumed_network(network, link),
     )
 
@@ -81,7 +82,12 @@ PER_SERVER = 8  # cards on the PCIe switches of one server, where the maker name
 
 def _own_domain(of: Chip) -> int:
     """Chips that share the fast link by default; PCIe cards share a server."""
-    return PER_SERVER if of.domain == 1 and "PCIe" in of.link_name else of.domain
+    return PER_SERVER if _on_host(of) else of.domain
+
+
+def _on_host(of: Chip) -> bool:
+    """Whether cards have no link of their own, only the PCIe of their host."""
+    return of.domain == 1 and "PCIe" in of.link_name
 
 
 ETHERNET = 3.125e9  # 25 Gb/s, where nothing is published

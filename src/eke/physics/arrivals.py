@@ -119,7 +119,6 @@ def closed_loop(
     """
     most = most_in_flight(job, plan, machine)
     inside = np.minimum(users, most)
-    bunched = machine.knobs.bunching
     decoding, ttft, tpot = inside, 0.0 * inside, 0.0 * inside
     elsewhere: Any = None
     crowd: Any = 0.0
@@ -130,10 +129,10 @@ def closed_loop(
     for _ in range(ROUNDS):
         at = step(job, plan, machine, _computed(plan, np.maximum(decoding, 1.0)))
         alone = at.chunks * at.mixed if elsewhere is None else elsewhere
-        # those who come in step wait for one another, and slow each other's answers half as much
-        queue = bunched * machine.knobs.first * np.maximum(crowd - alone, 0.0)
+        # those of equal lengths come in step and wait for one another
+        queue = machine.knobs.first * np.maximum(crowd - alone, 0.0) / 2
         ttft = alone + at.mean / 2 + queue
-        tpot = (at.mean - bunched * (at.mean - at.alone) / 2) / emitted(plan)
+        tpot = at.mean / emitted(plan)
         answering = (job.answer - 1) * tpot
         decoding = inside * answering / np.maximum(answering + ttft, 1e-12)
     time = ttft + (job.answer - 1) * tpot
@@ -142,9 +141,9 @@ def closed_loop(
     return Seen(ttft=ttft + waiting, tpot=tpot, time=time + waiting, rate=rate, concurrency=inside)
 
 
-def backlog(job: Serve, plan: AnyPlan, machine: Machine, requests: Any) -> Seen:
+def backlog(job: Serve, plan: AnyPlan, machine: Machine, requests: Any, served: Any = 1) -> Seen:
     """So many requests per replica, all there at the beginning, worked off with as many in flight
-    as fit.
+    as fit. served: 1 where they come through a server, which takes its time for each, else 0.
 
     Where answers differ in length (`job.spread`), the longest of an exponential crowd takes ln(n)
     mean answers, and its last steps are shared with few: a step of a + b·c at c sequences
@@ -157,8 +156,8 @@ def backlog(job: Serve, plan: AnyPlan, machine: Machine, requests: Any) -> Seen:
     whole = job.answer * tpot
     alone = decode_time(job, plan, machine, np.minimum(inside, 2.0))
     tail = job.spread * job.answer * alone * np.maximum(np.log(inside) - 1, 0.0)
-    serial = requests * machine.knobs.request * slowdown(job, machine)
-    time = whole * np.maximum(requests / inside, 1.0) + tail + serial
+    serial = served * requests * machine.knobs.request * slowdown(job, machine)
+    time = (whole * np.maximum(requests / inside, 1.0) + tail + serial) * machine.knobs.full
     rate = requests / time
     first = intake_time(job, plan, machine, inside) / 2
     queue = first + np.maximum(time - whole - tail, 0.0) / 2

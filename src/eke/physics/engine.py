@@ -78,14 +78,13 @@ def _cross_attends(model: Model) -> bool:
 
 
 class Step(Record):
-    """An engine step at some concurrency. mean, mixed, alone: duration on average, with a chunk of
-    prompt, and without one [s].  chunks: mixed steps one prompt takes.  share: of steps that are
-    mixed.  busy: share of the room for prompts that is in use.  plain, loaded: the passes without
-    and with a chunk of prompt."""
+    """An engine step at some concurrency. mean, mixed: duration on average, and with a chunk of
+    prompt [s].  chunks: mixed steps one prompt takes.  share: of steps that are mixed.  busy:
+    share of the room for prompts that is in use.  plain, loaded: the passes without and with a
+    chunk of prompt."""
 
     mean: Any
     mixed: Any
-    alone: Any
     chunks: Any
     share: Any
     busy: Any
@@ -175,7 +174,6 @@ def step(job: Serve, plan: AnyPlan, machine: Machine, concurrency: Any) -> Step:
     return Step(
         mean=(1 - share) * without + share * mixed,
         mixed=mixed,
-        alone=without,
         chunks=chunks,
         share=share,
         busy=arriving * chunks / slots,
@@ -194,7 +192,6 @@ def _decode_only(
     return Step(
         mean=mean,
         mixed=mean,
-        alone=mean,
         chunks=0.0,
         share=0.0,
         busy=0.0,
@@ -309,7 +306,7 @@ def load(job: Serve, plan: AnyPlan, machine: Machine) -> Load:
     return Load(
         concurrency=concurrency,
         most=most,
-        ceiling=speed[-1],
+        ceiling=speed[-1] / machine.knobs.full,
         step=step(job, plan, machine, np.maximum(concurrency, 1.0)),
     )
 

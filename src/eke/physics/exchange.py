@@ -13,7 +13,7 @@ import numpy as np
 from eke.physics import network
 from eke.physics.layers import block_weights
 from eke.physics.machine import Machine
-from eke.physics.operations import ACTIVATION, AnyPlan, Batch, expert_cut, kv_numbers
+from eke.physics.operations import ACTIVATION, AnyPlan, Batch, expert_cut, kv_numbers, kv_pieces
 from eke.physics.roofline import experts_touched
 from eke.types.model import Experts, Model, Stack
 
@@ -121,7 +121,7 @@ def context_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machi
     total: Any = 0.0
     for stack in model.stacks:
         numbers = kv_numbers(stack.block.mixer)
-        size = ACTIVATION * tokens * numbers / plan.tensor
+        size = ACTIVATION * tokens * numbers / kv_pieces(stack.block.mixer, plan.tensor)
         gather = group_gather(machine, size=size, ranks=plan.context, stride=plan.tensor)
         total = total + stack.count * gather * (numbers > 0)
     return total

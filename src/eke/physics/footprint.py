@@ -8,7 +8,7 @@ import numpy as np
 
 from eke.physics.layers import block_vectors, block_weights, encoder_parameters
 from eke.physics.memory import paged_tokens
-from eke.physics.operations import AnyPlan, expert_cut, kv_numbers
+from eke.physics.operations import AnyPlan, expert_cut, kv_numbers, kv_pieces
 from eke.types.model import Attention, LinearAttention, Model, StateSpace
 from eke.types.plan import BYTES
 from eke.types.record import Record
@@ -80,7 +80,7 @@ def cache_bytes(model: Model, tokens: Any, plan: AnyPlan) -> Any:
     total: Any = 0.0
     for stack in model.stacks:
         mixer = stack.block.mixer
-        pieces = np.minimum(t, mixer.kv_heads) if isinstance(mixer, Attention) else 1
+        pieces = kv_pieces(mixer, t)
         window = (mixer.window if isinstance(mixer, Attention) else None) or 1e18
         pages = paged_tokens(tokens=np.minimum(tokens, window), block=plan.block)
         total = total + stack.count * pages * kv_numbers(mixer) * width / pieces

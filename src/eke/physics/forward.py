@@ -17,7 +17,7 @@ from eke.physics.operations import (
     stack_operations,
     words_operation,
 )
-from eke.physics.roofline import matmul_rate, roofline_time
+from eke.physics.roofline import matmul_rate, narrow_heads, roofline_time
 from eke.types.model import Model, Stack
 from eke.types.plan import BYTES
 from eke.types.record import Record
@@ -29,7 +29,8 @@ class Pass(Record):
     matrices, attention, elementwise, launch: computing.  tensor, context, expert, stage:
     exchanging, before any overlap.  waiting: the part of `matrices` in which the chip waits for
     weights to arrive from memory.  dispatch: of the host, to start all of it without captured
-    graphs, beside the chip's work.  flop: executed on one chip [FLOP].
+    graphs, beside the chip's work.  flop: executed on one chip [FLOP].  core: of it, in the
+    attention core, which has no weights [FLOP].
     """
 
     matrices: Any
@@ -44,6 +45,7 @@ class Pass(Record):
     stage: Any
     waiting: Any
     flop: Any
+    core: Any
 
     @property
     def compute(self) -> Any:
@@ -64,7 +66,7 @@ def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
     if operation.kind == "stream":
         passes = machine.knobs.passes if operation.part == "elementwise" else 1.0
         return reading * passes, reading * passes
-    flop, rate = operation.flop, attention_rate(operation.rows, machine)
+    flop, rate = operation.flop, attention_rate(operation.rows, operation.columns, machine)
     if operation.kind == "attention":  # kernels that keep the scores in memory compute them all
         moved = moved + ACTIVATION * machine.knobs.scores * operation.scores
         flop = flop * np.where(np.asarray(machine.knobs.scores) > 0, 2.0, 1.0)
@@ -90,10 +92,12 @@ def operation_time(operation: Operation, machine: Machine) -> tuple[Any, Any]:
     return time * imbalance, reading * imbalance
 
 
-def attention_rate(keys: Any, machine: Machine) -> Any:
-    """Arithmetic speed of the attention core over sequences of so many keys [FLOP/s]."""
+def attention_rate(keys: Any, head: Any, machine: Machine) -> Any:
+    """Arithmetic speed of the attention core over sequences of so many keys, with heads of that
+    size [FLOP/s]."""
     seen = np.maximum(keys, 1.0)  # cross-attention without an encoder sees none
-    return machine.attention * seen / (seen + machine.knobs.attention_tokens)
+    speed = machine.attention * narrow_heads(size=head)
+    return speed * seen / (seen + machine.knobs.attention_tokens)
 
 
 def model_operations(
@@ -135,7 +139,7 @@ def forward(
 ) -> Pass:
     """Time of one forward pass of `work` through the whole model."""
     sums: dict[str, Any] = dict.fromkeys(("matrix", "attention", "stream"), 0.0)
-    logits = waiting = flop = casts = 0.0
+    logits = waiting = flop = core = casts = 0.0
     launches = 0
     for operation in model_operations(model, work, plan, logits_rows):
         once, reading = operation_time(operation, machine)
@@ -147,6 +151,7 @@ def forward(
             casts = casts + operation.times * operation.moved * (operation.part != "logits")
             waiting = waiting + operation.times * reading * (reading >= 0.5 * once)
         flop = flop + operation.times * operation.flop
+        core = core + operation.times * operation.flop * (operation.kind == "attention")
         launches += operation.times
     return Pass(
         matrices=sums["matrix"],
@@ -161,6 +166,7 @@ def forward(
         stage=exchange.stage_exchange(model, work, plan, machine),
         waiting=waiting,
         flop=flop,
+        core=core,
     )
 
 

@@ -66,7 +66,8 @@ def micro_batches(plan: AnyPlan) -> Any:
 
 def learning_pass(learning: Learning, plan: AnyPlan, machine: Machine) -> Pass:
     """The forward pass of one micro-batch."""
-    work = (Batch(sequences=plan.micro_batch, new=learning.sequence),)
+    cut = _sequence_cut(plan)
+    work = (Batch(sequences=plan.micro_batch, new=learning.sequence, cut=cut),)
     rows = plan.micro_batch * learning.sequence / plan.context * learning.scores
     return forward(learning.model, work, plan, machine, logits_rows=rows)
 
@@ -226,9 +227,10 @@ def _adapter_time(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
 
 
 def executed_flop(once: Pass, learning: Learning, plan: AnyPlan) -> Any:
-    """FLOP that one chip executes for one micro-batch, over all stages."""
-    passes = (2.0 if learning.frozen else 3.0) + (1.0 if plan.recompute == "full" else 0.0)
-    return once.flop * (passes + learning.reads)
+    """FLOP that one chip executes for one micro-batch, over all stages. Frozen weights need no
+    gradient; queries, keys and values always do."""
+    passes = 3.0 + (1.0 if plan.recompute == "full" else 0.0) + learning.reads
+    return once.flop * passes - (once.flop - once.core) * learning.frozen
 
 
 def pipeline_bubble(plan: AnyPlan, per_stage: Any) -> Any:
@@ -277,12 +279,13 @@ def data_exchange(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
     )
     held = footprint.held_parameters(learning.model, plan)
     width = learning.stored if learning.stored is not None else ACTIVATION
-    gathers = 2.0 * micro_batches(plan)  # whole layers, once forward and once backward
+    # whole layers, once forward and once backward; the one after the update is counted above
+    gathers = 2.0 * micro_batches(plan) - (0.0 if learning.frozen else 1.0)
     layers = sum(stack.count for stack in learning.model.stacks) / plan.pipeline
     each = layers * exchange.group_gather(
         machine, size=held.dense * width / layers, ranks=dense, stride=plan.tensor
     ) + exchange.group_gather(machine, size=held.experts * width, ranks=experts, stride=plan.tensor)
-    return once + (gathers - 1) * each
+    return once + gathers * each
 
 
 def _shard_ranks(plan: AnyPlan, dense: Any) -> Any:

@@ -73,6 +73,7 @@ def machine(pool: Pool, plan: Plan | Plans, knobs: Knobs) -> Machine:
     sixteen = chip.peak[peak_format(pool, "bf16")] * knobs.peak_change  # type: ignore[index]
     speed = _published(pool, "memory_speed") * knobs.memory_change
     whole = _published(pool, "memory_size")
+    shared = knobs.host_link if pool.host_link else 1.0
     reserved = np.minimum(knobs.reserved, knobs.reserved_share * whole)
     return Machine(
         peak=peak * share,
@@ -85,7 +86,7 @@ def machine(pool: Pool, plan: Plan | Plans, knobs: Knobs) -> Machine:
         weights=(_published(pool, "stream_speed") if plan.stream else speed) * knobs.memory,
         size=whole * (1 - knobs.fragmentation) - reserved,
         domain=pool.domain,
-        link=pool.link_speed * knobs.link * knobs.link_change,
+        link=pool.link_speed * knobs.link * knobs.link_change * shared,
         link_latency=knobs.link_latency,
         network=pool.network_speed * knobs.network * knobs.network_change,
         network_latency=knobs.network_latency,

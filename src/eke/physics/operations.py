@@ -37,12 +37,14 @@ class Batch(Record):
 
     sequences: how many.  new: tokens of each that are computed.  cached: tokens of each whose keys
     and values are already there.  source: positions of the encoder that cross-attention reads.
+    cut: into how many parts tensor ranks share out norms and residuals (sequence parallelism).
     """
 
     sequences: Any
     new: Any
     cached: Any = 0.0
     source: Any = 0.0
+    cut: Any = 1
 
     @property
     def tokens(self) -> Any:
@@ -53,7 +55,8 @@ class Batch(Record):
 class Operation(Record):
     """One operation of one block on one chip. flop [FLOP], weights and moved [B].
 
-    rows, columns: of the result of a matrix multiplication; of attention, the keys of a sequence.
+    rows, columns: of the result of a matrix multiplication; of attention, the keys of a
+    sequence and the size of a head.
     times: how many blocks do this.  scores: query-key pairs of all heads, masked ones included.
     ranks: of experts, which wait for the busiest.
     """
@@ -78,19 +81,34 @@ def stack_operations(
     block = stack.block
     tokens = sum(batch.tokens for batch in work) / plan.context
     source = sum(batch.sequences * batch.source for batch in work)
+    weights = block_weights(block, hidden)
     found = [
         _experts(w, tokens, plan, stack.count)
         if w.part == "experts"
-        else _matrix(w, source if w.encoder else tokens, plan, stack.count)
-        for w in block_weights(block, hidden)
+        else _matrix(w, source if w.encoder else tokens, plan, stack.count, _beside(w, weights))
+        for w in weights
     ]
     found += _mixing(block.mixer, work, plan, stack.count)
     found += _mixing(block.cross, work, plan, stack.count)
-    found.append(_elementwise(block, hidden, tokens, plan, stack.count))
+    outside = sum(batch.tokens / batch.cut for batch in work) / plan.context
+    found.append(_elementwise(block, hidden, tokens, outside, plan, stack.count))
     return found
 
 
-def _matrix(w: Weights, rows: Any, plan: AnyPlan, times: int) -> Operation:
+def _beside(w: Weights, weights: tuple[Weights, ...]) -> int:
+    """Columns that are multiplied at once with those of `w`: queries, keys and values of the same
+    inputs are one matrix to an engine."""
+    if w.part not in ("mixer", "cross") or w.split != "columns":
+        return 0
+    alike = (w.part, w.inputs, w.split, w.encoder)
+    return sum(
+        other.outputs
+        for other in weights
+        if other is not w and (other.part, other.inputs, other.split, other.encoder) == alike
+    )
+
+
+def _matrix(w: Weights, rows: Any, plan: AnyPlan, times: int, beside: int = 0) -> Operation:
     """A matrix multiplication, divided over the tensor-parallel ranks."""
     cut = 1 if w.split == "whole" else np.minimum(plan.tensor, w.pieces or w.inputs * w.outputs)
     size = w.inputs * w.outputs / cut
@@ -105,7 +123,7 @@ def _matrix(w: Weights, rows: Any, plan: AnyPlan, times: int) -> Operation:
         moved=ACTIVATION * rows * (inputs + outputs),
         rows=rows,
         times=times,
-        columns=outputs,
+        columns=outputs + beside / plan.tensor,
     )
 
 
@@ -168,8 +186,20 @@ def _mixing(
             rows=keys / np.maximum(sum(batch.sequences for batch in work), 1e-9),
             times=times,
             scores=scores / plan.context,
+            columns=_head_size(mixer),
         )
     ]
+
+
+def _head_size(mixer: Mixer) -> float:
+    """Numbers of a head that one score takes, mean of keys and values."""
+    match mixer:
+        case Attention():
+            return (mixer.head_size + (mixer.value_size or mixer.head_size)) / 2
+        case LatentAttention():
+            return (mixer.nope_size + mixer.rope_size + mixer.value_size) / 2
+        case _:
+            return 1.0
 
 
 def _scores(mixer: Mixer, batch: Batch) -> Any:
@@ -261,6 +291,12 @@ def _index_bytes(mixer: Attention | LatentAttention, batch: Batch, plan: AnyPlan
     return BYTES[plan.cache] * tokens * (mixer.index_size if mixer.index_heads else 0)
 
 
+def kv_pieces(mixer: Mixer | None, tensor: Any) -> Any:
+    """Over how many tensor ranks the cached numbers are spread: as many as there are key-value
+    heads; of latent attention every rank holds all of them."""
+    return np.minimum(tensor, mixer.kv_heads) if isinstance(mixer, Attention) else 1
+
+
 def kv_numbers(mixer: Mixer | None) -> int:
     """Numbers cached per token of one layer; 0 where the state does not grow."""
     match mixer:
@@ -277,16 +313,23 @@ def kv_numbers(mixer: Mixer | None) -> int:
             return 0
 
 
-def _elementwise(block: Block, hidden: int, tokens: Any, plan: AnyPlan, times: int) -> Operation:
-    """Norms, residual additions and activations, as fused kernels read and write them."""
+def _elementwise(
+    block: Block, hidden: int, tokens: Any, outside: Any, plan: AnyPlan, times: int
+) -> Operation:
+    """Norms, residual additions and activations, as fused kernels read and write them.
+
+    outside: tokens whose norms and residuals this chip computes.
+    """
     feed = block.feed
     inside = 0.0
     if isinstance(feed, Feed):
         inside = feed.width * (3 if feed.gated else 2)
     elif isinstance(feed, Experts):
         inside = (feed.active * feed.width + feed.shared) * (3 if feed.gated else 2)
-    routed = 4 * feed.active * hidden if isinstance(feed, Experts) else 0  # sorted and put back
-    moved = ACTIVATION * tokens * (8 * hidden + routed + inside / plan.tensor)
+    routed: Any = 0  # sorted and put back, twice where ranks exchange tokens in between
+    if isinstance(feed, Experts):
+        routed = 4 * feed.active * hidden * (1 + (np.asarray(plan.expert) > 1))
+    moved = ACTIVATION * (8 * outside * hidden + tokens * (routed + inside / plan.tensor))
     return Operation(
         part="elementwise",
         name="norms, residuals, activations",

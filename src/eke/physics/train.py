@@ -50,8 +50,7 @@ def learning_outcome(
     lost = lost_to_failures(learning, plan, knobs)
     seconds = steps * times.total / (1 - lost)
     held = learning_memory(learning, plan)
-    passes = (2.0 if learning.frozen else 3.0) + learning.reads
-    per_token = model_flop(learning.model, learning.sequence) * passes
+    per_token = learning_flop(learning)
     used_flop = per_token * tokens
     peak = pool.chip.peak[peak_format(pool, plan.compute)]  # type: ignore[index]
     energy = energy_of(pool, plan.chips, seconds, knobs)
@@ -114,12 +113,25 @@ def _external(learning: Learning, plan: AnyPlan, pool: Pool) -> Limit:
     )
 
 
-def model_flop(model: Model, sequence: int) -> float:
-    """Forward FLOP per token, exact: matrices, attention core over a whole sequence, logits."""
+def learning_flop(learning: Learning) -> float:
+    """FLOP per token to learn from, without what is computed again. Frozen weights need no
+    gradient; queries, keys and values always do."""
+    whole = model_flop(learning.model, learning.sequence)
+    core = model_flop(learning.model, learning.sequence, core=True)
+    return whole * (3.0 + learning.reads) - (whole - core) * learning.frozen
+
+
+def model_flop(model: Model, sequence: int, core: bool = False) -> float:
+    """Forward FLOP per token, exact: matrices, attention core over a whole sequence, logits.
+
+    core: of the attention core alone.
+    """
     whole = Plan(chip="")
     work = (Batch(sequences=1, new=sequence),)
     operations = model_operations(model, work, whole, float(sequence))
-    return float(sum(operation.flop * operation.times for operation in operations)) / sequence
+    kinds = ("attention",) if core else ("matrix", "attention", "stream")
+    counted = (each.flop * each.times for each in operations if each.kind in kinds)
+    return float(sum(counted)) / sequence
 
 
 def lost_to_failures(learning: Learning, plan: AnyPlan, knobs: Knobs) -> Any:

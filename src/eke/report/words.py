@@ -19,6 +19,7 @@ LABELS = {  # values that decide what arrives of a published figure, as people c
     "memory": "memory efficiency",
     "link": "link efficiency",
     "network": "network efficiency",
+    "host_link": "PCIe shared with the host",
     "launch": "kernel launch",
     "dispatch": "host time per operator",
     "routing": "fixed time per layer of experts",
@@ -39,6 +40,7 @@ LABELS = {  # values that decide what arrives of a published figure, as people c
     "power_share": "power at work over maximum",
     "price": "price over catalogue",
     "scatter": "what the physics leaves out",
+    "full": "what a full engine loses",
     **{
         name: name.replace("_", " ")
         for name in (

@@ -31,8 +31,8 @@ class Knobs(Record):
 
     matmul: Any  # share of the peak that large 16- and 32-bit matrix multiplications reach
     matmul_low: Any  # the same for 8- and 4-bit formats
-    matmul_rows: Any  # rows at which a matrix multiplication reaches half of that
-    matmul_columns: Any  # columns of the result at which it does
+    matmul_rows: Any  # rows at which a wide matrix multiplication reaches half of that
+    matmul_columns: Any  # columns of a result that needs twice as many rows for it
     matmul_kernel: Any  # speed of the engine's matrix kernels over the best for the chip
     grouped: Any  # speed of grouped expert matrices over that of one as large
     overlap_memory: Any  # share of the shorter of computing and reading hidden in an operation
@@ -79,7 +79,8 @@ class Knobs(Record):
     electricity: Any  # [USD/J]
     confidential: Any  # share of throughput that confidential computing costs
     price: Any  # rent one finds over the rent in the catalogue
-    bunching: Any  # share of a closed loop's requests that come in step with the others
+    host_link: Any  # share of the PCIe of a card when all cards of its server exchange at once
+    full: Any  # what the physics leaves out where all places of an engine are taken, as a factor
     first: Any  # what the physics leaves out of the wait before the first token, as a factor
     scatter: Any  # what the physics leaves out, as a factor on every duration
     # What-ifs, 1 in every answer: "memory speed +10 %" scales what the maker published.

@@ -13,7 +13,8 @@ class Pool(Record):
     [B/s].  rent: per chip [USD/s].  buy: per chip, with its share of the server [USD].  life: over
     which a bought chip is written off [s].  electricity [USD/J].  server_power: power of the server
     over the power of its chips.  pue: power of the site over the power of its servers.
-    available: ISO date from which the pool exists, or "".
+    available: ISO date from which the pool exists, or "".  host_link: the fast link is the PCIe
+    that all cards of a server share with its host.
     """
 
     chip: Chip
@@ -29,6 +30,7 @@ class Pool(Record):
     pue: float | None = None
     quoted: bool = False  # the price is what this user pays, not one out of a catalogue
     available: str = ""
+    host_link: bool = False
     facts: dict[str, Fact] = {}  # where prices and site figures come from
 
 

@@ -25,7 +25,7 @@ from eke.calibrate.measure.points import (
 )
 from eke.errors import BadInput
 from eke.physics.network import hierarchical_all_reduce_time
-from eke.physics.roofline import roofline_time
+from eke.physics.roofline import matmul_rate, narrow_heads, roofline_time
 from eke.types.efficiency import Knobs
 from eke.types.need import Span
 from eke.types.record import Record, replace
@@ -195,12 +195,17 @@ def _gather(sweeps: _Sweeps, sweep: Sweep, forms: tuple[str, ...] = ()) -> _Time
     return _Timed(
         flop=np.array([flop(point) for point in points]),
         moved=np.array([moved(point) for point in points]),
-        peak=np.array([peaks.get(point.form, sixteen) for point in points]),
+        peak=np.array([peaks.get(point.form, sixteen) * _heads(point) for point in points]),
         sides=tuple(np.array(side) for side in zip(*map(sides, points), strict=True)),
         median=less("median"),
         low=less("low"),
         high=less("high"),
     )
+
+
+def _heads(point: Point) -> float:
+    """Share of the attention core's speed that heads of a point's size leave."""
+    return narrow_heads(size=point.shape[3]) if point.sweep.startswith("attention") else 1.0
 
 
 def _memory(timed: _Timed, promised: Promised) -> Span:
@@ -242,10 +247,10 @@ def _shares(name: str, sweeps: _Sweeps, values: dict[str, Span]) -> dict[str, Sp
     start = 1.0 if promised.own else float(getattr(prior, name))
     # the share reached at the longest sides is told even where the sides that halve it are not
     axes = [Axis(low=1e-4, high=3.0, usual=start * curve(1.0, longest, usual))]
-    axes += [
-        Axis(low=half if settled else 0.05, high=half if settled else 16384.0, usual=half)
-        for half in usual
-    ]
+    for value, side in zip(usual, timed.sides, strict=True):
+        fixed = settled or side.min() == side.max()  # one length of a side tells nothing of it
+        low, high = (value, value) if fixed else (0.05, 16384.0)
+        axes.append(Axis(low=low, high=high, usual=value))
     reached, *halves = least(predicted, timed.median, axes)
     share = reached / curve(1.0, longest, halves)
     computing = timed.flop / curve(share * timed.peak, timed.sides, halves)
@@ -255,13 +260,16 @@ def _shares(name: str, sweeps: _Sweeps, values: dict[str, Span]) -> dict[str, Sp
         for times in (timed.low, timed.median, timed.high)
     ]  # than the curve, where computing bounds
     bound = computing > reading
-    long = bound & np.all([x >= h for x, h in zip(timed.sides, halves, strict=True)], axis=0)
+    first, middle = timed.sides[0], half_side(timed.sides, halves)
+    long, short = bound & (first >= middle), bound & (first <= np.maximum(4 * middle, first.min()))
     found = {name: span_of(share, np.concatenate([share / each[long] for each in slower]))}
-    for half, value, before, side in zip(HALVES[name], halves, usual, timed.sides, strict=True):
+    at = [_implied(timed.sides, halves, each * (first + middle) - first) for each in slower]
+    for half, value, before, each in zip(
+        HALVES[name], halves, usual, zip(*at, strict=True), strict=True
+    ):
         if not settled and abs(math.log(value / before)) > SAME:
-            short = bound & (side <= max(4 * value, side.min()))
-            implied = [(each * (side + value) - side)[short] for each in slower]
-            found[half] = span_of(value, np.maximum(np.concatenate(implied), 0.1 * value))
+            implied = np.concatenate([points[short] for points in each])
+            found[half] = span_of(value, np.maximum(implied, 0.1 * value))
     return found
 
 
@@ -288,9 +296,24 @@ def curve(peak: Any, sides: Any, halves: Any) -> Any:
 
     As `eke.physics.roofline.matmul_rate` and `eke.physics.forward.attention_rate` have it.
     """
-    for side, half in zip(sides, halves, strict=True):
-        peak = peak * side / (side + half)
-    return peak
+    if len(sides) == 1:
+        return peak * sides[0] / (sides[0] + halves[0])
+    (rows, columns), (half_rows, half_columns) = sides, halves
+    return matmul_rate(
+        peak=peak, rows=rows, half_rows=half_rows, columns=columns, half_columns=half_columns
+    )
+
+
+def half_side(sides: Any, halves: Any) -> Any:
+    """The first side at which each point reaches half of its peak."""
+    return halves[0] * (1 + halves[1] / sides[1]) if len(sides) == 2 else halves[0]
+
+
+def _implied(sides: Any, halves: Any, at: Any) -> tuple[Any, ...]:
+    """What each of the halves would be if a point reached half of its peak `at` a first side."""
+    if len(sides) == 1:
+        return (at,)
+    return at / (1 + halves[1] / sides[1]), (at / halves[0] - 1) * sides[1]
 
 
 def _value(name: str, sweeps: _Sweeps, values: dict[str, Span]) -> float:
@@ -363,7 +386,7 @@ def _predicted(point: Point, sweeps: _Sweeps, values: dict[str, Span]) -> float 
     if point.sweep == "memory":
         return moved(point) / speed
     name: str = point.sweep
-    peak = peak_of_sixteen(promised.peak)
+    peak = peak_of_sixteen(promised.peak) * _heads(point)
     if name == "matmul":
         name = "matmul" if point.form in WIDE else "matmul_low"
         peak = promised.peak.get(point.form, 0.0)
