@@ -99,3 +99,19 @@ def test_importing_eke_loads_nothing_heavy() -> None:
     assert result.stdout.strip() == "[]"
     with pytest.raises(AttributeError, match="it has"):
         eke.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("chip", "named", "runs"),
+    [
+        ("mi300x", "vllm-1", "vllm-1-rocm"),
+        ("mi300x", "vllm-0", "vllm-0-rocm"),
+        ("m2-ultra", "llama-cpp", "llama-metal"),
+        ("h100-sxm", "vllm-1", "vllm-1"),
+        ("h100-sxm", "tgi", "tgi"),
+    ],
+)
+def test_an_engine_is_the_build_for_the_chips(chip: str, named: str, runs: str) -> None:
+    job = Serve(model=model("llama-3.1-8b"), rate=0.1)
+    found = need(job, fleet=fleet(chip), choices={"engine": named})
+    assert isinstance(found, Need) and found.plan.engine == runs

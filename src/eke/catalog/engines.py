@@ -8,8 +8,18 @@ from typing import Literal
 
 from eke.catalog.files import folders, read_toml, slug
 from eke.errors import BadInput, closest
+from eke.types.chip import Chip
 from eke.types.plan import Width
 from eke.types.record import Record
+
+
+class Limits(Record):
+    """Defaults on chips of less memory than `memory` [B], and on `families` whatever they have."""
+
+    in_flight: int
+    token_budget: int
+    memory: float
+    families: tuple[str, ...] = ()
 
 
 class Engine(Record):
@@ -17,7 +27,8 @@ class Engine(Record):
 
     names: as people write them, without spaces and signs.  since, before: releases, such as "0.8"
     (from, inclusive) and "0.15" (exclusive); "" is open.  in_flight, token_budget: its defaults,
-    sequences at once and tokens of one step.  vendors: whose chips this build is for; none: any.
+    sequences at once and tokens of one step.  small: those of small chips, where
+    they differ.  vendors: whose chips this build is for; none: any.
     year, last: from which to which the generation was usual.  padded: it is compiled for a batch
     and computes all of it at every step.  usual: makers, or "cpu", on whose chips most
     run it.  weights: the format it runs where nothing else is said, "" for the model's own.
@@ -30,6 +41,7 @@ class Engine(Record):
     before: str = ""
     in_flight: int = 256
     token_budget: int = 8192
+    small: Limits | None = None
     vendors: tuple[str, ...] = ()
     year: int = 0
     last: int = 9999
@@ -37,6 +49,13 @@ class Engine(Record):
     usual: tuple[str, ...] = ()
     weights: Width | Literal[""] = ""
     notes: str = ""
+
+    def limits(self, chip: Chip) -> tuple[int, int]:
+        """Sequences at once and tokens of one step that it runs a chip with by default."""
+        less = self.small
+        if less and (chip.family in less.families or (chip.memory_size or 0.0) < less.memory):
+            return less.in_flight, less.token_budget
+        return self.in_flight, self.token_budget
 
 
 class EngineFile(Record):
@@ -91,6 +110,17 @@ def engine(
 def engine_named(id: str) -> Engine | None:
     """The generation of that id; None where there is none."""
     return next((each for each in engines() if each.id == id), None)
+
+
+def build_for(found: Engine, vendor: str) -> Engine:
+    """The build of the same generation for a maker's chips, where there is one of its own."""
+    if found.vendors:
+        return found
+    for each in engines():
+        alike = (each.does, each.year) == (found.does, found.year)
+        if alike and vendor in each.vendors and set(each.names) & set(found.names):
+            return each
+    return found
 
 
 def usual_engine(vendor: str, kind: str) -> Engine | None:

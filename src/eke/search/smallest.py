@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from eke.catalog.engines import Engine, engine_named, usual_engine
+from eke.catalog.engines import Engine, build_for, engine_named, usual_engine
 from eke.errors import BadInput, closest
 from eke.physics.answer import job_kind, outcome, shortage
 from eke.physics.engine import fixed_bytes
@@ -47,10 +47,11 @@ def smallest(
     every = tuple(pool for pool, _ in pools)
     for pool, knobs in pools if "prefill" not in (choices or {}) else pools[:1]:
         one = Fleet(pools=(pool, *(other for other in every if other is not pool)))
-        for candidates in _candidates(job, pool, choices or {}):
+        here = _built(job, pool, choices or {})
+        for candidates in _candidates(job, pool, here):
             found = _least(job, candidates, one, knobs)
             if isinstance(found, Plan):
-                _honoured(job, found, choices or {})
+                _honoured(job, found, here)
                 return found
             nearest = _nearer(nearest, found)
     if nearest is None:
@@ -72,6 +73,12 @@ def _known(choices: Choices) -> None:
             raise BadInput(f"a plan has no {name!r}{hint}.")
         if name in NUMBERS and not (isinstance(value, int) and value >= 1):
             raise BadInput(f"{name} is {value!r}; it must be a whole number from 1 up.")
+
+
+def _built(job: Job, pool: Pool, choices: Choices) -> Choices:
+    """The choices with the build of the engine for these chips."""
+    runs = engine_for(job, pool, choices) if "engine" in choices else None
+    return {**choices, "engine": runs.id} if runs else choices
 
 
 def _honoured(job: Job, plan: Plan, choices: Choices) -> None:
@@ -136,7 +143,7 @@ def base_plan(job: Job, pool: Pool, choices: Choices) -> Plan:
         runs = engine_for(job, pool, choices)
         settings = {"batch": IN_FLIGHT}
         if runs is not None:
-            settings = {"batch": runs.in_flight, "token_budget": runs.token_budget}
+            settings = dict(zip(("batch", "token_budget"), runs.limits(pool.chip), strict=True))
             plan = replace(plan, engine=runs.id, padded=runs.padded)
         plan = replace(plan, weights=stored, compute=compute, **settings)
     return replace(plan, **choices)
@@ -146,6 +153,7 @@ def engine_for(job: Job, pool: Pool, choices: Choices) -> Engine | None:
     """What serves on these chips: as named, or the usual one; frameworks of training only as
     named."""
     named = engine_named(choices.get("engine", ""))
+    named = build_for(named, pool.chip.vendor) if named else None
     usual = usual_engine(pool.chip.vendor, pool.chip.kind) if isinstance(job, Serve) else None
     return named or usual
 
