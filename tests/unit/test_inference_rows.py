@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from tests.tables import serving
 
-from eke.calibrate.inference import QUANTITIES, Case, Found, inference_blocks, understand
+from eke.calibrate.cases import Case, understand
+from eke.calibrate.inference import QUANTITIES, Found, inference_blocks
 from eke.calibrate.layout import Degrees
 from eke.catalog.efficiencies import efficiencies
 from eke.catalog.models import model
@@ -140,7 +141,7 @@ def test_a_rate_that_can_be_served_is_served() -> None:
         ),
         (
             {"scenario": "mlperf_server", "concurrency_or_qps": "target_qps=7"},
-            *("rate", 7, "mlperf"),
+            *("rate", 7, "mlperf at a given rate"),
         ),
     ],
 )
@@ -389,3 +390,35 @@ def test_skipped_with_a_reason(columns: dict[str, str], words: str) -> None:
 def test_a_percentile_of_an_offline_benchmark_is_its_rule_not_its_metric() -> None:
     found = case(scenario="mlperf_offline", concurrency_or_qps="rate=inf", notes="p99 rule")
     assert found.how == "backlog"
+
+
+@pytest.mark.parametrize(
+    ("chip", "notes", "most", "budget"),
+    [
+        ("H100-SXM-80GB", "", 1024, 8192),
+        ("A100-SXM-80GB", "", 256, 2048),
+        ("L40S", "", 256, 2048),
+        ("A100-SXM-80GB", "vllm serve x --max-num-batched-tokens 16384", 256, 16384),
+        ("H100-SXM-80GB", "max_num_batched_tokens=4096", 1024, 4096),
+    ],
+)
+def test_limits_of_an_engine_depend_on_the_chip(
+    chip: str, notes: str, most: int, budget: int
+) -> None:
+    row = serving(chip=chip, notes=notes, engine="vLLM", engine_version="0.11.0")
+    case = understand(row)
+    assert isinstance(case, Case)
+    assert (case.most, case.budget) == (most, budget)
+
+
+def test_requests_through_a_server_take_longer_than_from_within() -> None:
+    inside, through = (
+        predicted(
+            scenario="offline_max_throughput",
+            concurrency_or_qps="rate=inf",
+            metric="requests_per_sec",
+            notes=notes,
+        )
+        for notes in ("trtllm-bench, 1000 requests", "vllm bench serve, 1000 requests")
+    )
+    assert through < inside

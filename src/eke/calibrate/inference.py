@@ -1,61 +1,27 @@
-"""Rows of serving as jobs, plans and quantities, without looking at what was measured."""
+"""Rows of serving as blocks: what was understood of them, priced together."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from eke.calibrate.blocks import Block, Regime, Skipped, priceable
-from eke.calibrate.formats import Formats, formats
-from eke.calibrate.layout import Degrees, degrees, halves
+from eke.calibrate import benchmarks
+from eke.calibrate.blocks import Block, Skipped
+from eke.calibrate.cases import Case, understand
 from eke.calibrate.rows import Row
-from eke.catalog.chips import chip as find_chip
-from eke.catalog.chips import chip_names
-from eke.catalog.engines import Engine, engine
 from eke.catalog.fleets import pool
-from eke.catalog.model_labels import width_in_name
-from eke.catalog.models import known_model
-from eke.catalog.standins import model_of_size
-from eke.errors import EkeError, UnknownModel
 from eke.physics import arrivals, latency
-from eke.physics.engine import load
-from eke.physics.layers import count_parameters
+from eke.physics.engine import load as load_of
 from eke.physics.machine import Machine, machine
-from eke.types.chip import Chip
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
 from eke.types.job import Serve
-from eke.types.model import Model
 from eke.types.plan import Plan, Plans
 from eke.types.record import Record, replace
-
-USUAL_ANSWER = 128.0  # tokens, where a row of one prompt states no answer
-BACKLOG = 1000  # requests of a saturated run, where none are stated
-
-
-class Case(Record):
-    """A row understood. how: "static", "backlog", "loop" or "rate"; asked: sequences, requests,
-    users or requests per second of the whole deployment."""
-
-    row: Row
-    model: Model
-    chip: Chip
-    engine: Engine | None
-    formats: Formats
-    layout: Degrees
-    prefill: Degrees | None
-    how: str
-    asked: float
-    prompt: float
-    answer: float
-    most: int
-    regime: Regime
-    note: str
 
 
 def inference_blocks(rows: Iterable[Row]) -> tuple[list[Block], list[Skipped]]:
@@ -63,7 +29,7 @@ def inference_blocks(rows: Iterable[Row]) -> tuple[list[Block], list[Skipped]]:
     skipped: list[Skipped] = []
     together: dict[tuple[Any, ...], list[Case]] = defaultdict(list)
     for row in rows:
-        case = row.flag or understand(row)
+        case = row.flag or _unpredicted(row) or understand(row)
         if isinstance(case, str):
             skipped.append(Skipped(row=row, reason=case))
         else:
@@ -77,93 +43,9 @@ def _key(case: Case) -> tuple[Any, ...]:
     return (
         *(case.model.id, case.chip.id, case.engine.id if case.engine else ""),
         *(f.weights, f.compute, f.cache, case.how),
+        case.rules.benchmark.id if case.rules else "",
         (half.tensor, half.pipeline, half.data, half.expert, half.replicas) if half else None,
     )
-
-
-def understand(row: Row) -> Case | str:
-    """A row as a case, or the reason why it cannot be predicted."""
-    reason = _unpredicted(row)
-    if reason:
-        return reason
-    try:
-        model = model_named(row["model"], row.number("n_params"))
-        chip = variant(chip_named(row["chip"]), row, model)
-    except EkeError as error:
-        return str(error)
-    runs = _engine(row, model, chip)
-    split = halves(row)
-    layout = split[1] if split else degrees(row, chip, runs)
-    if layout is None:
-        return "the number of chips is not stated"
-    load_words = _load(row, layout)
-    if isinstance(load_words, str):
-        return load_words
-    how, asked = load_words
-    lengths = _lengths(row)
-    if isinstance(lengths, str):
-        return lengths
-    try:
-        kept = _formats(row, model, chip, runs)
-        priceable(chip, kept.compute)
-    except EkeError as error:
-        return str(error)
-    in_flight = row.whole("batch") if _limits_batch(row, how, runs) else None
-    notes = (kept.assumed, layout.assumed, "" if runs else f"engine {row['engine']!r} unknown")
-    return Case(
-        row=row,
-        model=model,
-        chip=chip,
-        engine=runs,
-        formats=kept,
-        layout=layout,
-        prefill=split[0] if split else None,
-        how=how,
-        asked=asked,
-        prompt=lengths[0],
-        answer=lengths[1],
-        most=in_flight or (runs.in_flight if runs else 256),
-        regime=Regime(task="inference", scenario=_scenario(row, how), metric=row.metric),
-        note="; ".join(filter(None, notes)),
-    )
-
-
-_DATE = re.compile(r"\b(20[12]\d)-\d\d")
-
-
-def _limits_batch(row: Row, how: str, runs: Engine | None) -> bool:
-    """Whether the column `batch` is the engine's limit: not that of a static batch, and not in a
-    closed loop, where tables write the users there; always where batches are compiled."""
-    if runs is not None and runs.padded:
-        return True
-    return row["scenario"] != "static_batch" and how != "loop"
-
-
-def _engine(row: Row, model: Model, chip: Chip) -> Engine | None:
-    """The engine's generation: by its release, else by the date of the run, else by the year in
-    which the newer of model and chip came out."""
-    found = _DATE.search(row.notes)
-    year = int(found[1]) if found else max(model.year or 0, chip.year + 1)
-    return engine(row["engine"], row["engine_version"], vendor=chip.vendor, year=year)
-
-
-def _formats(row: Row, model: Model, chip: Chip, runs: Engine | None) -> Formats:
-    named, usual = width_in_name(row["model"]), runs.weights if runs else ""
-    return formats(row["precision"], row["kv_precision"], named, usual, model, pool(chip, 1))
-
-
-_QUEUED = {"loop": ("ttft_ms",), "rate": ("ttft_ms",), "backlog": ("ttft_ms", "tpot_ms", "itl_ms")}
-
-
-def _scenario(row: Row, how: str) -> str:
-    """The regime whose error a row belongs to; what users wait for in a queue is one of its own."""
-    if row["scenario"].startswith("mlperf"):
-        return "mlperf"
-    if how == "static":
-        return "static"
-    if row.metric in _QUEUED[how]:
-        return "queued"
-    return "saturated" if how == "backlog" else "online"
 
 
 def _unpredicted(row: Row) -> str:
@@ -173,91 +55,6 @@ def _unpredicted(row: Row) -> str:
     if re.search(r"\bp9\d", row.notes) and row["scenario"] != "mlperf_offline":
         return "a percentile: scored through simulate"
     return ""
-
-
-@cache
-def model_named(name: str, parameters: float | None) -> Model:
-    """The catalogue's model of a label, else a stand-in of the size that is stated.
-
-    Raises UnknownModel when neither is known, BadInput when the shape is not published.
-    """
-    try:
-        return known_model(name)
-    except UnknownModel:
-        if parameters is None:
-            raise
-        return model_of_size(parameters)
-
-
-@cache
-def chip_named(name: str) -> Chip:
-    """The catalogue's chip of a label. Raises UnknownChip."""
-    return find_chip(name)
-
-
-def variant(chip: Chip, row: Row, model: Model) -> Chip:
-    """Where a label does not say which of two memory sizes, the first one sold if the weights fit
-    it in 16 bits: "A100" is 40 GB unless the model needs 80."""
-    stem, _, size = chip.id.rpartition("-")
-    if not size.isdigit() or size in row["chip"]:
-        return chip
-    others = [each for each in chip_names() if re.fullmatch(re.escape(stem) + r"-\d+", each)]
-    chips = row.whole("n_chips") or 1
-    weights = 2.0 * count_parameters(model).total / chips
-    fitting = [
-        found
-        for found in map(chip_named, others)
-        if found.memory_size and 0.9 * found.memory_size > weights
-    ]
-    return min(fitting, key=lambda each: each.memory_size or 0.0, default=chip)
-
-
-_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
-
-
-def _load(row: Row, layout: Degrees) -> tuple[str, float] | str:
-    """How requests came, and how many."""
-    words, scenario = row["concurrency_or_qps"], row["scenario"]
-    if scenario == "single_stream":
-        return "static", 1.0
-    if scenario == "static_batch":
-        batch = row.whole("batch")
-        return ("static", float(batch)) if batch else "the batch is not stated"
-    name, _, text = words.partition("=")
-    if name in ("concurrency", "qps", "target_qps"):
-        how = "loop" if name == "concurrency" else "rate"
-        many = _NUMBER.findall(text) if how == "rate" else _NUMBER.findall(text)[:1]
-        found = [float(each) for each in many]
-        asked = sum(found) / max(len(found), 1)
-        return (how, asked) if asked > 0 else f"load {words[:40]!r} is not understood"
-    if words == "rate=inf" or scenario == "offline_max_throughput":
-        return "backlog", float(_requests(row) or BACKLOG)
-    return "how requests came is not stated"
-
-
-_REQUESTS = re.compile(r"\b(\d[\d,]{0,14})(?:-(\d[\d,]{0,14}))? (?:\w+ )?(?:requests|prompts)")
-
-
-def _requests(row: Row) -> int | None:
-    """How many requests a run had, from its notes."""
-    found = _REQUESTS.search(row.notes)
-    if found is None:
-        return None
-    bounds = [int(each.replace(",", "")) for each in found.groups() if each]
-    return int(np.prod(bounds) ** (1 / len(bounds)))  # of a range, the middle in logarithms
-
-
-def _lengths(row: Row) -> tuple[float, float] | str:
-    """Prompt and answer in tokens; llama-bench measures one without the other."""
-    stated = (row.number("isl"), row.number("osl"))  # means, so not always whole
-    prompt, answer = (each if each and each >= 1 else None for each in stated)
-    if row.metric == "decode_tokens_per_sec":
-        return prompt or 1.0, answer or USUAL_ANSWER
-    if row.metric in ("ttft_ms", "prefill_tokens_per_sec"):
-        return (prompt, answer or 1.0) if prompt else "the length of prompts is not stated"
-    if prompt is None or answer is None:
-        return "the lengths of prompts and answers are not stated"
-    return prompt, answer
 
 
 def _block(cases: list[Case]) -> Block:
@@ -270,15 +67,21 @@ def _block(cases: list[Case]) -> Block:
         rate=column(case.asked for case in cases),
         prompt=column(case.prompt for case in cases),
         answer=column(case.answer for case in cases),
-        spread=column(_spread(case.row) for case in cases) if first.how == "backlog" else 1.0,
+        spread=column(map(_spread, cases)) if first.how == "backlog" else _usual_spread(first),
+        reuse=1 - 1 / first.beams,
     )
-    asked = column(case.asked for case in cases)
+    load = Load(
+        how=first.how,
+        asked=column(case.asked for case in cases),
+        served=column(_served(case.row) for case in cases),
+        limits=np.array([_limits(case) for case in cases])[:, None, :],
+    )
     chips = column(_counted(case) for case in cases)
-
     metrics = [case.row.metric for case in cases]
 
     def predict(knobs: Knobs) -> Any:
-        seen = _seen(first.how, job, plans, where, knobs, asked)
+        seen = _seen(load, job, plans, where, knobs)
+        seen = replace(seen, rate=seen.rate / first.beams)
         every = {name: QUANTITIES[name](seen, job, chips) for name in set(metrics)}
         return np.stack([every[name][index] for index, name in enumerate(metrics)])
 
@@ -299,10 +102,32 @@ def _counted(case: Case) -> float:
     return float(case.row.whole("n_chips") or case.layout.chips)
 
 
-def _spread(row: Row) -> float:
-    """Squared variation of answer lengths: none for fixed ones."""
+def _served(row: Row) -> bool:
+    """Whether requests came through a server rather than from the engine's own process."""
+    if row["scenario"] == "mlperf_offline":
+        return False
+    said = re.search(r"serve\b|server|guidellm|llmperf|genai-perf|aiperf|triton", row.notes.lower())
+    return bool(said) or row["scenario"] != "offline_max_throughput"
+
+
+def _spread(case: Case) -> float:
+    """Squared variation of answer lengths: none for fixed ones, and none where the work goes on
+    for so long that its end does not count."""
+    row = case.row
+    if case.rules:
+        return 0.0
     even = re.search(r"random|uniform|ignore.eos|synthetic|trtllm-bench|isl=osl", row.notes)
     return 0.0 if even or row["scenario"] != "offline_max_throughput" else 1.0
+
+
+def _usual_spread(case: Case) -> float:
+    """Squared variation where requests keep coming: the benchmark's, else that of many users."""
+    return case.rules.benchmark.spread.value if case.rules else 1.0
+
+
+def _limits(case: Case) -> tuple[float, float, float]:
+    """What a server must keep: first token, each after it, the whole request [s]."""
+    return case.rules.limits.seconds if case.rules else (np.inf, np.inf, np.inf)
 
 
 def column(values: Iterable[float]) -> Any:
@@ -312,7 +137,6 @@ def column(values: Iterable[float]) -> Any:
 
 def _plans(cases: list[Case]) -> Plans:
     first = cases[0]
-    budget = first.engine.token_budget if first.engine else 8192
     base = Plan(
         chip=first.chip.id,
         weights=first.formats.weights,
@@ -320,7 +144,7 @@ def _plans(cases: list[Case]) -> Plans:
         cache=first.formats.cache,
         engine=first.engine.id if first.engine else "",
         padded=first.engine.padded if first.engine else False,
-        token_budget=budget,
+        token_budget=max(case.budget for case in cases),
         batch=max(case.most for case in cases),
     )
     if first.prefill is not None:
@@ -339,7 +163,7 @@ def _plans(cases: list[Case]) -> Plans:
         base=base,
         **{name: column(getattr(case.layout, name) for case in cases) for name in names},
         batch=column(case.most for case in cases),
-        token_budget=float(budget),
+        token_budget=column(case.budget for case in cases),
     )
 
 
@@ -353,20 +177,33 @@ class Found(Record):
     at_once: Any
 
 
-def _seen(how: str, job: Serve, plans: Plans, where: Pool, knobs: Knobs, asked: Any) -> Found:
+class Load(Record):
+    """How requests come to the whole deployment and how many, as in a case. served: whether
+    through a server.  limits: of times, last axis [s]."""
+
+    how: str
+    asked: Any
+    served: Any
+    limits: Any
+
+
+def _seen(load: Load, job: Serve, plans: Plans, where: Pool, knobs: Knobs) -> Found:
     """What is seen of the deployment, requests spread evenly over its replicas."""
     here = machine(where, plans, knobs)
     there = machine(where, plans.prefill, knobs) if plans.prefill is not None else None
-    if how == "rate":
+    if load.how == "limits":
+        rate = benchmarks.largest_rate(job, plans, here, load.limits)
+        return _at_rate(replace(job, rate=rate), plans, here, there)
+    if load.how == "rate":
         return _at_rate(job, plans, here, there)
-    busy = np.minimum(plans.replicas, asked)  # replicas that have anything to do
-    each = asked / busy
-    if how == "static":
+    busy = np.minimum(plans.replicas, load.asked)  # replicas that have anything to do
+    each = load.asked / busy
+    if load.how == "static":
         seen = arrivals.together(job, plans, here, each)
-    elif how == "loop":
+    elif load.how == "loop":
         seen = arrivals.closed_loop(job, plans, here, each, there)
     else:
-        seen = arrivals.backlog(job, plans, here, each)
+        seen = arrivals.backlog(job, plans, here, each, load.served)
     return Found(
         ttft=seen.ttft,
         tpot=seen.tpot,
@@ -378,7 +215,7 @@ def _seen(how: str, job: Serve, plans: Plans, where: Pool, knobs: Knobs, asked: 
 
 def _at_rate(job: Serve, plans: Plans, here: Machine, there: Machine | None) -> Found:
     """An open loop at a rate; where it is more than the deployment can do, what it can do."""
-    state = load(job, plans, here)
+    state = load_of(job, plans, here)
     seen = latency.seen(job, plans, here, state, there)
     return Found(
         ttft=seen.ttft,

@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
 
+from eke.catalog.benchmarks import BenchmarkFile
 from eke.catalog.chips import ChipFile, read_chip
 from eke.catalog.efficiencies import read_efficiencies
 from eke.catalog.engines import engines
@@ -55,6 +56,8 @@ def check(count: Count, folder: str | None = None, year: int = 9999) -> list[Fin
         for path in sorted((each / "efficiency").glob("*.csv")):
             found += _read(path, lambda p: _efficiencies(p, known, families))
         found += _read(each / "prices.csv", lambda p: _prices(p, known))
+        if (each / "benchmarks.toml").is_file():
+            found += _read(each / "benchmarks.toml", lambda p: _benchmarks(p, known))
         if each != DATA:
             found += _strangers(each)
     return found
@@ -167,6 +170,12 @@ def _prices(path: Path, known: set[str]) -> Iterator[Finding]:
             yield _finding(path, "chip", "error", f"no chip {row.chip!r}{hint}")
         if row.source not in known:
             yield _finding(path, row.chip, "error", f"no source {row.source!r}")
+
+
+def _benchmarks(path: Path, known: set[str]) -> Iterator[Finding]:
+    for each in read_toml(path, BenchmarkFile).benchmark:
+        for name in sorted(set(each.sources) - known):
+            yield _finding(path, each.id, "error", f"no source {name!r}")
 
 
 def _facts(path: Path, facts: dict[str, Fact], known: set[str]) -> Iterator[Finding]:

@@ -19,7 +19,10 @@ from eke.types.record import Record
 T = TypeVar("T", bound=Record)
 DATA = Path(__file__).parent / "data"
 LARGEST = 2_000_000  # bytes; no catalogue file comes near
-PARTS = ("chips", "systems", "models", "efficiency", "claims", "prices.csv", "sources.toml")
+PARTS = (
+    *("chips", "systems", "models", "efficiency", "claims"),
+    *("prices.csv", "benchmarks.toml", "sources.toml"),
+)
 _added: list[Path] = []
 
 
