@@ -17,7 +17,7 @@ from eke.calibrate.design import base_values, design
 from eke.calibrate.fit import Fitted, bounded, fit
 from eke.calibrate.parameters import EIGHTY, LEVELS, Space, space
 from eke.calibrate.rows import Row
-from eke.calibrate.tables import Spreads, spread, spreads, write_tables
+from eke.calibrate.tables import LEFT_OVER, Spreads, spread, spreads, write_tables
 from eke.catalog.efficiencies import ABOVE_ONE, read_efficiencies
 from eke.types.efficiency import Knobs
 from eke.types.record import replace
@@ -218,7 +218,7 @@ def test_what_is_left_over_holds_four_in_five() -> None:
     over = spreads(found, left, left)
     own = np.array([spread(found, i) for i in range(len(found.at))])
     for index, each in enumerate(found.space.parameters):
-        if each.name in ("scatter", "first"):
+        if each.name in LEFT_OVER:
             own[index] = 0.0
     wide = np.sqrt(((found.design.moves * own) ** 2).sum(axis=1) + over.scatter["serve"] ** 2)
     inside = np.abs(found.design.measured - left.predicted) <= EIGHTY * wide
@@ -230,6 +230,7 @@ def test_what_is_left_over_holds_four_in_five() -> None:
 OVER = Spreads(
     scatter={"any": 0.3, "training": 0.2, "serve": 0.15, "train": 0.1},
     experts={"serve": 0.1, "train": 0.1},
+    full={"any": 0.4, "serve": 0.3},
     first={"any": 0.5, "serve": 0.4},
 )
 
@@ -299,3 +300,20 @@ def test_an_engine_without_a_prior_is_drawn_to_that_of_any() -> None:
     other = found.at[found.space.place("step", ("hopper", "tgi"))]
     assert other == pytest.approx(found.at[found.space.places["any", "step"]], abs=1e-9)
     assert set(LEVELS) == {each.name for each in where.parameters}
+
+
+def test_a_stack_far_out_bends_nothing_for_the_others() -> None:
+    """One publisher twice as slow for reasons of its own."""
+    found = fit(world(lambda who, i: 0.7 * (who == "ada") + heavy(who, i)), start())
+    for name in TRUE:
+        assert value(found, name) == pytest.approx(value(learnt(), name), rel=0.12)
+
+
+def test_waits_in_a_queue_teach_nothing_but_the_length_of_queues() -> None:
+    blocks = world(lambda who, i: 1.0)
+    waits = Regime(task="inference", scenario="queued", metric="ttft_ms")
+    queued = [replace(each, regimes=(waits,) * len(each.rows)) for each in blocks]
+    found = fit(queued, start())
+    for index, each in enumerate(found.space.parameters):
+        if each.name != "first":
+            assert found.at[index] == pytest.approx(each.centre, abs=1e-9)

@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from eke.calibrate.blocks import Block
-from eke.calibrate.design import base_values
-from eke.calibrate.fit import Fitted, bounded, solve
+from eke.calibrate.design import base_values, design
+from eke.calibrate.fit import Fitted, bounded, scatters, solve
 from eke.types.record import Record
 
+AGAIN, MANY = 2, 0.04  # further rounds, for groups of more than this share of the rows
 Left = Literal["publisher", "engine", "chip"]
 
 
@@ -37,8 +38,7 @@ def leave_out(
         out = labels == group
         if not name or out.all():
             continue
-        step, covariance = solve(now, fitted.space, fitted.at, fitted.scatter, ~out * 1.0)
-        at = bounded(fitted.space, fitted.at + step)
+        at, covariance = _without(fitted, blocks, out)
         for block, start in zip(blocks, starts, strict=False):
             rows = slice(start, start + len(block.rows))
             if not out[rows].any():
@@ -49,3 +49,15 @@ def leave_out(
         wide[out] = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", moves, covariance, moves), 0.0))
         tell(f"without {name}")
     return LeftOut(by=by, predicted=predicted, wide=wide)
+
+
+def _without(fitted: Fitted, blocks: list[Block], out: Any) -> tuple[Any, Any]:
+    """The values without some rows, and their covariance. Without many rows they move so far that
+    the problem is taken anew around where they went."""
+    now, at = fitted.design, fitted.at
+    for turn in range(1 + AGAIN * (out.mean() > MANY)):
+        if turn:
+            now = design(blocks, fitted.space, at)
+        step, covariance = solve(now, fitted.space, at, scatters(now, ~out), ~out * 1.0)
+        at = bounded(fitted.space, at + step / (1 + turn))  # later steps settle
+    return at, covariance

@@ -14,6 +14,7 @@ from eke.calibrate.rows import Row
 from eke.types.efficiency import Knobs
 from eke.types.record import Record
 
+QUEUED = "queued"  # the scenario of what users wait for in a queue
 STEP = 0.25  # of a prior's standard deviation: how far a value is moved to see what follows
 
 
@@ -111,7 +112,8 @@ def _labels(blocks: list[Block]) -> dict[str, Any]:
             words["model"].append(block.model)
             words["regime"].append(f"{regime.task} {regime.scenario}")
             software = f"{engine}|{row['engine_version']}"
-            words["stack"].append(f"{who}|{software}|{block.tables[0]}|{regime.task}")
+            kind = regime.scenario if regime.scenario == QUEUED else regime.task
+            words["stack"].append(f"{who}|{software}|{block.tables[0]}|{kind}")
             words["run"].append("|".join(v for k, v in row.columns.items() if k not in _OWN))
     labels, names = {}, {}
     for name, texts in words.items():

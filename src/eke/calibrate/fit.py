@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from eke.calibrate.blocks import Block
-from eke.calibrate.design import Design, design
+from eke.calibrate.design import QUEUED, Design, design
 from eke.calibrate.parameters import Space
 from eke.types.record import Record
 
@@ -41,7 +41,7 @@ def fit(blocks: list[Block], space: Space, tell: Callable[[str], None] = lambda 
     at = space.centres
     for turn in range(ROUNDS):
         now = design(blocks, space, at)
-        scatter = scatters(now, residuals(now, np.zeros_like(at)))
+        scatter = scatters(now)
         moved, _ = solve(now, space, at, scatter)
         spread = np.array([each.spread for each in space.parameters])
         longest = LONGEST_STEP * spread * min(1.0, 2 / (turn + 1))  # later rounds settle
@@ -50,7 +50,7 @@ def fit(blocks: list[Block], space: Space, tell: Callable[[str], None] = lambda 
         tell(f"round {turn + 1} of {ROUNDS}: median error {error:.1%}")
         at = bounded(space, at + step)
     now = design(blocks, space, at)
-    scatter = scatters(now, residuals(now, np.zeros_like(at)))
+    scatter = scatters(now)
     _, covariance = solve(now, space, at, scatter)
     return Fitted(space=space, at=at, covariance=covariance, scatter=scatter, design=now)
 
@@ -71,16 +71,23 @@ def residuals(now: Design, step: Any) -> Any:
     return now.measured - now.predicted - now.moves @ step
 
 
-def scatters(now: Design, rest: Any) -> Any:
-    """Robust standard deviation of the residuals inside stacks, by regime."""
-    stacks = now.labels["stack"]
-    inside = rest - _medians(rest, stacks)[stacks]
-    regimes = now.labels["regime"]
-    return np.maximum(1.4826 * _medians(np.abs(inside), regimes), LEAST_SCATTER)
+def scatters(now: Design, keep: Any = None) -> Any:
+    """Robust standard deviation of the residuals inside stacks, by regime; that of all regimes for
+    one without rows. keep: which rows there are."""
+    kept = np.ones(len(now.measured), dtype=bool) if keep is None else keep
+    stacks, regimes = now.labels["stack"], now.labels["regime"]
+    rest = np.where(kept, now.measured - now.predicted, np.nan)
+    inside = np.abs(rest - _medians(rest, stacks)[stacks])
+    found = _medians(inside, regimes)
+    found = np.where(np.isfinite(found), found, np.nanmedian(inside))
+    return np.maximum(1.4826 * found, LEAST_SCATTER)
 
 
 def _medians(values: Any, labels: Any) -> Any:
-    return np.array([np.median(values[labels == each]) for each in range(labels.max() + 1)])
+    """The median of each label, NaN where there is none."""
+    groups = [values[labels == each] for each in range(labels.max() + 1)]
+    known = [group[np.isfinite(group)] for group in groups]
+    return np.array([np.median(group) if len(group) else np.nan for group in known])
 
 
 def weights(now: Design, rest: Any, scatter: Any) -> Any:
@@ -93,17 +100,25 @@ def weights(now: Design, rest: Any, scatter: Any) -> Any:
     return crowd * again * far / wide**2
 
 
-def equations(now: Design, rest: Any, weight: Any, keep: Any) -> tuple[Any, Any]:
-    """Squares and right-hand side of the rows kept, levels of stacks eliminated."""
+def level_pull(now: Design, rest: Any, weight: Any) -> Any:
+    """How strongly each stack's level is drawn to zero: those far out less (heavy tails), so that
+    one stack that is slow for reasons of its own does not bend what all others say."""
     stacks = now.labels["stack"]
-    w = weight * keep
+    level = np.bincount(stacks, weight * rest) / (np.bincount(stacks, weight) + 1 / LEVEL**2)
+    return (TAILS + 1) / (TAILS * LEVEL**2 + level**2)
+
+
+def equations(now: Design, rest: Any, weight: Any, pull: Any) -> tuple[Any, Any]:
+    """Squares and right-hand side of all rows, levels of stacks eliminated. pull: of each."""
+    stacks = now.labels["stack"]
+    w = weight
     J = now.moves
     squares = (J * w[:, None]).T @ J
     right = J.T @ (w * rest)
     total = np.bincount(stacks, w)
     sums = np.zeros((len(total), J.shape[1]))
     np.add.at(sums, stacks, J * w[:, None])
-    held = 1 / (total + 1 / LEVEL**2)
+    held = 1 / (total + pull)
     squares -= (sums * held[:, None]).T @ sums
     right -= sums.T @ (held * np.bincount(stacks, w * rest))
     return squares, right
@@ -130,6 +145,14 @@ def prior_equations(space: Space, at: Any) -> tuple[Any, Any]:
     return squares, right
 
 
+def told(now: Design, space: Space) -> Any:
+    """Moves from which values are learnt: what users wait for in a queue says how long queues are
+    (`first`), not how fast the chips."""
+    regimes = np.char.endswith(np.array(now.names["regime"]), QUEUED)[now.labels["regime"]]
+    others = np.array([each.name != "first" for each in space.parameters])
+    return np.where(regimes[:, None] & others, 0.0, now.moves)
+
+
 def solve(now: Design, space: Space, at: Any, scatter: Any, keep: Any = None) -> tuple[Any, Any]:
     """The step from here to the likeliest point of the linear problem, and the covariance there.
 
@@ -141,7 +164,7 @@ def solve(now: Design, space: Space, at: Any, scatter: Any, keep: Any = None) ->
     few = Design(
         measured=now.measured,
         predicted=now.predicted,
-        moves=now.moves[:, felt],
+        moves=told(now, space)[:, felt],
         labels=now.labels,
         names=now.names,
     )
@@ -149,8 +172,9 @@ def solve(now: Design, space: Space, at: Any, scatter: Any, keep: Any = None) ->
     squares = own
     for _ in range(2):  # the far rows are found again as the point moves
         rest = residuals(few, step[felt])
-        weight = weights(few, rest, scatter)
-        some, right = equations(few, few.measured - few.predicted, weight, kept)
+        weight = weights(few, rest, scatter) * kept
+        levels = level_pull(few, rest, weight)
+        some, right = equations(few, few.measured - few.predicted, weight, levels)
         squares = own.copy()
         squares[np.ix_(felt, felt)] += some
         whole = pull.copy()

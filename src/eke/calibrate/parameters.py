@@ -24,18 +24,23 @@ LEVELS: dict[str, Level] = {
     **dict.fromkeys(("matmul", "matmul_low", "memory", "link", "network"), "chip"),
     **dict.fromkeys(("attention", "attention_backward", "link_latency"), "chip"),
     **dict.fromkeys(("launch", "step", "sequence", "collective", "scatter", "first"), "engine"),
-    **dict.fromkeys(("matmul_kernel", "bunching", "request"), "engine"),
+    **dict.fromkeys(("matmul_kernel", "request", "full"), "engine"),
     **dict.fromkeys(("dispatch", "turn", "routing", "passes", "scores", "handover"), "engine"),
     **dict.fromkeys(("attention_kernel", "straggle", "imbalance", "grouped"), "engine"),
     **dict.fromkeys(("stage_imbalance", "logits_alone", "fragmentation"), "engine"),
     **dict.fromkeys(("overlap_tensor", "overlap_context", "overlap_expert"), "engine"),
     **dict.fromkeys(("overlap_data", "overlap_stage"), "engine"),
     **dict.fromkeys(("matmul_rows", "matmul_columns", "overlap_memory"), "engine"),
-    "attention_tokens": "any",
+    **dict.fromkeys(("attention_tokens", "host_link"), "any"),
 }
 # How far measurements may move a value, as a share of its prior's spread. What one framework's
 # publishers measured fits well and does not transfer, so frameworks of training keep near physics.
-TRUST = {"train": 0.3, "serve": 1.0, "chip": 0.7, "any": 1.0}
+# Engines that serve differ in what their host does more than in their kernels.
+TRUST = {"train": 0.3, "serve": 0.5, "chip": 0.7, "any": 1.0}
+HOST = (
+    *("launch", "step", "sequence", "request", "collective"),
+    *("first", "full", "scatter"),
+)
 TRAINING = "training"  # the table of a training framework nobody knows
 EIGHTY = 1.2816  # standard deviations on each side of an 80 % interval
 
@@ -108,6 +113,8 @@ def space(chips: set[str], engines: dict[str, str], folder: Path = PRIORS) -> Sp
             own = _own(folder, table).get(name)
             general = TRAINING if engines.get(table) == "train" else "any"
             trust = TRUST["chip" if level == "chip" else engines.get(table, "any")]
+            if name in HOST and engines.get(table) != "train":
+                trust = 1.0
             linked = "" if own else general
             found.append(_parameter(table, name, own or every[name], linked, trust))
     places = {(each.table, each.name): index for index, each in enumerate(found)}

@@ -31,6 +31,7 @@ THROUGHPUT = (
     *("requests_per_sec", "tokens_per_sec_per_chip"),
 )
 PER_TOKEN = ("tpot_ms", "itl_ms")
+MLPERF = "mlperf"  # how scenarios of MLPerf Inference begin
 
 
 class Refit(Record):
@@ -45,8 +46,11 @@ class Refit(Record):
 
 
 def refit(rows: list[Row], tell: Callable[[str], None] = lambda _: None) -> Refit:
-    """Learn every value from measurements, and see how well what is left out is predicted."""
-    blocks, skipped = blocks_of(rows)
+    """Learn every value from measurements, and see how well what is left out is predicted.
+
+    Results of MLPerf Inference, which state neither layout nor lengths, are not learnt from.
+    """
+    blocks, skipped = blocks_of([row for row in rows if not row["scenario"].startswith(MLPERF)])
     if not blocks:
         why = f"; the first: {skipped[0].reason}" if skipped else ""
         raise BadInput(f"none of the {len(rows)} rows can be predicted, so nothing is learnt{why}")
@@ -130,13 +134,13 @@ def errors(made: Refit, predicted: Any, wide: Any = None) -> list[Error]:
 
 def widths(made: Refit, by: str) -> Any:
     """Standard deviation of every row's prediction when its group is left out."""
-    level, first, apart = _parts(made, by)
-    return np.sqrt(apart**2 + level**2 + first**2)
+    level, special, apart = _parts(made, by)
+    return np.sqrt(apart**2 + level**2 + special**2)
 
 
 def _parts(made: Refit, by: str) -> tuple[Any, Any, Any]:
-    """Signed standard deviations of each prediction: of `scatter`, of `first`, and (unsigned) of
-    everything else."""
+    """Signed standard deviations of each prediction: of `scatter`, of `full` or `first`, and
+    (unsigned) of everything else."""
     now, over = made.fitted.design, made.over
     regime = np.array(now.names["regime"])[now.labels["regime"]]
     engine = np.array(now.names["engine"])[now.labels["engine"]]
@@ -150,13 +154,14 @@ def _parts(made: Refit, by: str) -> tuple[Any, Any, Any]:
     scatter = np.array(
         [mine or over.scatter[str(name)] for mine, name in zip(own, general, strict=True)]
     )
-    queued = regime == "inference queued"
-    first = np.where(queued, over.first["any" if by == "engine" else "serve"], 0.0)
+    kind = "any" if by == "engine" else "serve"
+    alone = np.where(regime == "inference queued", over.first[kind], 0.0)
+    alone = np.where(regime == "inference saturated", over.full[kind], alone)
     sign = np.sign(moves_of(made.fitted, "scatter"))
     routed = moves_of(made.fitted, "grouped") * over.experts["train"]
     learning = np.hypot(apart_from(made.fitted, (*LEFT_OVER, "grouped")), routed)
     apart = np.where(serving, apart_from(made.fitted, LEFT_OVER), learning)
-    return sign * scatter, sign * first, apart
+    return sign * scatter, sign * alone, apart
 
 
 def with_own(made: Refit, seed: int = 1) -> Any:
@@ -164,7 +169,7 @@ def with_own(made: Refit, seed: int = 1) -> Any:
     that row itself is NaN. What the row missed moves the level of the stack and the values it
     rests on, each by its share, and every other row with them."""
     now, left = made.fitted.design, made.left["publisher"]
-    level, first, apart = _parts(made, "publisher")
+    level, special, apart = _parts(made, "publisher")
     own = np.array([spread(made.fitted, i) for i in range(len(made.fitted.at))])
     for index, each in enumerate(made.fitted.space.parameters):
         if each.name in LEFT_OVER:
@@ -179,8 +184,8 @@ def with_own(made: Refit, seed: int = 1) -> Any:
             continue
         pick = chance.choice(rows)
         shared = moves[rows] @ moves[pick] + LEVEL_SHARE * level[rows] * level[pick]
-        shared = shared + LEVEL_SHARE * first[rows] * first[pick]
-        gain = shared / (apart[pick] ** 2 + level[pick] ** 2 + first[pick] ** 2 + 1e-9)
+        shared = shared + LEVEL_SHARE * special[rows] * special[pick]
+        gain = shared / (apart[pick] ** 2 + level[pick] ** 2 + special[pick] ** 2 + 1e-9)
         found[rows] = left.predicted[rows] + gain * (now.measured[pick] - left.predicted[pick])
         found[pick] = np.nan
     return found

@@ -1,9 +1,9 @@
 """From the learnt point to the tables in the catalogue: values, their spans, and what is left.
 
 The interval of a value holds what is not known about it and how much it differs from one stack of
-software to the next. `scatter` and `first` then get the interval with which 80 % of the rows that
-were left out fall inside their spans: among known engines by leaving out publishers, for unknown
-ones by leaving out engines.
+software to the next. `scatter`, `full` and `first` then get the interval with which 80 % of the
+rows that were left out fall inside their spans: among known engines by leaving out publishers, for
+unknown ones by leaving out engines.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ from eke.types.record import Record
 BETWEEN = 0.35  # share of a prior's spread by which stacks differ, where the table is known
 SAID = 0.9  # of the prior's spread: above that, the measurements say nothing of a value
 SOURCE = "truth"
-LEFT_OVER = ("scatter", "first")
+LEFT_OVER = ("scatter", "full", "first")
 FEW = 10  # rows of a publisher that make it one of those who measured an engine
 
 
 class Spreads(Record):
     """Standard deviations of what the physics leaves out, on a logarithmic scale, by table; under
-    "serve" and "train" that of engines which a single publisher measured.  experts: of `grouped`,
-    by what engines do."""
+    "serve" and "train" that of engines which several publishers measured, the least for those
+    that one did.  experts: of `grouped`, by what engines do."""
 
     scatter: dict[str, float]
+    full: dict[str, float]
     first: dict[str, float]
     experts: dict[str, float]
 
@@ -51,30 +52,36 @@ def spreads(fitted: Fitted, known: LeftOut, unknown: LeftOut) -> Spreads:
     now = fitted.design
     regimes = np.array(now.names["regime"])[now.labels["regime"]]
     queued, routed = regimes == "inference queued", regimes == "training moe"
+    busy = regimes == "inference saturated"
     engines = np.array(now.names["engine"])[now.labels["engine"]]
     apart = apart_from(fitted, LEFT_OVER)
     scatter: dict[str, float] = {}
+    full: dict[str, float] = {}
     first: dict[str, float] = {}
     experts: dict[str, float] = {}
     for general, does in (("any", "serve"), (TRAINING, "train")):
         kind = np.char.startswith(regimes, "inference") == (does == "serve")
-        plain = kind & ~queued & ~routed
-        several = [
-            name for name in np.unique(engines[kind]) if name and _several(now, engines == name)
-        ]
+        plain = kind & ~queued & ~routed & ~busy
+        here = [str(name) for name in np.unique(engines[kind]) if name and name != general]
+        several = [name for name in here if _several(now, engines == name)]
         scatter[general] = _filling(fitted, unknown, plain, apart**2)
         scatter[does] = _filling(fitted, known, plain & np.isin(engines, several), apart**2)
-        for name in several:
-            scatter[str(name)] = _filling(fitted, known, plain & (engines == name), apart**2)
+        for name in here:
+            own = plain & (engines == name)
+            if own.sum() >= FEW:  # one publisher says no less than what others leave over
+                least = 0.0 if name in several else scatter[does]
+                scatter[name] = max(_filling(fitted, known, own, apart**2), least)
         beside = apart**2 + scatter[does] ** 2
         if does == "serve":
+            full[does] = _filling(fitted, known, busy, beside)
+            full[general] = _filling(fitted, unknown, busy, apart**2 + scatter[general] ** 2)
             first[does] = _filling(fitted, known, queued, beside)
             first[general] = _filling(fitted, unknown, queued, apart**2 + scatter[general] ** 2)
         else:
             moves = np.abs(moves_of(fitted, "grouped"))
             few = apart_from(fitted, (*LEFT_OVER, "grouped")) ** 2 + scatter[does] ** 2
             experts[does] = _filling(fitted, known, routed, few, moves)
-    return Spreads(scatter=scatter, first=first, experts=experts)
+    return Spreads(scatter=scatter, full=full, first=first, experts=experts)
 
 
 def _several(now: Design, rows: Any) -> bool:

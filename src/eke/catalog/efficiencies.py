@@ -25,6 +25,7 @@ ABOVE_ONE = (
     "pue",
     "price",
     "scatter",
+    "full",
     "first",
 )
 BEATEN = 1.5  # the most that is measured of a published figure: some chips run faster than sold
@@ -82,7 +83,7 @@ def _row(path: Path, line: int, family: str, row: dict[str, str]) -> Efficiency:
         raise BadFile(
             f"{where}: low, likely and high must rise from 0 up, not {low:g}, {likely:g}, {high:g}."
         )
-    if low == 0 and not row["name"].startswith(("scores", "bunching", "overlap")):
+    if low == 0 and not row["name"].startswith(("scores", "overlap")):
         raise BadFile(f"{where}: low is 0, with which nothing would ever finish.")
     most = BEATEN if row["kind"] == "measured" else 1.0
     if unit == "1" and high > most and row["name"] not in ABOVE_ONE:
