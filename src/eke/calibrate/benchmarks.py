@@ -58,7 +58,7 @@ class Rules(Record):
 def rules(row: Row) -> Rules | None:
     """Those of the benchmark a row answers; None where it is no row of MLPerf, or of a benchmark
     nobody has described."""
-    if not row["scenario"].startswith("mlperf"):
+    if not row.is_mlperf:
         return None
     opened = bool(re.search(r"\bopen/", row.notes))
     found = benchmark(row["model"]) or (open_benchmark() if opened else None)

@@ -171,7 +171,7 @@ _QUEUED = {"loop": ("ttft_ms",), "rate": ("ttft_ms",), "backlog": ("ttft_ms", "t
 
 def _scenario(row: Row, how: str) -> str:
     """The regime whose error a row belongs to; what users wait for in a queue is one of its own."""
-    if row["scenario"].startswith("mlperf"):
+    if row.is_mlperf:
         return "mlperf at a given rate" if how == "rate" else "mlperf"
     if how == "static":
         return "static"

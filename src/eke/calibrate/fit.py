@@ -26,13 +26,12 @@ LONGEST_STEP = 1.0  # of a prior's standard deviations, in one round
 
 
 class Fitted(Record):
-    """at: the learnt point.  covariance: of the parameters around it.  scatter: per regime.
-    design: the problem around that point."""
+    """at: the learnt point.  covariance: of the parameters around it.  design: the problem around
+    that point."""
 
     space: Space
     at: Any
     covariance: Any
-    scatter: Any
     design: Design
 
 
@@ -41,8 +40,7 @@ def fit(blocks: list[Block], space: Space, tell: Callable[[str], None] = lambda 
     at = space.centres
     for turn in range(ROUNDS):
         now = design(blocks, space, at)
-        scatter = scatters(now)
-        moved, _ = solve(now, space, at, scatter)
+        moved, _ = solve(now, space, at, scatters(now))
         spread = np.array([each.spread for each in space.parameters])
         longest = LONGEST_STEP * spread * min(1.0, 2 / (turn + 1))  # later rounds settle
         step = np.clip(moved, -longest, longest)
@@ -50,9 +48,8 @@ def fit(blocks: list[Block], space: Space, tell: Callable[[str], None] = lambda 
         tell(f"round {turn + 1} of {ROUNDS}: median error {error:.1%}")
         at = bounded(space, at + step)
     now = design(blocks, space, at)
-    scatter = scatters(now)
-    _, covariance = solve(now, space, at, scatter)
-    return Fitted(space=space, at=at, covariance=covariance, scatter=scatter, design=now)
+    _, covariance = solve(now, space, at, scatters(now))
+    return Fitted(space=space, at=at, covariance=covariance, design=now)
 
 
 def bounded(space: Space, at: Any) -> Any:

@@ -31,7 +31,6 @@ THROUGHPUT = (
     *("requests_per_sec", "tokens_per_sec_per_chip"),
 )
 PER_TOKEN = ("tpot_ms", "itl_ms")
-MLPERF = "mlperf"  # how scenarios of MLPerf Inference begin
 
 
 class Refit(Record):
@@ -50,7 +49,7 @@ def refit(rows: list[Row], tell: Callable[[str], None] = lambda _: None) -> Refi
 
     Results of MLPerf Inference, which state neither layout nor lengths, are not learnt from.
     """
-    blocks, skipped = blocks_of([row for row in rows if not row["scenario"].startswith(MLPERF)])
+    blocks, skipped = blocks_of([row for row in rows if not row.is_mlperf])
     if not blocks:
         why = f"; the first: {skipped[0].reason}" if skipped else ""
         raise BadInput(f"none of the {len(rows)} rows can be predicted, so nothing is learnt{why}")

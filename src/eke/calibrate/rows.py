@@ -58,6 +58,11 @@ class Row(Record):
         return self["notes"]
 
     @property
+    def is_mlperf(self) -> bool:
+        """Whether it is a result of MLPerf Inference."""
+        return self["scenario"].startswith("mlperf_")
+
+    @property
     def flag(self) -> str:
         """Why the row is not for scoring, or ""."""
         if not (math.isfinite(self.value) and self.value > 0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from eke.catalog.files import folders, read_toml
+from eke.catalog.files import read_everywhere
 from eke.catalog.model_labels import keys, name_key
 from eke.types.record import Record
 from eke.units import quantity
@@ -76,12 +76,8 @@ class BenchmarkFile(Record):
 @cache
 def benchmarks() -> tuple[Benchmark, ...]:
     """All of them, a user's own first."""
-    found: list[Benchmark] = []
-    for folder in folders():
-        path = folder / "benchmarks.toml"
-        if path.is_file():
-            found += read_toml(path, BenchmarkFile).benchmark
-    return tuple(found)
+    files = read_everywhere("benchmarks.toml", BenchmarkFile)
+    return tuple(each for file in files for each in file.benchmark)
 
 
 def benchmark(label: str) -> Benchmark | None:

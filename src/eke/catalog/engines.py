@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import Literal
 
-from eke.catalog.files import folders, read_toml, slug
+from eke.catalog.files import read_everywhere, slug
 from eke.errors import BadInput, closest
 from eke.types.chip import Chip
 from eke.types.plan import Width
@@ -67,12 +67,8 @@ class EngineFile(Record):
 @cache
 def engines() -> tuple[Engine, ...]:
     """All of them, a user's own first."""
-    found: list[Engine] = []
-    for folder in folders():
-        path = folder / "engines.toml"
-        if path.is_file():
-            found += read_toml(path, EngineFile).engine
-    return tuple(found)
+    files = read_everywhere("engines.toml", EngineFile)
+    return tuple(each for file in files for each in file.engine)
 
 
 def engine(

@@ -88,6 +88,12 @@ def read_toml(path: Path, kind: type[T]) -> T:
     return to_record(found, kind, str(path))
 
 
+def read_everywhere(name: str, kind: type[T]) -> list[T]:
+    """That TOML file of every folder that has one, a user's own first."""
+    paths = [folder / name for folder in folders()]
+    return [read_toml(path, kind) for path in paths if path.is_file()]
+
+
 def read_rows(path: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
     """The rows of a CSV file with their line numbers. Raises BadFile naming file and line."""
     rows = csv.DictReader(io.StringIO(read_text(path), newline=""))
