@@ -74,7 +74,7 @@ def align(job: Align, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Outcome:
     )
     return Outcome(
         amounts=found,
-        shares=tuple(
+        parts=lambda: tuple(
             Share(of="time", name=_WORDS.get(name, name), value=getattr(times, name), unit="s")
             for name in ("rollout", "scoring", "update", "labels", "lost")
         ),

@@ -49,7 +49,7 @@ def serve(
             *_common(job, plan, held, knobs, ceiling, state, users),
             *_more(job, plan, ceiling, state, users),
         ),
-        shares=(*_memory_shares(job, plan, state), *_step_shares(plan, here, state)),
+        parts=lambda: (*_memory_shares(job, plan, state), *_step_shares(plan, here, state)),
         limits=_limits(job, plan, pool, here, state, users, there),
         remarks=_remarks(job, plan, pool, prefill_pool),
     )

@@ -75,7 +75,7 @@ def learning_outcome(
     )
     return Outcome(
         amounts=found,
-        shares=(*_memory_shares(held), *_time_shares(times, steps, lost, seconds)),
+        parts=lambda: (*_memory_shares(held), *_time_shares(times, steps, lost, seconds)),
         limits=_limits(learning, held.total, seconds, within, plan, pool, here),
     )
 
