@@ -9,7 +9,7 @@ from eke.catalog.engines import engine_id
 from eke.catalog.fleets import fleet
 from eke.catalog.models import model
 from eke.errors import BadInput
-from eke.search.smallest import prefill_plan
+from eke.search.simple import prefill_plan
 from eke.types.chip import Fact
 from eke.types.fleet import Fleet
 from eke.types.job import Align, Job, Promise, Serve, Tier, Train, Tune

@@ -13,7 +13,8 @@ from eke.physics.answer import answer, outcome, pool_of
 from eke.physics.formula import Call, recording
 from eke.physics.layers import attention_heads
 from eke.physics.scenarios import likely
-from eke.search.smallest import engine_for, smallest
+from eke.search.base import engine_for
+from eke.search.smallest import smallest
 from eke.types.efficiency import Efficiency
 from eke.types.fleet import Fleet, Pool
 from eke.types.job import Job, Serve, Tier
