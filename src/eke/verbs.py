@@ -12,7 +12,7 @@ from eke.errors import BadInput
 from eke.physics.answer import answer, outcome, pool_of
 from eke.physics.formula import Call, recording
 from eke.physics.layers import attention_heads
-from eke.physics.scenarios import likely
+from eke.physics.scenarios import likely, with_prefill
 from eke.search.base import engine_for
 from eke.search.smallest import smallest
 from eke.types.efficiency import Efficiency
@@ -59,6 +59,9 @@ def _values(
 ) -> dict[str, Efficiency]:
     """The efficiencies of a plan, after own measurements of it."""
     values = efficiencies(*_tables(job, pool_of(fleet, plan.chip), plan.engine))
+    if plan.prefill is not None and plan.prefill.chip != plan.chip:
+        half = _tables(job, pool_of(fleet, plan.prefill.chip), plan.prefill.engine)
+        values = with_prefill(values, efficiencies(*half))
     if not measured:
         return values
     from eke.calibrate.own import conditioned

@@ -12,7 +12,9 @@ from eke.types.efficiency import Efficiency, Knobs
 from eke.units import quantity
 
 COLUMNS = ("name", "low", "likely", "high", "unit", "kind", "source", "note")
-NAMES = tuple(name for name in Knobs.__annotations__ if not name.endswith("_change"))
+NAMES = tuple(
+    name for name in Knobs.__annotations__ if not name.endswith("_change") and name != "prefill"
+)
 ABOVE_ONE = (
     "matmul_rows",
     "matmul_columns",

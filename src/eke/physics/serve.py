@@ -34,7 +34,7 @@ def serve(
     here = machine(pool, plan, knobs)
     there = None
     if plan.prefill is not None:
-        there = machine(prefill_pool or pool, plan.prefill, knobs)
+        there = machine(prefill_pool or pool, plan.prefill, knobs.prefill or knobs)
     state = load(job, plan, here)
     users = latency.seen(job, plan, here, state, there)
     ceiling = state.ceiling * plan.replicas
@@ -51,7 +51,7 @@ def serve(
         ),
         parts=lambda: (*_memory_shares(job, plan, state), *_step_shares(plan, here, state)),
         limits=_limits(job, plan, pool, here, state, users, there),
-        remarks=_remarks(job, plan, pool, prefill_pool),
+        remarks=_remarks(job, plan),
     )
 
 
@@ -238,18 +238,15 @@ def _promise(name: str, value: Any, limit: float) -> Limit:
     )
 
 
-def _remarks(job: Serve, plan: AnyPlan, pool: Pool, prefill_pool: Pool | None) -> tuple[str, ...]:
+def _remarks(job: Serve, plan: AnyPlan) -> tuple[str, ...]:
     found = []
-    other = prefill_pool.chip if prefill_pool is not None else pool.chip
-    if other.family != pool.chip.family:
-        found.append(f"{other.id} takes in prompts at the efficiencies known of {pool.chip.id}")
     longest = max(ask.longest for ask in asks(job))
     if job.model.context and longest > job.model.context:
         found.append(
             f"requests reach {longest:,.0f} tokens; {job.model.name} is made for "
             f"{job.model.context:,}"
         )
-    if plan.drafts:
+    if np.any(plan.drafts):
         found.append(
             f"{plan.drafts} drafted tokens per step, each kept with {plan.acceptance:.0%}: assumed"
         )

@@ -9,7 +9,7 @@ from eke.physics.outcome import Outcome
 from eke.physics.train import learning_outcome, learning_sequence
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
-from eke.types.job import Tune
+from eke.types.job import Train, Tune
 from eke.types.model import Block, Experts, Feed, Model
 from eke.types.record import replace
 
@@ -22,6 +22,13 @@ def tune(job: Tune, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Outcome:
         tune_learning(job), job.tokens * job.epochs, job.within, plan, pool, knobs
     )
     return replace(result, remarks=_remarks(job))
+
+
+def learning_of(job: Train | Tune) -> Learning:
+    """What a job learns."""
+    if isinstance(job, Tune):
+        return tune_learning(job)
+    return Learning(model=job.model, sequence=learning_sequence(job))
 
 
 def tune_learning(job: Tune) -> Learning:

@@ -111,14 +111,17 @@ def expert_degree(model: Model, ranks: Any) -> Any:
 def global_batch(job: Train | Tune | Align, ranks: Any, stages: Any) -> Any:
     """Sequences per step: as asked, or a usual number of tokens, which in training is at least a
     micro-batch for every stage of every rank; a multiple of the ranks."""
-    if isinstance(job, Align):
-        asked = job.batch * job.answers_each
-    else:
-        asked = (job.batch or usual_batch(job)) / learning_sequence(job)
-    each = np.maximum(np.round(asked / ranks), 1)
+    each = np.maximum(np.round(asked_batch(job) / ranks), 1)
     if isinstance(job, Train) and not job.batch:
         each = np.maximum(each, stages)
     return (each * ranks).astype(int)
+
+
+def asked_batch(job: Train | Tune | Align) -> float:
+    """Sequences per step as asked, or a usual number."""
+    if isinstance(job, Align):
+        return job.batch * job.answers_each
+    return (job.batch or usual_batch(job)) / learning_sequence(job)
 
 
 def usual_batch(job: Train | Tune) -> float:

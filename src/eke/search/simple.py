@@ -55,6 +55,7 @@ def _serving(job: Serve, pool: Pool, choices: Choices) -> Iterator[Plans]:
             token_budget=base.token_budget,
             block=base.block,
             drafts=base.drafts,
+            prefill=base.prefill,
         )
 
 

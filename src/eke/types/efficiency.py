@@ -88,3 +88,4 @@ class Knobs(Record):
     memory_change: Any = 1.0
     link_change: Any = 1.0
     network_change: Any = 1.0
+    prefill: Knobs | None = None  # of the chips that take in prompts, where those are others

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, Literal
 
 from eke.errors import BadInput
-from eke.types.record import Record
+from eke.types.record import Record, fields, replace
 
 Width = (
     Literal["fp32", "bf16", "fp16", "fp8", "int8", "fp6", "fp4", "int4"]
@@ -129,9 +130,11 @@ def check_plan(plan: Plan) -> None:
 
 
 class Plans(Record):
-    """Many plans at once: whole numbers are equally long arrays, choices are shared by all.
+    """Many plans at once: whole numbers are arrays that broadcast, choices are shared by all.
 
-    Field names are those of `Plan`, so that the same wiring prices one plan or a million.
+    Field names are those of `Plan`, so that the same wiring prices one plan or a million. Where
+    layouts stand along one axis and copies along another, what depends on the layout alone is
+    worked out once per layout. prefill: the other halves of disaggregated plans, as `Plans`.
     """
 
     base: Plan
@@ -147,6 +150,7 @@ class Plans(Record):
     token_budget: Any = 8192
     block: Any = 16
     drafts: Any = 0
+    prefill: Any = None
 
     def __getattr__(self, name: str) -> Any:
         """What all plans of the block share comes from `base`."""
@@ -160,19 +164,51 @@ class Plans(Record):
     @property
     def chips(self) -> Any:
         """All chips, per plan, the prefill half included."""
-        half = self.base.prefill
+        half = self.prefill
         return self.group * self.replicas + (half.chips if half is not None else 0)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the arrays, once broadcast."""
+        import numpy as np
+
+        half = self.prefill.shape if isinstance(self.prefill, Plans) else ()
+        return np.broadcast_shapes(half, *(np.shape(getattr(self, name)) for name in ARRAYS))
+
     def __len__(self) -> int:
-        return max(getattr(getattr(self, name), "size", 1) for name in NUMBERS)
+        return prod(self.shape)
 
     def __getitem__(self, index: int) -> Plan:
-        from eke.types.record import fields
+        """One of them, counted along the broadcast arrays."""
+        import numpy as np
 
-        picked = {name: _pick(getattr(self, name), index) for name in (*NUMBERS, "drafts")}
-        return Plan(**(fields(self.base) | picked))
+        return self._at(np.unravel_index(index, self.shape))
+
+    def take(self, those: Any) -> Plans:
+        """The plans that an index array or a mask over the flattened block picks."""
+        import numpy as np
+
+        picked = {
+            name: np.broadcast_to(getattr(self, name), self.shape).ravel()[those]
+            for name in ARRAYS
+            if np.ndim(getattr(self, name))
+        }
+        half = self.prefill.take(those) if isinstance(self.prefill, Plans) else self.prefill
+        return replace(self, **picked, prefill=half)
+
+    def _at(self, place: Any) -> Plan:
+        picked = {name: _pick(getattr(self, name), place) for name in ARRAYS}
+        half = self.prefill._at(place) if isinstance(self.prefill, Plans) else self.prefill
+        return Plan(**(fields(self.base) | picked | {"prefill": half}))
 
 
-def _pick(value: Any, index: int) -> int:
+ARRAYS = (*NUMBERS, "drafts")
+
+
+def _pick(value: Any, place: Any) -> int:
     """One whole number out of an array, or the number all share."""
-    return int(value[index]) if getattr(value, "ndim", 0) else int(value)
+    sizes = getattr(value, "shape", ())
+    if not sizes:
+        return int(value)
+    own = place[len(place) - len(sizes) :]
+    return int(value[tuple(0 if size == 1 else int(i) for size, i in zip(sizes, own, strict=True))])

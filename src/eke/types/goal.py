@@ -1,0 +1,115 @@
+"""What a plan is to make least, and within which limits."""
+
+from __future__ import annotations
+
+from eke.errors import BadInput
+from eke.types.need import Infeasible, Need, Span
+from eke.types.plan import Plan
+from eke.types.record import Record
+
+MEASURES = {"cost": "money", "chips": "chips", "time": "time", "energy": "energy"}
+MEASURES |= {"carbon": "carbon"}  # what can be made least → the figure of an answer
+
+
+class AtMost(Record):
+    """A figure of the answer that may not be larger, in its base unit."""
+
+    figure: str
+    most: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.most < 1e30:
+            raise BadInput(f"{self.figure} may be at most {self.most:g}; give a number above zero.")
+
+
+class Goal(Record):
+    """What to make least ("cost", "chips", "time", "energy", "carbon", or a figure of the answer),
+    and within which limits. headroom: share of each chip's usable memory to leave free."""
+
+    least: str = "cost"
+    within: tuple[AtMost, ...] = ()
+    headroom: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.headroom < 1:
+            raise BadInput(
+                f"headroom is {self.headroom:g}; it is a share of memory, from 0 to below 1."
+            )
+        names = [limit.figure for limit in self.within]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise BadInput(f"{twice} is limited twice; give one limit for it.")
+
+
+class Rival(Record):
+    """A plan that was not chosen. value: of the goal's figure.  loses: that over the chosen plan's,
+    as a span: what both rest on moves both.  told_apart: whether the whole span is above 1."""
+
+    plan: Plan
+    value: Span
+    loses: Span
+    told_apart: bool
+    figures: dict[str, float] = {}
+
+
+class Bind(Record):
+    """A limit that keeps a better plan out: at `at` instead of `now` [unit], `plan` would do, with
+    `factor` times the goal's figure."""
+
+    limit: str
+    now: float
+    at: float
+    unit: str
+    factor: float
+    plan: Plan
+
+
+class Turn(Record):
+    """When the choice changes: once `name` goes from `now` to `at` [unit], `plan` is better."""
+
+    name: str
+    now: float
+    at: float
+    unit: str
+    plan: Plan
+
+
+class Planned(Record, tag="planned", tag_field="answer"):
+    """The plan that needs least, what it takes, and why this one.
+
+    value: of the goal's figure [unit].  considered: plans looked at, of which `priced` were priced
+    in full and the others ruled out by a bound.  bottleneck: shares of the leading figure by what
+    limits it ("memory bandwidth", "compute", "network", "overhead", "waiting").
+    """
+
+    goal: Goal
+    need: Need
+    value: Span
+    unit: str
+    considered: int
+    priced: int
+    bottleneck: dict[str, float]
+    binds: tuple[Bind, ...]
+    rivals: tuple[Rival, ...]
+    turns: tuple[Turn, ...]
+    remarks: tuple[str, ...] = ()
+
+
+class Point(Record):
+    """A plan that no other beats in every measure of a frontier."""
+
+    plan: Plan
+    values: tuple[float, ...]
+
+
+class Front(Record, tag="frontier", tag_field="answer"):
+    """All plans no other beats, by the first measure. units: of the measures."""
+
+    measures: tuple[str, ...]
+    units: tuple[str, ...]
+    points: tuple[Point, ...]
+    considered: int
+    priced: int
+
+
+Answer = Planned | Infeasible
