@@ -34,6 +34,7 @@ from eke.types.record import Record, replace
 from eke.units import show
 
 MOST_SLOTS = 100_000
+NOTED = 5e-4  # difference from the closed form that an answer mentions
 BUBBLE = "pipeline bubble"
 
 
@@ -102,6 +103,11 @@ def shortened(found: Timeline, most: int) -> Timeline:
     return _laid(
         found.model, found.plan, found.passes, found.micro_batches, most, closed=found.closed
     )
+
+
+def differs(found: Timeline) -> bool:
+    """Whether the schedule takes visibly longer or shorter than the closed form."""
+    return abs(found.length / found.closed - 1) > NOTED
 
 
 def _learnt(job: Job, plan: Plan) -> tuple[Learning, Plan]:
@@ -220,14 +226,14 @@ def _remarks(
     """Where the schedule departs from the closed form, and what the picture takes for granted."""
     found = []
     by = length / closed - 1
-    if abs(by) > 5e-4:
-        more = "longer" if by > 0 else "shorter"
+    if abs(by) > NOTED:
+        words = f"{100 * abs(by):.2g} % {'longer' if by > 0 else 'shorter'}"
         found.append(
-            f"played out, the step takes {abs(by):.2%} {more} than the {show(closed, 's')} of the "
-            f"answer: {_why(plan, passes.times, count)}"
+            f"played out, the step takes {words} than the {show(closed, 's')} of the answer: "
+            f"{_why(plan, passes.times, count)}"
         )
     if plan.pipeline > 1:
-        found.append("every stage is as slow as the slowest, as the answer counts them")
+        found.append("every stage is drawn as slow as the slowest, as the answer counts them")
     if any("exchange" in kind for kind in (*passes.forward, *passes.backward)):
         found.append(
             "exchange that computing hides is not drawn; what it does not hide stands behind its "
