@@ -200,7 +200,7 @@ def play(
     most: int | None = None,
 ) -> Played:
     """A schedule in time. most: micro-batches to lay out, about; of more the middle is cut out."""
-    kept = micro_batches if most is None else _kept(micro_batches, stages, most)
+    kept = micro_batches if most is None else _kept(schedule, micro_batches, stages, most)
     todo = order(schedule, stages=stages, micro_batches=kept, virtual=virtual)
     slots = placed(todo, times)
     length = max(slot.end for slot in slots)
@@ -212,11 +212,11 @@ def play(
     return Played(slots=slots, cuts=cuts, length=length)
 
 
-def _kept(micro_batches: int, stages: int, most: int) -> int:
-    """How many micro-batches to lay out: all, or as many as fill and drain the pipeline and leave
-    as large a remainder for interleaving."""
-    rest = micro_batches % stages
-    fewer = max(3, (most - rest) // stages) * stages + rest
+def _kept(schedule: Schedule, micro_batches: int, stages: int, most: int) -> int:
+    """How many micro-batches to lay out: all, or as many as fill and drain the pipeline (which late
+    weight gradients take longer to fill) and leave as large a remainder for interleaving."""
+    rest, least = micro_batches % stages, 4 if schedule == "zero-bubble" else 3
+    fewer = max(least, (most - rest) // stages) * stages + rest
     return micro_batches if micro_batches <= max(most, fewer) else fewer
 
 
