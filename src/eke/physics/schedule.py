@@ -29,7 +29,8 @@ class Operation(Record):
 class Slot(Record):
     """A stage busy with one thing for a while. start, duration [s].
 
-    kind: of an operation, or of the part of one that a timeline tells apart.
+    kind: of an operation, or of the part of one that a timeline tells apart.  micro_batch: −1 for
+    what happens once per step.
     """
 
     stage: int

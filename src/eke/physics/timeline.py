@@ -252,7 +252,7 @@ def _why(plan: Plan, times: Times, count: int) -> str:
     if plan.virtual > 1:
         return (
             f"the schedule goes by groups of {p} micro-batches, and the last group has only "
-            f"{count % p}"
+            f"{count % p}; a batch of whole groups waits less"
         )
     ahead, back, weight = (show(x, "s") for x in (times.forward, times.backward, times.weight))
     return (

@@ -48,7 +48,7 @@ def schedule_picture(timeline: Timeline) -> str:
     key, bottom = _legend(drawn)
     top, row = bottom + (34 if drawn.cuts else 18), _row(drawn.stages)
     floor = top + row * drawn.stages
-    notes = [words for remark in drawn.remarks for words in wrapped(remark, 190)]
+    notes = [words for remark in drawn.remarks for words in wrapped(remark, 165)]
     return canvas(
         WIDE,
         floor + 52 + 17 * len(notes),
@@ -126,7 +126,7 @@ def _legend(timeline: Timeline) -> tuple[list[str], float]:
     x, y = 16.0, 60.0
     for kind in (kind for kind in PALETTE if kind in shares):
         words = f"{'waiting' if kind == BUBBLE else kind} {percent(shares[kind])}"
-        wide = 27 + 6.6 * len(words)
+        wide = 28 + 6.8 * len(words)
         if x + wide > WIDE - RIGHT:
             x, y = 16.0, y + 20
         found.append(box(x, y, 12, 12, PALETTE[kind], 'stroke="#999" stroke-width="0.5"'))
