@@ -58,7 +58,7 @@ def order(schedule: Schedule, *, stages: int, micro_batches: int, virtual: int =
 
 
 def _gpipe(after: int, before: int, micro_batches: int) -> list[Operation]:
-    """All forwards, then all backwards from the last one on. Source: huang2019 (figure 2c)."""
+    """All forwards, then all backwards from the last one on. Source: huang2019."""
     ahead = [Operation(kind="forward", micro_batch=i) for i in range(micro_batches)]
     return ahead + [
         Operation(kind="backward", micro_batch=i) for i in reversed(range(micro_batches))
@@ -67,7 +67,7 @@ def _gpipe(after: int, before: int, micro_batches: int) -> list[Operation]:
 
 def _one_f_one_b(after: int, before: int, micro_batches: int) -> list[Operation]:
     """One forward for every stage that comes after, then one forward, one backward. Source:
-    narayanan2021 (figure 4, above)."""
+    narayanan2021 (section 2.2)."""
     ahead = [Operation(kind="forward", micro_batch=i) for i in range(micro_batches)]
     back = [Operation(kind="backward", micro_batch=i) for i in range(micro_batches)]
     return _alternating(ahead, back, min(after, micro_batches))
@@ -75,7 +75,7 @@ def _one_f_one_b(after: int, before: int, micro_batches: int) -> list[Operation]
 
 def _zero_bubble(after: int, before: int, micro_batches: int) -> list[Operation]:
     """ZB-H1: 1F1B whose gradients of weights come as many micro-batches late as there are stages
-    before, so that they fill the waiting at the end. Source: qi2023 (figure 3)."""
+    before, so that they fill the waiting at the end. Source: qi2023 (section 2.1, figure 3)."""
     found, late = [], 0
     for each in _one_f_one_b(after, before, micro_batches):
         found.append(each)
@@ -89,7 +89,7 @@ def _zero_bubble(after: int, before: int, micro_batches: int) -> list[Operation]
 def _interleaved(stage: int, stages: int, micro_batches: int, virtual: int) -> list[Operation]:
     """Groups of as many micro-batches as stages go through one chunk after the other. Published
     for whole groups; places of a last group that nobody takes stay empty. Source: narayanan2021
-    (figure 4, below; section 2.2)."""
+    (section 2.2.2)."""
     ahead, back = [], []
     for first in range(0, micro_batches, stages):
         group = range(first, first + stages)
