@@ -40,13 +40,13 @@ def need(
     measured: numbers of one's own for this stack, which every prediction then follows. Raises
     EkeError for input that makes no sense.
     """
-    _check_job(job)
-    where = _fleet(fleet, plan)
+    check_job(job)
+    where = fleet_of(fleet, plan)
     picked = plan if plan is not None else _smallest(job, where, choices)
     if isinstance(picked, Infeasible):
         return picked
-    _check(picked, job.model, where)
-    values = _values(job, picked, where, measured)
+    check_fits(picked, job.model, where)
+    values = values_of(job, picked, where, measured)
     found = answer(job, picked, where, values, chosen=plan is None)
     if isinstance(found, Need) and isinstance(job, Serve) and len(job.tiers) > 1:
         said = (*found.remarks, _for_everyone(job, picked, where))
@@ -54,13 +54,13 @@ def need(
     return found
 
 
-def _values(
+def values_of(
     job: Job, plan: Plan, fleet: Fleet, measured: Sequence[Measured] = ()
 ) -> dict[str, Efficiency]:
     """The efficiencies of a plan, after own measurements of it."""
-    values = efficiencies(*_tables(job, pool_of(fleet, plan.chip), plan.engine))
+    values = efficiencies(*tables_of(job, pool_of(fleet, plan.chip), plan.engine))
     if plan.prefill is not None and plan.prefill.chip != plan.chip:
-        half = _tables(job, pool_of(fleet, plan.prefill.chip), plan.prefill.engine)
+        half = tables_of(job, pool_of(fleet, plan.prefill.chip), plan.prefill.engine)
         values = with_prefill(values, efficiencies(*half))
     if not measured:
         return values
@@ -69,7 +69,7 @@ def _values(
     return conditioned(job, plan, fleet, values, measured)
 
 
-def _tables(job: Job, pool: Pool, engine: str) -> tuple[str, str]:
+def tables_of(job: Job, pool: Pool, engine: str) -> tuple[str, str]:
     """The tables a job rests on: of the chip's family, and of the engine, where none is named of
     what training frameworks reach."""
     return pool.chip.family, engine or ("" if isinstance(job, Serve) else "training")
@@ -79,7 +79,7 @@ def _smallest(job: Job, fleet: Fleet, choices: Mapping[str, Any] | None) -> Plan
     pools = []
     for pool in fleet.pools:
         runs = engine_for(job, pool, choices or {})
-        tables = _tables(job, pool, runs.id if runs else "")
+        tables = tables_of(job, pool, runs.id if runs else "")
         pools.append((pool, likely(efficiencies(*tables))))
     return smallest(job, pools, choices)
 
@@ -106,14 +106,14 @@ def working(
     job: Job, plan: Plan, fleet: Fleet | str, *, measured: Sequence[Measured] = ()
 ) -> list[Call]:
     """Every formula at work behind the likeliest figures of an answer, in order."""
-    where = _fleet(fleet)
-    values = _values(job, plan, where, measured)
+    where = fleet_of(fleet)
+    values = values_of(job, plan, where, measured)
     with recording() as tape:
         outcome(job, plan, where, likely(values))
     return tape
 
 
-def _check_job(job: Any) -> None:
+def check_job(job: Any) -> None:
     """Refuse what type checkers would have caught. Raises BadInput."""
     if not isinstance(job, Job):
         raise BadInput(f"the job is {job!r:.60}; expected Train, Tune, Align or Serve.")
@@ -121,7 +121,7 @@ def _check_job(job: Any) -> None:
         raise BadInput(f'the model is {job.model!r:.60}; expected model("llama-3.1-8b") or such.')
 
 
-def _fleet(fleet: Any, plan: Any = None) -> Fleet:
+def fleet_of(fleet: Any, plan: Any = None) -> Fleet:
     if plan is not None and not isinstance(plan, Plan):
         raise BadInput(f"the plan is {plan!r:.60}; expected a Plan. Chips are given as fleet=….")
     if fleet is None:
@@ -137,7 +137,7 @@ def _fleet(fleet: Any, plan: Any = None) -> Fleet:
 SPARSE = ("ampere", "ampere-rtx", "ada", "hopper", "blackwell", "blackwell-rtx", "cdna3", "cdna4")
 
 
-def _check(plan: Plan, model: Model, fleet: Fleet) -> None:
+def check_fits(plan: Plan, model: Model, fleet: Fleet) -> None:
     check_plan(plan)
     family = pool_of(fleet, plan.chip).chip.family
     if plan.sparse and family not in SPARSE:
@@ -159,7 +159,8 @@ def _check(plan: Plan, model: Model, fleet: Fleet) -> None:
     known = [pool.chip.id for pool in fleet.pools]
     if plan.chip not in known:
         raise BadInput(f"the plan is for {plan.chip}, the fleet has {', '.join(known)}.")
-    own = plan.chips - (plan.prefill.chips if plan.prefill is not None else 0)
-    have = pool_of(fleet, plan.chip).chips
+    half = plan.prefill
+    own = plan.chips - (half.chips if half is not None and half.chip != plan.chip else 0)
+    have = sum(pool.chips for pool in fleet.pools if pool.chip.id == plan.chip)
     if own > have:
         raise BadInput(f"the plan takes {own:,} chips, the fleet has {have:,}.")

@@ -38,13 +38,15 @@ class Block(Record):
 
 class Kept(Record):
     """A plan worth remembering. value: of the goal's figure.  ratios: need over have of every
-    limit; at most 1 where it is kept.  figures: of the answer that a limit or a measure names."""
+    limit; at most 1 where it is kept.  haves: what each limit allows, and its unit.  figures: of
+    the answer."""
 
     block: Block
     index: int
     value: float
     rank: tuple[float, float]  # among plans of the same value: time, then splitting
     ratios: dict[str, float]
+    haves: dict[str, tuple[float, str]]
     figures: dict[str, float]
 
     @property
@@ -123,7 +125,7 @@ def search(
             best = _first(best + some)
             for name, kept in missing.items():
                 almost[name] = _first(almost.get(name, []) + kept)
-            if miss is not None and (nearest is None or _worst(miss) < _worst(nearest)):
+            if miss is not None and (nearest is None or worst(miss) < worst(nearest)):
                 nearest = miss
             if progress is not None:
                 progress(tally.considered, tally.best)
@@ -136,7 +138,7 @@ def search(
     )
 
 
-def _worst(kept: Kept) -> float:
+def worst(kept: Kept) -> float:
     return max(kept.ratios.values())
 
 
@@ -151,24 +153,19 @@ def _sift(block: Block, goal: Goal, tally: Tally) -> Sifted:
     """The plans of a block worth remembering: the best, the best that miss a single limit, and
     the one that misses least."""
     result = outcome(block.job, block.plans, block.fleet, block.knobs)
-    priced = _Priced(block, goal, result)
+    priced = Priced(block, goal, result)
     count = len(priced.value)
     missed = priced.missed.sum(axis=0)
     feasible = missed == 0
     tally.saw(count, float(priced.value[feasible].min()) if feasible.any() else np.inf)
     best = [priced.keep(i) for i in priced.best(feasible, KEPT)]
-    almost = {
-        name: [priced.keep(i) for i in priced.best(priced.missed[row] & (missed == 1), 8)]
-        for row, name in enumerate(priced.limits)
-        if name != "chips"
-    }
     nearest = None
     if not feasible.any() and count:
         nearest = priced.keep(int(np.argmin(priced.ratios.max(axis=0))))
-    return best, {name: kept for name, kept in almost.items() if kept}, nearest
+    return best, priced.almost(missed), nearest
 
 
-class _Priced:
+class Priced:
     """A block's figures as flat columns."""
 
     def __init__(self, block: Block, goal: Goal, result: Outcome) -> None:
@@ -177,15 +174,31 @@ class _Priced:
         self.figures = {
             amount.name: amount.value for amount in result.amounts if amount.value is not None
         }
-        self.value = self._flat(figure(self.figures, goal.least, block.place))
-        self.time = self._flat(self.figures["time"])
-        self.group = self._flat(plans.group)
+        self.value = self.flat(figure(self.figures, goal.least, block.place))
+        self.time = self.flat(self.figures["time"])
+        self.group = self.flat(plans.group)
         limits = [*_within_pools(block), *result.limits, *_wanted(goal, self.figures, block.place)]
         self.limits = [limit.name for limit in limits]
-        self.ratios = np.array([self._flat(_ratio(limit, goal)) for limit in limits])
+        self.haves = [(self.flat(limit.have), limit.unit) for limit in limits]
+        self.ratios = np.array([self.flat(_ratio(limit, goal)) for limit in limits])
         self.missed = ~(self.ratios <= 1)
 
-    def _flat(self, value: Any) -> Any:
+    def almost(self, missed: Any) -> dict[str, list[Kept]]:
+        """For each limit, plans that miss it alone: the best, and those that miss it by least.
+
+        missed: how many limits each plan misses.
+        """
+        found = {}
+        for row, name in enumerate(self.limits):
+            those = np.flatnonzero(self.missed[row] & (missed == 1))
+            if name != "chips" and len(those):
+                near = those[np.argsort(self.ratios[row, those])[:4]]
+                mask = np.isin(np.arange(len(missed)), those)
+                found[name] = [self.keep(i) for i in dict.fromkeys([*near, *self.best(mask, 8)])]
+        return found
+
+    def flat(self, value: Any) -> Any:
+        """One number per plan."""
         return np.broadcast_to(np.asarray(value, dtype=float), self.shape).ravel()
 
     def best(self, those: Any, most: int) -> Any:
@@ -205,7 +218,7 @@ class _Priced:
         halves = [plans] + ([plans.prefill] if isinstance(plans.prefill, Plans) else [])
         for half in halves:
             for name in ("tensor", "pipeline", "context", "data", "expert", "virtual", "replicas"):
-                mixed = mixed * 131071 + self._flat(getattr(half, name))[index]
+                mixed = mixed * 131071 + self.flat(getattr(half, name))[index]
                 mixed = mixed % 9007199254740881
         return mixed
 
@@ -218,7 +231,11 @@ class _Priced:
             value=float(self.value[i]),
             rank=(float(self.time[i]), float(self.group[i])),
             ratios=dict(zip(self.limits, self.ratios[:, i].tolist(), strict=True)),
-            figures={name: float(self._flat(value)[i]) for name, value in self.figures.items()},
+            haves={
+                name: (float(have[i]), unit)
+                for name, (have, unit) in zip(self.limits, self.haves, strict=True)
+            },
+            figures={name: float(self.flat(value)[i]) for name, value in self.figures.items()},
         )
 
 

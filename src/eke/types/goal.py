@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eke.errors import BadInput
+from eke.types.job import Job
 from eke.types.need import Infeasible, Need, Span
 from eke.types.plan import Plan
 from eke.types.record import Record
@@ -77,12 +78,14 @@ class Turn(Record):
 class Planned(Record, tag="planned", tag_field="answer"):
     """The plan that needs least, what it takes, and why this one.
 
-    value: of the goal's figure [unit].  considered: plans looked at, of which `priced` were priced
-    in full and the others ruled out by a bound.  bottleneck: shares of the leading figure by what
-    limits it ("memory bandwidth", "compute", "network", "overhead", "waiting").
+    job: as planned, which for alignment says how the chips are shared.  value: of the goal's figure
+    [unit].  considered: plans looked at, of which `priced` were priced in full and the others ruled
+    out by a bound.  bottleneck: shares of the leading figure by what limits it, such as "memory
+    bandwidth", "compute" and "network", the largest first.
     """
 
     goal: Goal
+    job: Job
     need: Need
     value: Span
     unit: str
