@@ -45,6 +45,7 @@ def need(
     if isinstance(picked, Infeasible):
         return picked
     _check(picked, job.model, where)
+    _check_uses(job, picked)
     values = _values(job, picked, where, measured)
     found = answer(job, picked, where, values, chosen=plan is None)
     if isinstance(found, Need) and isinstance(job, Serve) and len(job.tiers) > 1:
@@ -131,6 +132,20 @@ def _fleet(fleet: Any, plan: Any = None) -> Fleet:
 
 # Families whose matrix units skip two of four weights, by their makers' data sheets.
 SPARSE = ("ampere", "ampere-rtx", "ada", "hopper", "blackwell", "blackwell-rtx", "cdna3", "cdna4")
+
+
+def _check_uses(job: Job, plan: Plan) -> None:
+    """Refuse fields of a plan that the job has no use for. Raises BadInput."""
+    if plan.offload and not (isinstance(job, Serve) and job.reuse):
+        raise BadInput(
+            "offload keeps what prompts reuse in the host's memory, but nothing is reused; say how "
+            "much is, such as --reuse 60%, or drop --offload."
+        )
+    if plan.adapter_slots and not (isinstance(job, Serve) and job.adapters):
+        raise BadInput(
+            f"adapter_slots is {plan.adapter_slots}, but no fine-tunes are asked for; say how "
+            "many, such as --adapters 50, or drop --adapter-slots."
+        )
 
 
 def _check(plan: Plan, model: Model, fleet: Fleet) -> None:

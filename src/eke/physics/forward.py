@@ -30,7 +30,8 @@ class Pass(Record):
     exchanging, before any overlap.  waiting: the part of `matrices` in which the chip waits for
     weights to arrive from memory.  dispatch: of the host, to start all of it without captured
     graphs, beside the chip's work.  flop: executed on one chip [FLOP].  core: of it, in the
-    attention core, which has no weights [FLOP].
+    attention core, which has no weights [FLOP].  adapters: computing with low-rank factors of
+    fine-tunes, its launches included.
     """
 
     matrices: Any
@@ -46,11 +47,13 @@ class Pass(Record):
     waiting: Any
     flop: Any
     core: Any
+    adapters: Any = 0.0
 
     @property
     def compute(self) -> Any:
         """All computing [s]."""
-        return self.matrices + self.logits + self.attention + self.elementwise + self.launch
+        base = self.matrices + self.logits + self.attention + self.elementwise + self.launch
+        return base + self.adapters
 
     @property
     def exchange(self) -> Any:

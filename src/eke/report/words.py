@@ -39,6 +39,7 @@ LABELS = {  # values that decide what arrives of a published figure, as people c
     "restart": "restart after a failure",
     "power_share": "power at work over maximum",
     "price": "price over catalogue",
+    "carbon": "carbon of the grid",
     "scatter": "what the physics leaves out",
     "full": "what a full engine loses",
     **{
@@ -175,6 +176,10 @@ def _settings(plan: Plan) -> list[str]:
         words.append("2:4 sparse")
     if plan.drafts:
         words.append(f"{plan.drafts} drafts per step")
+    if plan.offload:
+        words.append("kept conversations in host memory")
+    if plan.adapter_slots:
+        words.append(f"{plan.adapter_slots} adapters resident")
     if plan.prefill is not None:
         words.append(f"prefill on {plan.prefill.chips} {plan.prefill.chip}")
     return words

@@ -73,6 +73,8 @@ def _known(choices: Choices) -> None:
             raise BadInput(f"a plan has no {name!r}{hint}.")
         if name in NUMBERS and not (isinstance(value, int) and value >= 1):
             raise BadInput(f"{name} is {value!r}; it must be a whole number from 1 up.")
+        if name in ("drafts", "adapter_slots") and not (isinstance(value, int) and value >= 0):
+            raise BadInput(f"{name} is {value!r}; it must be a whole number from 0 up.")
 
 
 def _built(job: Job, pool: Pool, choices: Choices) -> Choices:
@@ -217,13 +219,15 @@ def _serving(job: Serve, pool: Pool, choices: Choices) -> Iterator[Plans]:
             token_budget=base.token_budget,
             block=base.block,
             drafts=base.drafts,
+            adapter_slots=base.adapter_slots,
         )
 
 
 def prefill_plan(job: Serve, pool: Pool, choices: Choices) -> Plan:
     """How the prefill half of a disaggregated plan uses its chips: the least splitting whose
     weights fit, copied over all of them. Raises BadInput when nothing fits."""
-    kept = {name: choices[name] for name in ("weights", "compute", "cache") if name in choices}
+    alike = ("weights", "compute", "cache", "offload", "adapter_slots")
+    kept = {name: choices[name] for name in alike if name in choices}
     base = replace(base_plan(job, pool, kept), replicas=1)
     for tensor, pipeline in _splits(job.model, pool, {}):
         plan = replace(base, tensor=tensor, pipeline=pipeline)

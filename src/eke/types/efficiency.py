@@ -77,6 +77,7 @@ class Knobs(Record):
     server_power: Any  # power of the server over that of its chips
     pue: Any  # power of the site over that of its servers
     electricity: Any  # [USD/J]
+    carbon: Any  # emitted by the grid [kg/J]
     confidential: Any  # share of throughput that confidential computing costs
     price: Any  # rent one finds over the rent in the catalogue
     host_link: Any  # share of the PCIe of a card when all cards of its server exchange at once

@@ -50,6 +50,9 @@ class Plan(Record):
     drafts: tokens guessed per step, kept with probability `acceptance` each.
     padded: every step computes all `batch` places, taken or not.
     engine: what runs it, an id of engines.toml; "" is any.
+    offload: what conversations keep between their turns lies in the host's memory.
+    adapter_slots: fine-tunes resident on a replica, which serves several of them at once; 0 gives
+    each a merged copy of the model, on replicas of its own.
     prefill: a disaggregated plan's other half; this half then only decodes.
     stream: weights and optimizer state stay in the chip's external memory and stream through.
     """
@@ -82,6 +85,8 @@ class Plan(Record):
     stream: bool = False
     draft_cost: float = 0.1  # time of a draft step over a step of the model itself
     padded: bool = False
+    offload: bool = False
+    adapter_slots: int = 0
     engine: str = ""
     prefill: Plan | None = None
 
@@ -98,6 +103,7 @@ class Plan(Record):
 
 
 NUMBERS = (*DEGREES, "micro_batch", "batch", "token_budget", "block")
+COUNTS = (*NUMBERS, "drafts", "adapter_slots")  # those that may be 0 included
 
 
 def check_plan(plan: Plan) -> None:
@@ -110,6 +116,11 @@ def check_plan(plan: Plan) -> None:
         if getattr(plan, name) not in BYTES:
             known = ", ".join(BYTES)
             raise BadInput(f"{name} is {getattr(plan, name)!r}; expected one of {known}.")
+    if not isinstance(plan.adapter_slots, int) or plan.adapter_slots < 0:
+        raise BadInput(
+            f"adapter_slots is {plan.adapter_slots!r}; it must be a whole number: of fine-tunes "
+            "resident on a replica, or 0 for a merged copy of each."
+        )
     if plan.drafts < 0 or not 0 <= plan.acceptance <= 1:
         raise BadInput("drafts must be 0 or more and acceptance a share between 0 and 1.")
     if (plan.tensor * plan.data * plan.context) % plan.expert:
@@ -147,6 +158,7 @@ class Plans(Record):
     token_budget: Any = 8192
     block: Any = 16
     drafts: Any = 0
+    adapter_slots: Any = 0
 
     def __getattr__(self, name: str) -> Any:
         """What all plans of the block share comes from `base`."""
@@ -164,12 +176,12 @@ class Plans(Record):
         return self.group * self.replicas + (half.chips if half is not None else 0)
 
     def __len__(self) -> int:
-        return max(getattr(getattr(self, name), "size", 1) for name in NUMBERS)
+        return max(getattr(getattr(self, name), "size", 1) for name in COUNTS)
 
     def __getitem__(self, index: int) -> Plan:
         from eke.types.record import fields
 
-        picked = {name: _pick(getattr(self, name), index) for name in (*NUMBERS, "drafts")}
+        picked = {name: _pick(getattr(self, name), index) for name in COUNTS}
         return Plan(**(fields(self.base) | picked))
 
 
