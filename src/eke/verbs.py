@@ -86,7 +86,8 @@ def _for_everyone(job: Serve, plan: Plan, fleet: Fleet) -> str:
     longest = max(tier.context for tier in job.tiers)
     pool = pool_of(fleet, plan.chip)
     more = replace(pool, chips=max(pool.chips, 64 * plan.chips))
-    same = {"tensor": plan.tensor, "pipeline": plan.pipeline, "weights": plan.weights}
+    alike = ("tensor", "pipeline", "weights", "offload", "adapter_slots")
+    same = {name: getattr(plan, name) for name in alike}
     wider = replace(job, tiers=(Tier(context=longest, share=1.0),))
     found = _smallest(wider, Fleet(pools=(more,)), same)
     if isinstance(found, Infeasible):

@@ -61,7 +61,7 @@ def serve(
             *_host_limits(job, plan, pool, here, ""),
             *_host_limits(job, plan.prefill, prefill_pool or pool, there, "prefill "),
         ),
-        remarks=(*_remarks(job, plan, pool, prefill_pool), *_tuned(job, plan, state)),
+        remarks=_remarks(job, plan, pool, prefill_pool, state) if isinstance(plan, Plan) else (),
     )
 
 
@@ -151,7 +151,8 @@ def _waiting_in_host(job: Serve, plan: AnyPlan, here: Machine) -> tuple[Amount, 
     kept = job.rate * job.pause if job.pause else None
     used = host.used(job, plan)
     loading = host.loading_time(job, plan, here) if used else None
-    missed = misses(job, plan) if job.adapters else None
+    shared = job.adapters and np.any(np.asarray(plan.adapter_slots) > 0)
+    missed = misses(job, plan) if shared else None
     return amounts(
         ("conversations_kept", kept, "1", "between their turns", "rate × pause"),
         ("loading", loading, "s", "from the host's memory, per request"),
@@ -306,11 +307,11 @@ def _promise(name: str, value: Any, limit: float) -> Limit:
     )
 
 
-def _tuned(job: Serve, plan: AnyPlan, state: Load) -> tuple[str, ...]:
+def _tuned(job: Serve, plan: Plan, state: Load) -> tuple[str, ...]:
     """What is assumed of fine-tunes, and whether a batch wants more of them than there is room."""
     if not job.adapters:
         return ()
-    slots, at_once = (float(np.ravel(x)[0]) for x in (plan.adapter_slots, state.concurrency))
+    slots, at_once = plan.adapter_slots, float(np.ravel(state.concurrency)[0])
     if not slots:
         return (f"each of {job.adapters:,} adapters is merged into a copy of the model of its own",)
     wanted = float(distinct_adapters(adapters=job.adapters, sequences=at_once))
@@ -320,13 +321,16 @@ def _tuned(job: Serve, plan: AnyPlan, state: Load) -> tuple[str, ...]:
     ]
     if wanted > slots:
         found.append(
-            f"a replica's batch wants about {wanted:.0f} different adapters and holds {slots:.0f}: "
+            f"a replica's batch wants about {wanted:.0f} different adapters and holds {slots}: "
             "requests would also wait for one to be released, which is not counted"
         )
     return tuple(found)
 
 
-def _remarks(job: Serve, plan: AnyPlan, pool: Pool, prefill_pool: Pool | None) -> tuple[str, ...]:
+def _remarks(
+    job: Serve, plan: Plan, pool: Pool, prefill_pool: Pool | None, state: Load
+) -> tuple[str, ...]:
+    """What the answer assumed or rounded, in words."""
     found = []
     other = prefill_pool.chip if prefill_pool is not None else pool.chip
     if other.family != pool.chip.family:
@@ -341,4 +345,4 @@ def _remarks(job: Serve, plan: AnyPlan, pool: Pool, prefill_pool: Pool | None) -
         found.append(
             f"{plan.drafts} drafted tokens per step, each kept with {plan.acceptance:.0%}: assumed"
         )
-    return tuple(found)
+    return (*found, *_tuned(job, plan, state))

@@ -40,6 +40,7 @@ LABELS = {  # values that decide what arrives of a published figure, as people c
     "power_share": "power at work over maximum",
     "price": "price over catalogue",
     "carbon": "carbon of the grid",
+    "adapters": "adapter kernels over their bytes",
     "scatter": "what the physics leaves out",
     "full": "what a full engine loses",
     **{
@@ -117,7 +118,7 @@ def spread(span: Span, unit: str) -> str:
     return f"{likely} ({low} – {high})"
 
 
-SHARES = ("mfu", "hfu", "goodput", "utilisation")  # people read these in percent
+SHARES = ("mfu", "hfu", "goodput", "utilisation", "adapter_misses")  # people read these in percent
 
 
 def shown(span: Span, unit: str) -> tuple[str, str, str]:

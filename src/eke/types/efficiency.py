@@ -78,6 +78,7 @@ class Knobs(Record):
     pue: Any  # power of the site over that of its servers
     electricity: Any  # [USD/J]
     carbon: Any  # emitted by the grid [kg/J]
+    adapters: Any  # time with low-rank factors over what their bytes and launches take
     confidential: Any  # share of throughput that confidential computing costs
     price: Any  # rent one finds over the rent in the catalogue
     host_link: Any  # share of the PCIe of a card when all cards of its server exchange at once
