@@ -60,7 +60,7 @@ def _values(
     """The efficiencies of a plan, after own measurements of it."""
     values = efficiencies(*_tables(job, pool_of(fleet, plan.chip), plan.engine))
     if not (isinstance(job, Serve) and job.adapters):  # nothing to vary: a case less
-        values.pop("adapters", None)
+        values.pop("adapter_time", None)
     if not measured:
         return values
     from eke.calibrate.own import conditioned

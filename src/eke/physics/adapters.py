@@ -114,7 +114,7 @@ def with_adapters(
                 flop = flop + stack.count * operation.flop
         groups = {(w.part, w.inputs, w.split, w.encoder) for w, _ in adapted}
         time = time + stack.count * len(groups) * KERNELS * machine.knobs.launch
-    time = time * machine.knobs.adapters
+    time = time * machine.knobs.adapter_time
     return replace(
         once, adapters=np.where(many, time, 0.0), flop=once.flop + np.where(many, flop, 0.0)
     )

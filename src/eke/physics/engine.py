@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from eke.physics import footprint, speculative
+from eke.physics import footprint, queueing, speculative
 from eke.physics.adapters import resident_bytes, sharing, with_adapters
 from eke.physics.forward import Pass, encoder_pass, forward
 from eke.physics.machine import Machine
@@ -271,13 +271,13 @@ def fixed_bytes(job: Serve, plan: AnyPlan) -> Any:
 def kept_bytes(job: Serve, plan: AnyPlan) -> Any:
     """What conversations keep between their turns, each chip's part [B].
 
-    By Little's law, a replica that answers so many requests per second keeps rate × pause of them.
     Prompts are taken in where their conversations are kept: of a disaggregated plan, in its prefill
     half.
     """
     if not (job.pause and job.reuse) or plan.prefill is not None:
         return 0.0
-    kept = job.rate / sharing(job, plan) * job.pause
+    rate = job.rate / sharing(job, plan)
+    kept = queueing.conversations_kept(rate=rate, pause=job.pause)
     return kept * kept_each(job, plan) / plan.data
 
 

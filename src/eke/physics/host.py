@@ -17,7 +17,7 @@ from eke.physics import queueing
 from eke.physics.adapters import adapter_bytes, misses, sharing
 from eke.physics.engine import kept_bytes, kept_each
 from eke.physics.machine import Machine
-from eke.physics.network import point_to_point_time
+from eke.physics.network import host_copy_time
 from eke.physics.operations import AnyPlan
 from eke.types.job import Serve
 
@@ -43,7 +43,7 @@ def _adapter(job: Serve, plan: AnyPlan, machine: Machine) -> Any:
 
 
 def _copy(size: Any, machine: Machine) -> Any:
-    return point_to_point_time(size=size, bandwidth=machine.host, latency=0.0)
+    return host_copy_time(size=size, bandwidth=machine.host)
 
 
 def loading_ceiling(job: Serve, plan: AnyPlan, machine: Machine) -> Any:

@@ -40,7 +40,7 @@ LABELS = {  # values that decide what arrives of a published figure, as people c
     "power_share": "power at work over maximum",
     "price": "price over catalogue",
     "carbon": "carbon of the grid",
-    "adapters": "adapter kernels over their bytes",
+    "adapter_time": "adapter kernels over their bytes",
     "scatter": "what the physics leaves out",
     "full": "what a full engine loses",
     **{

@@ -84,7 +84,7 @@ class Knobs(Record):
     full: Any  # what the physics leaves out where all places of an engine are taken, as a factor
     first: Any  # what the physics leaves out of the wait before the first token, as a factor
     scatter: Any  # what the physics leaves out, as a factor on every duration
-    adapters: Any = 1.0  # time with low-rank factors over what their bytes and launches take
+    adapter_time: Any = 1.0  # time with low-rank factors over what their bytes and launches take
     # What-ifs, 1 in every answer: "memory speed +10 %" scales what the maker published.
     peak_change: Any = 1.0
     memory_change: Any = 1.0

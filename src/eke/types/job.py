@@ -176,8 +176,8 @@ class Serve(Record, tag="serve", tag_field="job"):
                 )
         if self.pause and not self.reuse:
             raise BadInput(
-                f"pause is {self.pause:g} s, but reuse is 0, so nothing is kept meanwhile; give the "
-                "share of a prompt that is, such as --reuse 60%."
+                f"pause is {self.pause:g} s, but reuse is 0, so nothing is kept meanwhile; give "
+                "the share of a prompt that is, such as --reuse 60%."
             )
         for name in ("adapters", "adapter_rank"):
             if not isinstance(getattr(self, name), int):
