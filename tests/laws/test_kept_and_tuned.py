@@ -57,6 +57,7 @@ def test_carbon_is_energy_times_the_intensity_of_the_grid(job: Job, price: Any) 
     plan = Plan(chip="h100-sxm", tensor=8, data=1 if isinstance(job, Serve) else 4, batch=64)
     assumed = price(job, plan, POOL, LIKELY)
     assert assumed["carbon"] == pytest.approx(assumed["energy"] * LIKELY.carbon)
+    assert price(job, plan, replace(POOL, carbon=0.0), LIKELY)["carbon"] == 0
     clean = price(job, plan, replace(POOL, carbon=1e-8), LIKELY)
     assert clean["carbon"] == pytest.approx(clean["energy"] * 1e-8)
     unpowered = replace(POOL, chip=replace(POOL.chip, power=None))

@@ -29,7 +29,8 @@ def carbon_of(pool: Pool, energy_used: Any, knobs: Knobs) -> Any:
     """Carbon dioxide emitted for that energy [kg]; None if the energy is not known."""
     if energy_used is None:
         return None
-    return energy.grid_carbon(energy=energy_used, intensity=pool.carbon or knobs.carbon)
+    intensity = knobs.carbon if pool.carbon is None else pool.carbon  # a grid may emit nothing
+    return energy.grid_carbon(energy=energy_used, intensity=intensity)
 
 
 def price_of(pool: Pool, chips: Any, seconds: Any, knobs: Knobs, energy_used: Any) -> Any:
