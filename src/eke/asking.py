@@ -20,7 +20,7 @@ from eke.units import quantity
 JOB_FIELDS = {
     "serve": (
         *("rate", "prompt", "answer", "reuse", "tiers", "ttft", "tpot", "images", "sound"),
-        *("spread", "utilisation", "confidential"),
+        *("spread", "utilisation", "confidential", "pause", "adapters", "adapter_rank"),
     ),
     "train": ("tokens", "sequence", "batch", "within"),
     "tune": ("tokens", "epochs", "lora", "qlora", "objective", "sequence", "batch", "within"),
@@ -38,13 +38,15 @@ FIELD_UNITS = {
     **dict.fromkeys(("prompt", "answer", "longest", "tokens", "sequence"), "token"),
     **dict.fromkeys(("reuse", "images", "spread", "utilisation", "split", "acceptance"), "1"),
     **dict.fromkeys(("epochs", "prompts", "labels", "batch"), "1"),
-    **dict.fromkeys(("sound", "within"), "s"),
+    **dict.fromkeys(("sound", "within", "pause"), "s"),
     "label_price": "USD",
     "price": "USD/s",
+    "carbon": "kg/J",
 }
 _PLAN = (
     *(*DEGREES, "micro_batch", "weights", "compute", "shard", "recompute", "schedule"),
     *("optimizer", "cache", "batch", "token_budget", "sparse", "drafts", "acceptance", "engine"),
+    *("offload", "adapter_slots"),
 )
 
 
@@ -137,6 +139,8 @@ def ask(kind: str, given: Mapping[str, Any]) -> tuple[Job, Fleet, dict[str, Any]
         where = _priced(where, given["price"])
     if given.get("own"):
         where = _owned(where)
+    if given.get("carbon") is not None:
+        where = _on_grid(where, given["carbon"])
     mine = {name: given[name] for name in JOB_FIELDS[kind] if given.get(name) is not None}
     if "sequence" in mine:
         mine["sequence"] = int(mine["sequence"])
@@ -148,6 +152,16 @@ def ask(kind: str, given: Mapping[str, Any]) -> tuple[Job, Fleet, dict[str, Any]
         where = replace(where, pools=(*where.pools, *other.pools))
         decided["prefill"] = prefill_plan(job, other.pools[0], decided)
     return job, where, decided
+
+
+def _on_grid(where: Fleet, carbon: float) -> Fleet:
+    """The fleet on the user's own grid."""
+    note = "given with --carbon"
+    fact = Fact(value=carbon, unit="kg/J", source="you", kind="assumed", note=note)
+    pools = tuple(
+        replace(pool, carbon=carbon, facts={**pool.facts, "carbon": fact}) for pool in where.pools
+    )
+    return replace(where, pools=pools)
 
 
 def _owned(where: Fleet) -> Fleet:

@@ -22,7 +22,6 @@ from eke.types.goal import Front, Goal, Planned
 from eke.types.job import Align, Job, Serve
 from eke.types.need import Change, Infeasible, Need
 from eke.types.record import replace
-from eke.units import show
 from eke.verbs import check_fits, check_job, fleet_of, tables_of, values_of
 
 SPLITS = (0.25, 0.375, 0.5, 0.625, 0.75)  # shares of the chips that only generate, in alignment

@@ -46,6 +46,7 @@ def need(
     if isinstance(picked, Infeasible):
         return picked
     check_fits(picked, job.model, where)
+    check_uses(job, picked)
     values = values_of(job, picked, where, measured)
     found = answer(job, picked, where, values, chosen=plan is None)
     if isinstance(found, Need) and isinstance(job, Serve) and len(job.tiers) > 1:
@@ -62,6 +63,8 @@ def values_of(
     if plan.prefill is not None and plan.prefill.chip != plan.chip:
         half = tables_of(job, pool_of(fleet, plan.prefill.chip), plan.prefill.engine)
         values = with_prefill(values, efficiencies(*half))
+    if not (isinstance(job, Serve) and job.adapters):  # nothing to vary: a case less
+        values = {name: each for name, each in values.items() if "adapter_time" not in name}
     if not measured:
         return values
     from eke.calibrate.own import conditioned
@@ -89,7 +92,8 @@ def _for_everyone(job: Serve, plan: Plan, fleet: Fleet) -> str:
     longest = max(tier.context for tier in job.tiers)
     pool = pool_of(fleet, plan.chip)
     more = replace(pool, chips=max(pool.chips, 64 * plan.chips))
-    same = {"tensor": plan.tensor, "pipeline": plan.pipeline, "weights": plan.weights}
+    alike = ("tensor", "pipeline", "weights", "offload", "adapter_slots")
+    same = {name: getattr(plan, name) for name in alike}
     wider = replace(job, tiers=(Tier(context=longest, share=1.0),))
     found = _smallest(wider, Fleet(pools=(more,)), same)
     if isinstance(found, Infeasible):
@@ -135,6 +139,20 @@ def fleet_of(fleet: Any, plan: Any = None) -> Fleet:
 
 # Families whose matrix units skip two of four weights, by their makers' data sheets.
 SPARSE = ("ampere", "ampere-rtx", "ada", "hopper", "blackwell", "blackwell-rtx", "cdna3", "cdna4")
+
+
+def check_uses(job: Job, plan: Plan) -> None:
+    """Refuse fields of a plan that the job has no use for. Raises BadInput."""
+    if plan.offload and not (isinstance(job, Serve) and job.reuse):
+        raise BadInput(
+            "offload keeps what prompts reuse in the host's memory, but nothing is reused; say how "
+            "much is, such as --reuse 60%, or drop --offload."
+        )
+    if plan.adapter_slots and not (isinstance(job, Serve) and job.adapters):
+        raise BadInput(
+            f"adapter_slots is {plan.adapter_slots}, but no fine-tunes are asked for; say how "
+            "many, such as --adapters 50, or drop --adapter-slots."
+        )
 
 
 def check_fits(plan: Plan, model: Model, fleet: Fleet) -> None:

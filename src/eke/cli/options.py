@@ -35,8 +35,8 @@ class Quantity(click.ParamType[float]):
         return found
 
 
-TOKENS, NUMBER, RATE, DURATION, DOLLARS, RENT = (
-    Quantity(unit) for unit in ("token", "1", "1/s", "s", "USD", "USD/s")
+TOKENS, NUMBER, RATE, DURATION, DOLLARS, RENT, CARBON = (
+    Quantity(unit) for unit in ("token", "1", "1/s", "s", "USD", "USD/s", "kg/J")
 )
 
 
@@ -71,6 +71,9 @@ where = stack(
     click.option("--picture", metavar="FILE.svg", help="Several --on as a picture."),
     click.option(
         "--price", type=RENT, metavar="USD/h", help="Rent of one chip, such as '2.5 USD/h'."
+    ),
+    click.option(
+        "--carbon", type=CARBON, metavar="g/kWh", help="Of the grid, such as '400 g/kWh'."
     ),
     click.option("--own", is_flag=True, help="Bought and written off, energy paid, not rented."),
     click.option("--json", "as_json", is_flag=True, help="The same record as JSON."),
@@ -114,5 +117,12 @@ serving_layout = stack(
     click.option("--sparse", is_flag=True, help="2:4 structured sparsity."),
     click.option("--drafts", type=click.IntRange(0), help="Tokens guessed per step."),
     click.option("--acceptance", type=NUMBER, help="Chance that a guess is kept."),
+    click.option("--offload", is_flag=True, help="Keep conversations in the host's memory."),
+    click.option(
+        "--adapter-slots",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Fine-tunes resident on a replica; 0 gives each a copy of the model.",
+    ),
     click.option("--prefill-on", metavar="CHIPS", help="Chips that only take in prompts."),
 )

@@ -38,6 +38,7 @@ class Pass(Record):
     matrices, attention, elementwise, launch: computing.  tensor, context, expert, stage:
     exchanging, before any overlap.  dispatch: of the host, to start all of it without captured
     graphs, beside the chip's work.  done: what was computed, which is added up when asked for.
+    adapters: computing with low-rank factors of fine-tunes, its launches included.
     """
 
     matrices: Any
@@ -51,11 +52,13 @@ class Pass(Record):
     expert: Any
     stage: Any
     done: tuple[Done, ...]
+    adapters: Any = 0.0
 
     @property
     def compute(self) -> Any:
         """All computing [s]."""
-        return self.matrices + self.logits + self.attention + self.elementwise + self.launch
+        base = self.matrices + self.logits + self.attention + self.elementwise + self.launch
+        return base + self.adapters
 
     @property
     def exchange(self) -> Any:
@@ -68,7 +71,7 @@ class Pass(Record):
         return sum(
             np.where(each.reading >= 0.5 * each.time, each.operation.times * each.reading, 0.0)
             for each in self.done
-            if each.operation.kind == "matrix"
+            if each.operation.kind == "matrix" and each.operation.part != "adapters"
         )
 
     @property

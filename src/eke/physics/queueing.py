@@ -7,6 +7,15 @@ import numpy as np
 from eke.physics.formula import Number, formula
 
 
+@formula(unit="1", equation="λ × pause", source=("little1961",))
+def conversations_kept(*, rate: Number, pause: Number) -> Number:
+    """Conversations between two of their turns at any time, by Little's law [1].
+
+    rate: turns that begin [1/s].  pause: mean time between two of them [s].
+    """
+    return rate * pause
+
+
 @formula(
     unit="1",
     equation="1 / (1 + β Φ(β) / φ(β)), β = (1 − ρ) √c",

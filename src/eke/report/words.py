@@ -39,6 +39,8 @@ LABELS = {  # values that decide what arrives of a published figure, as people c
     "restart": "restart after a failure",
     "power_share": "power at work over maximum",
     "price": "price over catalogue",
+    "carbon": "carbon of the grid",
+    "adapter_time": "adapter kernels over their bytes",
     "scatter": "what the physics leaves out",
     "full": "what a full engine loses",
     **{
@@ -116,7 +118,7 @@ def spread(span: Span, unit: str) -> str:
     return f"{likely} ({low} – {high})"
 
 
-SHARES = ("mfu", "hfu", "goodput", "utilisation")  # people read these in percent
+SHARES = ("mfu", "hfu", "goodput", "utilisation", "adapter_misses")  # people read these in percent
 
 
 def shown(span: Span, unit: str) -> tuple[str, str, str]:
@@ -175,6 +177,10 @@ def _settings(plan: Plan) -> list[str]:
         words.append("2:4 sparse")
     if plan.drafts:
         words.append(f"{plan.drafts} drafts per step")
+    if plan.offload:
+        words.append("kept conversations in host memory")
+    if plan.adapter_slots:
+        words.append(f"{plan.adapter_slots} adapters resident")
     if plan.prefill is not None:
         words.append(f"prefill on {plan.prefill.chips} {plan.prefill.chip}")
     return words

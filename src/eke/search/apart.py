@@ -53,7 +53,7 @@ class Pair(Record):
 def apart(job: Serve, place: Place, other: Place, tally: Tally) -> Iterator[Plans]:
     """Blocks of plans that decode at `place` and take in prompts at `other`, which may be the same
     pool."""
-    for choices in shared_fields(place):
+    for choices in shared_fields(job, place):
         pair = _pair(job, place, other, choices)
         takers = _takers(pair)
         if len(takers):
@@ -63,7 +63,7 @@ def apart(job: Serve, place: Place, other: Place, tally: Tally) -> Iterator[Plan
 
 def _pair(job: Serve, place: Place, other: Place, choices: Choices) -> Pair:
     same = place.pool is other.pool
-    kept = ("weights", "cache", "engine", *(("compute",) if same else ()))
+    kept = ("weights", "cache", "engine", "offload", *(("compute",) if same else ()))
     half = {name: choices[name] for name in kept if name in choices}
     knobs = place.knobs if same else replace(place.knobs, prefill=other.knobs)
     return Pair(job=job, place=place, other=other, choices=choices, half=half, knobs=knobs)

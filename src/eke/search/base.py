@@ -16,7 +16,7 @@ from eke.physics.train import learning_sequence
 from eke.types.fleet import Pool
 from eke.types.job import Align, Job, Serve, Train, Tune
 from eke.types.model import Experts, Model
-from eke.types.plan import NUMBERS, Plan, Width
+from eke.types.plan import COUNTS, NUMBERS, Plan, Width
 from eke.types.record import replace
 
 IN_FLIGHT = 256  # sequences an engine keeps in flight by default
@@ -83,8 +83,10 @@ def check_choices(choices: Choices) -> None:
             near = closest(name, Plan.__annotations__)
             hint = f"; closest: {near}" if near else ""
             raise BadInput(f"a plan has no {name!r}{hint}.")
-        if name in NUMBERS and not (isinstance(value, int) and value >= 1):
-            raise BadInput(f"{name} is {value!r}; it must be a whole number from 1 up.")
+        lowest = 1 if name in NUMBERS else 0 if name in COUNTS else None
+        for each in value if isinstance(value, tuple) else (value,):
+            if lowest is not None and not (isinstance(each, int) and each >= lowest):
+                raise BadInput(f"{name} is {each!r}; it must be a whole number from {lowest} up.")
 
 
 def with_build(job: Job, pool: Pool, choices: Choices) -> Choices:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from eke.physics.adapters import sharing
 from eke.physics.answer import outcome
 from eke.physics.layers import attention_heads
 from eke.physics.outcome import Outcome
@@ -30,6 +31,7 @@ from eke.types.record import Record, replace
 IN_FLIGHT = (8, 16, 32, 64, 128, 256, 512, 1024)  # most sequences of a replica
 BUDGETS = (512, 1024, 2048, 4096, 8192, 16384)  # most tokens of one engine step
 GUESSES = (0, 1, 2, 3, 4, 5, 6, 8)  # drafted tokens, where their acceptance is known
+SLOTS = (0, *(2**k for k in range(11)))  # fine-tunes resident on a replica; 0 merges each
 # Fields that all plans of a block share; None leaves them as they are by default.
 SHARED: Mapping[str, tuple[Any, ...]] = dict.fromkeys(
     ("weights", "compute", "cache", "sparse"), (None,)
@@ -40,7 +42,7 @@ ROUNDS = ((0, 8), (8, 64), (64, 10**9))  # further copies looked at together, fe
 
 def serving(job: Serve, place: Place, tally: Tally) -> Iterator[Plans]:
     """Blocks of plans whose prompts and answers run on the same chips."""
-    for choices in shared_fields(place):
+    for choices in shared_fields(job, place):
         every = all_layouts(job, place.pool, choices)
         able = able_layouts(job, place, choices, every, tally)
         if len(able):
@@ -50,10 +52,14 @@ def serving(job: Serve, place: Place, tally: Tally) -> Iterator[Plans]:
                 yield plans_of(job, place.pool, choices, part.columns, part.most[:, None])
 
 
-def shared_fields(place: Place) -> list[dict[str, Any]]:
+def shared_fields(job: Serve, place: Place) -> list[dict[str, Any]]:
     """The fields that all plans of a block share, in every combination."""
-    streams: tuple[Any, ...] = (False, True) if place.pool.chip.stream_size else (None,)
-    return settled(place.choices, {**SHARED, "stream": streams})
+    either, usual = (False, True), (None,)
+    open_ones: dict[str, tuple[Any, ...]] = {
+        "stream": either if place.pool.chip.stream_size else usual,
+        "offload": either if job.pause and job.reuse else usual,
+    }
+    return settled(place.choices, {**SHARED, **open_ones})
 
 
 class Layouts(Record):
@@ -93,7 +99,7 @@ def able_layouts(
     for part in every.parts():
         plans = plans_of(job, place.pool, choices, part.columns, part.most[:, None])
         result = outcome(job, plans, Fleet(pools=(place.pool,)), place.knobs)
-        each = np.where(fits(result), result["rate_most"] / plans.replicas, 0.0)
+        each = np.where(fits(result), result["rate_most"] / sharing(job, plans), 0.0)
         each = np.broadcast_to(each, plans.shape).ravel()
         least = np.ceil(asked / np.maximum(each, 1e-30) * (1 - 1e-12)).clip(1, 1e9).astype(int)
         least = np.maximum(least, part.least)
@@ -159,6 +165,7 @@ def all_layouts(job: Serve, pool: Pool, choices: Choices) -> Layouts:
         batch=options(choices, "batch", tuple(sorted({*IN_FLIGHT, base.batch}))),
         token_budget=options(choices, "token_budget", tuple(sorted({*BUDGETS, base.token_budget}))),
         drafts=options(choices, "drafts", GUESSES if "acceptance" in choices else (0,)),
+        adapter_slots=options(choices, "adapter_slots", _slots(job)),
     )
     rows = _degrees(job.model, pool, choices)
     copies = options(choices, "replicas", (0,))
@@ -176,6 +183,11 @@ def all_layouts(job: Serve, pool: Pool, choices: Choices) -> Layouts:
     most = pool.chips // rows.prod(axis=1, where=[True, True, True, False])[which]
     found = Layouts(columns=columns, least=np.maximum(copy, 1), most=np.where(copy, copy, most))
     return found.some(found.most * found.group <= pool.chips)
+
+
+def _slots(job: Serve) -> tuple[int, ...]:
+    """Fine-tunes that a replica may hold: up to all of them."""
+    return tuple(sorted({*(n for n in SLOTS if n < job.adapters), job.adapters}))
 
 
 DEGREES = ("tensor", "pipeline", "data", "expert")

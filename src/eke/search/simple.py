@@ -55,6 +55,7 @@ def _serving(job: Serve, pool: Pool, choices: Choices) -> Iterator[Plans]:
             token_budget=base.token_budget,
             block=base.block,
             drafts=base.drafts,
+            adapter_slots=base.adapter_slots,
             prefill=base.prefill,
         )
 
@@ -75,7 +76,8 @@ def counts_up_to(most: int) -> Iterable[int]:
 def prefill_plan(job: Serve, pool: Pool, choices: Choices) -> Plan:
     """How the prefill half of a disaggregated plan uses its chips: the least splitting whose
     weights fit, copied over all of them. Raises BadInput when nothing fits."""
-    kept = {name: choices[name] for name in ("weights", "compute", "cache") if name in choices}
+    alike = ("weights", "compute", "cache", "offload", "adapter_slots")
+    kept = {name: choices[name] for name in alike if name in choices}
     base = replace(base_plan(job, pool, kept), replicas=1)
     for tensor, pipeline in _splits(job.model, pool, {}):
         plan = replace(base, tensor=tensor, pipeline=pipeline)

@@ -51,6 +51,9 @@ class Plan(Record):
     drafts: tokens guessed per step, kept with probability `acceptance` each.
     padded: every step computes all `batch` places, taken or not.
     engine: what runs it, an id of engines.toml; "" is any.
+    offload: what conversations keep between their turns lies in the host's memory.
+    adapter_slots: fine-tunes resident on a replica, which serves several of them at once; 0 gives
+    each a merged copy of the model, on replicas of its own.
     prefill: a disaggregated plan's other half; this half then only decodes.
     stream: weights and optimizer state stay in the chip's external memory and stream through.
     """
@@ -83,6 +86,8 @@ class Plan(Record):
     stream: bool = False
     draft_cost: float = 0.1  # time of a draft step over a step of the model itself
     padded: bool = False
+    offload: bool = False
+    adapter_slots: int = 0
     engine: str = ""
     prefill: Plan | None = None
 
@@ -99,6 +104,7 @@ class Plan(Record):
 
 
 NUMBERS = (*DEGREES, "micro_batch", "batch", "token_budget", "block")
+COUNTS = (*NUMBERS, "drafts", "adapter_slots")  # those that may be 0 included
 
 
 def check_plan(plan: Plan) -> None:
@@ -111,6 +117,11 @@ def check_plan(plan: Plan) -> None:
         if getattr(plan, name) not in BYTES:
             known = ", ".join(BYTES)
             raise BadInput(f"{name} is {getattr(plan, name)!r}; expected one of {known}.")
+    if not isinstance(plan.adapter_slots, int) or plan.adapter_slots < 0:
+        raise BadInput(
+            f"adapter_slots is {plan.adapter_slots!r}; it must be a whole number: of fine-tunes "
+            "resident on a replica, or 0 for a merged copy of each."
+        )
     if plan.drafts < 0 or not 0 <= plan.acceptance <= 1:
         raise BadInput("drafts must be 0 or more and acceptance a share between 0 and 1.")
     if (plan.tensor * plan.data * plan.context) % plan.expert:
@@ -150,6 +161,7 @@ class Plans(Record):
     token_budget: Any = 8192
     block: Any = 16
     drafts: Any = 0
+    adapter_slots: Any = 0
     prefill: Any = None
 
     def __getattr__(self, name: str) -> Any:
@@ -173,7 +185,7 @@ class Plans(Record):
         import numpy as np
 
         half = self.prefill.shape if isinstance(self.prefill, Plans) else ()
-        return np.broadcast_shapes(half, *(np.shape(getattr(self, name)) for name in ARRAYS))
+        return np.broadcast_shapes(half, *(np.shape(getattr(self, name)) for name in COUNTS))
 
     def __len__(self) -> int:
         return prod(self.shape)
@@ -190,19 +202,16 @@ class Plans(Record):
 
         picked = {
             name: np.broadcast_to(getattr(self, name), self.shape).ravel()[those]
-            for name in ARRAYS
+            for name in COUNTS
             if np.ndim(getattr(self, name))
         }
         half = self.prefill.take(those) if isinstance(self.prefill, Plans) else self.prefill
         return replace(self, **picked, prefill=half)
 
     def _at(self, place: Any) -> Plan:
-        picked = {name: _pick(getattr(self, name), place) for name in ARRAYS}
+        picked = {name: _pick(getattr(self, name), place) for name in COUNTS}
         half = self.prefill._at(place) if isinstance(self.prefill, Plans) else self.prefill
         return Plan(**(fields(self.base) | picked | {"prefill": half}))
-
-
-ARRAYS = (*NUMBERS, "drafts")
 
 
 def _pick(value: Any, place: Any) -> int:
