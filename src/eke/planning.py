@@ -11,11 +11,21 @@ from eke.errors import BadInput
 from eke.physics.answer import answer, outcome, shortage
 from eke.physics.scenarios import likely, span
 from eke.search.base import check_choices, engine_for, published_width, with_build
-from eke.search.best import Found, Kept, Progress, figure_of, search
+from eke.search.best import Candidate, Found, Progress, figure_of, search
 from eke.search.front import front
 from eke.search.place import Place, options
 from eke.search.smallest import smallest
-from eke.search.why import binds, bottleneck, changes, others, priced, rivals, turns
+from eke.search.why import (
+    binds,
+    bottleneck,
+    changes,
+    kept_limits,
+    others,
+    priced,
+    rivals,
+    together,
+    turns,
+)
 from eke.types.efficiency import Efficiency
 from eke.types.fleet import Fleet, Pool
 from eke.types.goal import Front, Goal, Planned
@@ -25,6 +35,7 @@ from eke.types.record import replace
 from eke.verbs import check_fits, check_job, fleet_of, tables_of, values_of
 
 SPLITS = (0.25, 0.375, 0.5, 0.625, 0.75)  # shares of the chips that only generate, in alignment
+MARGINS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)  # below limits, to be surer
 MORE = 64  # times as many chips, looked at to say how many it would take
 
 
@@ -50,10 +61,38 @@ def plan(
     check_choices(said)
     wanted = goal or usual_goal(job, where)
     sites = places(job, where, said, measured)
-    found = search(_ways(job), sites, wanted, whole=not _apart(job, said), progress=progress)
-    if not found.best:
-        return _infeasible(job, where, wanted, said, found)
-    return _planned(job, where, wanted, said, found, measured)
+    whole = not _apart(job, said)
+    least_sure: Planned | None = None
+    for margin in MARGINS if wanted.sure > 0.5 else MARGINS[:1]:
+        found = search(_ways(job), sites, wanted, whole=whole, margin=margin, progress=progress)
+        if not found.best:
+            break
+        planned = _planned(job, where, wanted, said, found, measured)
+        if wanted.sure <= 0.5 or _chance(planned) >= wanted.sure:
+            return planned
+        least_sure = planned
+    if least_sure is not None:
+        return _not_sure(least_sure)
+    return _infeasible(job, where, wanted, said, found)
+
+
+def _chance(planned: Planned) -> float:
+    return min((kept.chance for kept in planned.kept), default=1.0)
+
+
+def _not_sure(planned: Planned) -> Infeasible:
+    """No plan keeps every limit as surely as asked; the one that is found with the widest margin
+    says how sure one can be."""
+    least = min(planned.kept, key=lambda kept: kept.chance)
+    return Infeasible(
+        limit=f"chance to keep {least.limit}",
+        need=planned.goal.sure,
+        have=least.chance,
+        by=planned.goal.sure - least.chance,
+        unit="",
+        hint="a measurement of your own (--measured), more chips, or less sure (--sure)",
+        plan=planned.need.plan,
+    )
 
 
 def frontier(
@@ -163,6 +202,7 @@ def _planned(
         considered=found.considered,
         priced=found.priced,
         bottleneck=bottleneck(need),
+        kept=kept_limits(best, goal, values[id(best)]),
         binds=binds(found),
         rivals=rivals(found, goal, values),
         turns=turns(found, goal),
@@ -183,7 +223,7 @@ def _split_remark(planned: Job, asked: Job) -> tuple[str, ...]:
 
 
 def _narrower(
-    job: Job, fleet: Fleet, goal: Goal, choices: Mapping[str, Any], best: Kept
+    job: Job, fleet: Fleet, goal: Goal, choices: Mapping[str, Any], best: Candidate
 ) -> tuple[str, ...]:
     """What 8-bit weights would save, where they are not what the maker publishes: whether answers
     stay good enough is for the user to say."""
@@ -230,6 +270,7 @@ def _infeasible(
         hint=hint,
         plan=near.plan,
         changes=(*changes(found), *_more_chips(job, fleet, goal, choices)),
+        together=together(near),
     )
 
 
@@ -245,7 +286,7 @@ def _more_chips(
         times = 4
         while times <= MORE and pool.chips * times <= 65_536:
             wide = Fleet(pools=(replace(pool, chips=pool.chips * times),))
-            found = search([job], places(job, wide, choices), loose, whole=True)
+            found = search([job], places(job, wide, choices), loose, whole=not _apart(job, choices))
             if found.best:
                 best = found.best[0].plan
                 name = f"chips of {pool.chip.id}"

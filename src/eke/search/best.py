@@ -36,7 +36,7 @@ class Block(Record):
     place: Place
 
 
-class Kept(Record):
+class Candidate(Record):
     """A plan worth remembering. value: of the goal's figure.  ratios: need over have of every
     limit; at most 1 where it is kept.  haves: what each limit allows, and its unit.  figures: of
     the answer."""
@@ -54,20 +54,15 @@ class Kept(Record):
         """As one plan."""
         return self.block.plans[self.index]
 
-    @property
-    def feasible(self) -> bool:
-        """Whether every limit is kept."""
-        return all(ratio <= 1 for ratio in self.ratios.values())
-
 
 class Found(Record):
     """What a search came back with. best: feasible plans, best first.  almost: for each limit the
     plans that keep all others, best first.  nearest: the plan that misses least, where none is
     feasible."""
 
-    best: list[Kept]
-    almost: dict[str, list[Kept]]
-    nearest: Kept | None
+    best: list[Candidate]
+    almost: dict[str, list[Candidate]]
+    nearest: Candidate | None
     considered: int
     priced: int
 
@@ -108,20 +103,22 @@ def search(
     goal: Goal,
     *,
     whole: bool = False,
+    margin: float = 1.0,
     progress: Progress | None = None,
 ) -> Found:
     """Price every plan that a bound does not rule out, and keep what matters of them.
 
     jobs: the same job in the ways it may be asked, such as alignment with and without chips of
-    its own for generation.
+    its own for generation.  whole: no disaggregated plans.  margin: by which what is predicted has
+    to stay below its limits.
     """
     tally = Tally(figure_of(goal.least))
-    best: list[Kept] = []
-    almost: dict[str, list[Kept]] = {}
-    nearest: Kept | None = None
+    best: list[Candidate] = []
+    almost: dict[str, list[Candidate]] = {}
+    nearest: Candidate | None = None
     for job in jobs:
         for block in blocks(job, places, tally, whole):
-            some, missing, miss = _sift(block, goal, tally)
+            some, missing, miss = _sift(block, goal, tally, margin)
             best = _first(best + some)
             for name, kept in missing.items():
                 almost[name] = _first(almost.get(name, []) + kept)
@@ -138,22 +135,22 @@ def search(
     )
 
 
-def worst(kept: Kept) -> float:
+def worst(kept: Candidate) -> float:
     return max(kept.ratios.values())
 
 
-def _first(kept: list[Kept]) -> list[Kept]:
+def _first(kept: list[Candidate]) -> list[Candidate]:
     return sorted(kept, key=lambda each: (each.value, each.rank))[: 4 * KEPT]
 
 
-Sifted = tuple[list[Kept], dict[str, list[Kept]], Kept | None]
+Sifted = tuple[list[Candidate], dict[str, list[Candidate]], Candidate | None]
 
 
-def _sift(block: Block, goal: Goal, tally: Tally) -> Sifted:
+def _sift(block: Block, goal: Goal, tally: Tally, margin: float) -> Sifted:
     """The plans of a block worth remembering: the best, the best that miss a single limit, and
     the one that misses least."""
     result = outcome(block.job, block.plans, block.fleet, block.knobs)
-    priced = Priced(block, goal, result)
+    priced = Priced(block, goal, result, margin)
     count = len(priced.value)
     missed = priced.missed.sum(axis=0)
     feasible = missed == 0
@@ -168,7 +165,7 @@ def _sift(block: Block, goal: Goal, tally: Tally) -> Sifted:
 class Priced:
     """A block's figures as flat columns."""
 
-    def __init__(self, block: Block, goal: Goal, result: Outcome) -> None:
+    def __init__(self, block: Block, goal: Goal, result: Outcome, margin: float = 1.0) -> None:
         self.block, plans = block, block.plans
         self.shape = plans.shape
         self.figures = {
@@ -177,13 +174,14 @@ class Priced:
         self.value = self.flat(figure(self.figures, goal.least, block.place))
         self.time = self.flat(self.figures["time"])
         self.group = self.flat(plans.group)
-        limits = [*_within_pools(block), *result.limits, *_wanted(goal, self.figures, block.place)]
+        limits = limits_of(block, goal, result)
         self.limits = [limit.name for limit in limits]
         self.haves = [(self.flat(limit.have), limit.unit) for limit in limits]
-        self.ratios = np.array([self.flat(_ratio(limit, goal)) for limit in limits])
-        self.missed = ~(self.ratios <= 1)
+        self.ratios = np.array([self.flat(limit_ratio(limit, goal)) for limit in limits])
+        most = np.array([1.0 if name in CERTAIN else 1 / margin for name in self.limits])
+        self.missed = ~(self.ratios <= most[:, None])
 
-    def almost(self, missed: Any) -> dict[str, list[Kept]]:
+    def almost(self, missed: Any) -> dict[str, list[Candidate]]:
         """For each limit, plans that miss it alone: the best, and those that miss it by least.
 
         missed: how many limits each plan misses.
@@ -222,10 +220,10 @@ class Priced:
                 mixed = mixed % 9007199254740881
         return mixed
 
-    def keep(self, i: int) -> Kept:
+    def keep(self, i: int) -> Candidate:
         """One of them, to remember."""
         i = int(i)
-        return Kept(
+        return Candidate(
             block=self.block,
             index=i,
             value=float(self.value[i]),
@@ -237,6 +235,15 @@ class Priced:
             },
             figures={name: float(self.flat(value)[i]) for name, value in self.figures.items()},
         )
+
+
+CERTAIN = ("chips", "memory", "external memory", "prefill memory", "replicas", "rollout chips")
+
+
+def limits_of(block: Block, goal: Goal, result: Outcome) -> list[Limit]:
+    """Of the job, of the pools and of the goal."""
+    figures = {amount.name: amount.value for amount in result.amounts if amount.value is not None}
+    return [*_within_pools(block), *result.limits, *_wanted(goal, figures, block.place)]
 
 
 ALIKE = 1e-3  # figures this close count as equal; then the faster plan is better
@@ -286,7 +293,7 @@ def _wanted(goal: Goal, figures: dict[str, Any], place: Place) -> list[Limit]:
     ]
 
 
-def _ratio(limit: Limit, goal: Goal) -> Any:
+def limit_ratio(limit: Limit, goal: Goal) -> Any:
     """Need over have; memory less what is to stay free."""
     have = np.asarray(limit.have, dtype=float)
     if limit.name == "memory":

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from eke.physics.answer import outcome
-from eke.search.best import Found, Kept, Priced, Progress, blocks, figure, figure_of, worst
+from eke.search.best import Candidate, Found, Priced, Progress, blocks, figure, figure_of, worst
 from eke.search.place import Place
 from eke.search.tally import Tally
 from eke.types.goal import Front, Goal, Point
@@ -32,9 +32,9 @@ def front(
     """
     tally = Tally("")
     units: dict[str, str] = {}
-    nearest: Kept | None = None
-    kept: list[tuple[Kept, tuple[float, ...]]] = []
-    almost: dict[str, list[Kept]] = {}
+    nearest: Candidate | None = None
+    kept: list[tuple[Candidate, tuple[float, ...]]] = []
+    almost: dict[str, list[Candidate]] = {}
     for job in jobs:
         for block in blocks(job, places, tally, not apart):
             result = outcome(block.job, block.plans, block.fleet, block.knobs)
@@ -73,7 +73,7 @@ def front(
     )
 
 
-Rows = list[tuple[Kept, tuple[float, ...]]]
+Rows = list[tuple[Candidate, tuple[float, ...]]]
 
 
 def _unbeaten(kept: Rows) -> Rows:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 from eke.physics.answer import outcome
 from eke.physics.scenarios import scenarios, span
-from eke.search.best import Found, Kept, figure
+from eke.search.best import Candidate, Found, figure, limit_ratio, limits_of
 from eke.types.efficiency import Efficiency
-from eke.types.goal import Bind, Goal, Rival, Turn
+from eke.types.goal import Bind, Goal, Kept, Rival, Turn
 from eke.types.need import Change, Need, Span
 from eke.types.plan import Plan
+from eke.types.record import replace
 
 Values = Mapping[str, Efficiency]
 RIVALS = 4  # other plans an answer shows
@@ -62,12 +64,43 @@ def binds(found: Found) -> tuple[Bind, ...]:
     return tuple(sorted(rows, key=lambda row: row.at / row.now))
 
 
+PROMISED = ("ttft", "tpot", "time")
+INTERVAL = NormalDist().inv_cdf(0.9)  # standard deviations to an end of an 80 % interval
+
+
+def kept_limits(chosen: Candidate, goal: Goal, values: Values) -> tuple[Kept, ...]:
+    """Promises, dates and the goal's own limits, with the chance that each is kept."""
+    block = chosen.block
+    one = replace(block, plans=chosen.plan)
+    result = outcome(block.job, chosen.plan, block.fleet, scenarios(dict(values)))
+    rows = []
+    for limit in limits_of(one, goal, result):
+        if limit.name in ("throughput", "prefill"):
+            continue  # a share of what can be done, not a promise
+        ratio = span(np.asarray(limit_ratio(limit, goal), dtype=float), len(values))
+        have = float(np.ravel(limit.have)[0])
+        ends = (ratio.low * have, ratio.likely * have, ratio.high * have)
+        need = Span(low=ends[0], likely=ends[1], high=ends[2])
+        chance = _chance(ratio)
+        if limit.name in PROMISED or any(limit.name == wanted.figure for wanted in goal.within):
+            rows.append(
+                Kept(limit=limit.name, need=need, have=have, unit=limit.unit, chance=chance)
+            )
+    return tuple(rows)
+
+
+def _chance(ratio: Span) -> float:
+    """That a ratio with this 80 % interval is at most 1, its logarithm being normal."""
+    if ratio.likely <= 0:
+        return 1.0
+    end = ratio.high if ratio.likely <= 1 else ratio.low
+    deviation = abs(np.log(end / ratio.likely)) / INTERVAL
+    return float(NormalDist().cdf(-np.log(ratio.likely) / max(deviation, 1e-9)))
+
+
 def turns(found: Found, goal: Goal) -> tuple[Turn, ...]:
     """When the choice changes: promises made tighter, and prices."""
     return (*_tightened(found), *(_prices(found) if goal.least == "cost" else ()))
-
-
-PROMISED = ("ttft", "tpot", "time")
 
 
 def _tightened(found: Found) -> tuple[Turn, ...]:
@@ -123,7 +156,7 @@ def rivals(found: Found, goal: Goal, values: Mapping[int, Values]) -> tuple[Riva
     return tuple(rows)
 
 
-def others(found: Found) -> list[Kept]:
+def others(found: Found) -> list[Candidate]:
     """Plans worth showing beside the best: of every other kind of chip the best, then of other
     layouts."""
     picked, chips, layouts = [], {_chips(found.best[0].plan)}, {_layout(found.best[0].plan)}
@@ -150,7 +183,7 @@ def _layout(plan: Plan) -> tuple[object, ...]:
     return own + learns + ((half.tensor, half.pipeline) if half is not None else ())
 
 
-def priced(kept: Kept, goal: Goal, values: Values) -> Any:
+def priced(kept: Candidate, goal: Goal, values: Values) -> Any:
     """The goal's figure of one plan in every case."""
     block = kept.block
     result = outcome(block.job, kept.plan, block.fleet, scenarios(dict(values)))
@@ -170,6 +203,16 @@ def compared(first: Any, second: Any, many: int, others: int, same: bool) -> Spa
     down = np.hypot(np.log(b.likely / b.low), np.log(a.high / a.likely))
     up = np.hypot(np.log(b.high / b.likely), np.log(a.likely / a.low))
     return Span(low=float(likely * np.exp(-down)), likely=likely, high=float(likely * np.exp(up)))
+
+
+def together(nearest: Candidate) -> tuple[Change, ...]:
+    """All limits that the closest plan misses, and what it needs of each."""
+    rows = []
+    for name, ratio in nearest.ratios.items():
+        if ratio > 1 and name != "chips":
+            have, unit = nearest.haves[name]
+            rows.append(Change(name=name, now=have, at=have * ratio, unit=unit, plan=nearest.plan))
+    return tuple(rows)
 
 
 def changes(found: Found) -> tuple[Change, ...]:

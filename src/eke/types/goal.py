@@ -25,16 +25,22 @@ class AtMost(Record):
 
 class Goal(Record):
     """What to make least ("cost", "chips", "time", "energy", "carbon", or a figure of the answer),
-    and within which limits. headroom: share of each chip's usable memory to leave free."""
+    and within which limits. headroom: share of each chip's usable memory to leave free.  sure: the
+    least chance with which every limit is to be kept; 0.5 takes the likeliest figures."""
 
     least: str = "cost"
     within: tuple[AtMost, ...] = ()
     headroom: float = 0.0
+    sure: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0 <= self.headroom < 1:
             raise BadInput(
                 f"headroom is {self.headroom:g}; it is a share of memory, from 0 to below 1."
+            )
+        if not 0.5 <= self.sure < 1:
+            raise BadInput(
+                f"sure is {self.sure:g}; it is a chance from 50 % to below 100 %, such as 90 %."
             )
         names = [limit.figure for limit in self.within]
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -51,6 +57,16 @@ class Rival(Record):
     loses: Span
     told_apart: bool
     figures: dict[str, float] = {}
+
+
+class Kept(Record):
+    """A limit and how it is kept: `need` of `have` [unit], with that chance."""
+
+    limit: str
+    need: Span
+    have: float
+    unit: str
+    chance: float
 
 
 class Bind(Record):
@@ -81,7 +97,8 @@ class Planned(Record, tag="planned", tag_field="answer"):
     job: as planned, which for alignment says how the chips are shared.  value: of the goal's figure
     [unit].  considered: plans looked at, of which `priced` were priced in full and the others ruled
     out by a bound.  bottleneck: shares of the leading figure by what limits it, such as "memory
-    bandwidth", "compute" and "network", the largest first.
+    bandwidth", "compute" and "network", the largest first.  kept: the chance that each limit is
+    kept, by the spans of what it rests on.
     """
 
     goal: Goal
@@ -92,6 +109,7 @@ class Planned(Record, tag="planned", tag_field="answer"):
     considered: int
     priced: int
     bottleneck: dict[str, float]
+    kept: tuple[Kept, ...]
     binds: tuple[Bind, ...]
     rivals: tuple[Rival, ...]
     turns: tuple[Turn, ...]

@@ -100,3 +100,4 @@ class Infeasible(Record, tag="infeasible", tag_field="answer"):
     hint: str
     plan: Plan | None = None
     changes: tuple[Change, ...] = ()  # of which each alone would do, the smallest first
+    together: tuple[Change, ...] = ()  # of which all together would do, with the closest plan
