@@ -9,9 +9,12 @@ from eke.catalog.engines import engine_id
 from eke.catalog.fleets import fleet
 from eke.catalog.models import model
 from eke.errors import BadInput
+from eke.planning import usual_goal
+from eke.search.best import figure_of
 from eke.search.simple import prefill_plan
 from eke.types.chip import Fact
 from eke.types.fleet import Fleet
+from eke.types.goal import AtMost, Goal
 from eke.types.job import Align, Job, Promise, Serve, Tier, Train, Tune
 from eke.types.plan import DEGREES
 from eke.types.record import replace
@@ -56,7 +59,40 @@ def choices(given: Mapping[str, Any]) -> dict[str, Any]:
     kept = {
         name: value for name, value in found.items() if value is not None and value is not False
     }
-    return kept | ({"engine": engine_id(kept["engine"])} if "engine" in kept else {})
+    engine = kept.get("engine")
+    if isinstance(engine, tuple):
+        return kept | {"engine": tuple(engine_id(name) for name in engine)}
+    return kept | ({"engine": engine_id(engine)} if engine else {})
+
+
+_FIGURES = {  # figures that may be limited, by the unit people give them in
+    **dict.fromkeys(("cost", "money", "cost_per_million_tokens"), "USD"),
+    **dict.fromkeys(("time", "ttft", "tpot", "step_time", "ttft_promised", "tpot_promised"), "s"),
+    "energy": "J",
+    "carbon": "kg",
+    "memory": "B",
+    "chips": "1",
+    "energy_per_token": "J",
+}
+
+
+def goal_of(given: Mapping[str, Any], job: Job, fleet: Fleet) -> Goal:
+    """What is to be made least, and within which limits."""
+    usual = usual_goal(job, fleet)
+    wanted = {name: given[name] for name in ("least", "headroom", "sure") if given.get(name)}
+    within = tuple(_at_most(text, job) for text in given.get("at_most") or ())
+    return replace(usual, within=within, **wanted)
+
+
+def _at_most(text: str, job: Job) -> AtMost:
+    """ "cost=500 USD/h" as a limit; of serving, costs per time are those of the whole fleet."""
+    name, equals, value = text.partition("=")
+    name = name.strip()
+    if not equals:
+        raise BadInput(f"{text[:40]!r} is no limit; expected WHAT=VALUE, such as chips=64.")
+    if name == "cost" and isinstance(job, Serve) and "/" in value:
+        return AtMost(figure="cost_per_hour", most=quantity(value, "USD/s") * 3600.0)
+    return AtMost(figure=figure_of(name), most=quantity(value, _FIGURES.get(name, "1")))
 
 
 def make_job(kind: str, model: Any, given: dict[str, Any]) -> Job:

@@ -48,6 +48,45 @@ DEGREE_WORDS = {
 }
 
 
+class Several(click.ParamType[Any]):
+    """One value, or several separated by commas, of which a search may choose."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.name = inner, f"{inner.name}s"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        """The inner type's, with the comma."""
+        words = param.metavar or self.inner.get_metavar(param, ctx) or self.inner.name.upper()
+        return f"{words}[,…]"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        parts = [part for part in str(value).split(",") if part.strip()]
+        if not parts:
+            self.fail(f"{value!r} names nothing.", param, ctx)
+        found = tuple(self.inner.convert(part.strip(), param, ctx) for part in parts)
+        return found if len(found) > 1 else found[0]
+
+
+ONE = ("measured", "acceptance", "prefill_on")  # of which a plan has one value
+
+
+def several(options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same options, each taking several values to choose from; chips to take in prompts are
+    found by the search."""
+
+    def decorate(function: Any) -> Any:
+        own = options(lambda: None).__click_params__
+        for option in own:
+            if option.name not in ONE and not option.is_flag:
+                option.type = Several(option.type)
+                option.metavar = option.type.get_metavar(option, click.Context(click.Command("")))
+        kept = [option for option in own if option.name != "prefill_on"]
+        function.__click_params__ = [*getattr(function, "__click_params__", []), *kept]
+        return function
+
+    return decorate
+
+
 def stack(*options: Any) -> Callable[[Any], Any]:
     """Several options as one decorator, shown in the order given."""
 
@@ -107,7 +146,6 @@ learning_layout = stack(
     click.option(
         "--optimizer", type=click.Choice(["adam", "adam-8bit", "muon", "adafactor", "sgd"])
     ),
-    click.option("--within", type=DURATION, help="Deadline, such as 30d."),
 )
 serving_layout = stack(
     degree("replicas", "Independent copies."),

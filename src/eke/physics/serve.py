@@ -104,19 +104,26 @@ def _common(
             ("energy_per_token", per_token, "J/token", "per token of answer"),
             ("carbon", carbon, "kg", "CO2e of the grid, per request"),
         ),
-        *(() if money is None else _money(money, tokens, job.answer, busy)),
+        *(() if money is None else _money(job, money, tokens, busy)),
     )
 
 
-def _money(money: Any, tokens: float, answer: float, busy: Any) -> tuple[Amount, ...]:
+def _money(job: Serve, money: Any, tokens: float, busy: Any) -> tuple[Amount, ...]:
     """Costs at the rate asked for, and with the chips kept full."""
     each, unit, name = money / tokens * 1e6, "USD per million tokens", "cost_per_million"
     how = "money / (prompt + answer) × 1,000,000"
     full = "of prompt and answer, with the chips kept full"
     return amounts(
         ("money", money, "USD", "per request"),
+        (
+            "cost_per_hour",
+            money * job.rate * 3600.0,
+            "USD per hour",
+            "of all chips",
+            "money × rate",
+        ),
         (f"{name}_tokens", each, unit, "of prompt and answer together", how),
-        (f"{name}_answer_tokens", money / answer * 1e6, unit, "if the answer carries all cost"),
+        (f"{name}_answer_tokens", money / job.answer * 1e6, unit, "if the answer carries all cost"),
         (f"{name}_tokens_full", each * busy, unit, full, f"{name}_tokens × utilisation"),
     )
 

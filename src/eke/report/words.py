@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eke.report.text import table, wrap
-from eke.types.need import Figure, Infeasible, Matter, Need, Part, Span
+from eke.types.need import Change, Figure, Infeasible, Matter, Need, Part, Span
 from eke.types.plan import DEGREES, Plan
 from eke.units import show
 
@@ -257,4 +257,34 @@ def infeasible_words(found: Infeasible) -> str:
     ]
     if found.plan is not None:
         lines.insert(1, layout(found.plan, "closest"))
+    lines += [_change(change) for change in found.changes]
+    if len(found.together) > 1:
+        words = (f"{change.name} {_from_to(change)}" for change in found.together)
+        lines.append(wrap(f"  or         together: {', '.join(words)}", indent=" " * 13))
     return "\n".join(lines) + "\n"
+
+
+def _change(change: Change) -> str:
+    """What alone would make it feasible, with the plan that then does it."""
+    plan = plan_words(change.plan)
+    return wrap(f"  or         {change.name} {_from_to(change)}: {plan}", indent=" " * 13)
+
+
+def _from_to(change: Change) -> str:
+    now, at = show(change.now, change.unit), show(change.at, change.unit)
+    return f"{at} instead of {now}"
+
+
+def plan_words(plan: Plan) -> str:
+    """A plan in a few words: how many chips of which kind, and how they are cut."""
+    own = plan.chips - (plan.prefill.chips if plan.prefill is not None else 0)
+    words = [f"{name} {getattr(plan, name)}" for name in DEGREES if getattr(plan, name) > 1]
+    words += [f"ZeRO-{plan.shard}"] if 0 < plan.shard < 3 else []
+    words += ["FSDP"] if plan.shard == 3 else []
+    words += ["full recomputation"] if plan.recompute == "full" else []
+    words += [plan.weights] if plan.weights not in ("bf16", "fp16") else []
+    words += [f"{plan.drafts} drafts"] if plan.drafts else []
+    words += ["offload"] if plan.offload else []
+    words += [f"{plan.adapter_slots} adapter slots"] if plan.adapter_slots else []
+    text = f"{own:,} {plan.chip}" + (f": {', '.join(words)}" if words else "")
+    return f"{text}; prefill on {plan_words(plan.prefill)}" if plan.prefill is not None else text

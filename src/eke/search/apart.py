@@ -50,7 +50,7 @@ class Pair(Record):
         return outcome(self.job, plans, self.fleet, self.knobs)
 
 
-def apart(job: Serve, place: Place, other: Place, tally: Tally) -> Iterator[Plans]:
+def halves(job: Serve, place: Place, other: Place, tally: Tally) -> Iterator[Plans]:
     """Blocks of plans that decode at `place` and take in prompts at `other`, which may be the same
     pool."""
     for choices in shared_fields(job, place):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from eke.errors import BadInput
 from eke.physics.answer import outcome
 from eke.physics.outcome import Limit, Outcome
-from eke.search.apart import apart
+from eke.search.apart import halves
 from eke.search.learning import learning
 from eke.search.place import Place
 from eke.search.serving import serving
@@ -72,28 +72,29 @@ def figure_of(name: str) -> str:
     return MEASURES.get(name, name)
 
 
-def blocks(job: Job, places: Sequence[Place], tally: Tally, whole: bool) -> Iterator[Block]:
-    """Everything to look at. whole: only plans that are not disaggregated."""
-    for place in places:
-        one = Fleet(pools=(place.pool,))
-        if not isinstance(job, Serve):
-            for plans in learning(job, place, tally):
-                yield Block(job=job, plans=plans, fleet=one, knobs=place.knobs, place=place)
-            continue
-        for plans in serving(job, place, tally):
-            yield Block(job=job, plans=plans, fleet=one, knobs=place.knobs, place=place)
-    if not isinstance(job, Serve) or whole:
-        return
-    for place in places:
-        for other in places:
-            yield from _apart(job, place, other, tally)
+Apart = Literal["may", "must", "never"]  # whether plans are disaggregated
 
 
-def _apart(job: Serve, place: Place, other: Place, tally: Tally) -> Iterator[Block]:
+def blocks(job: Job, places: Sequence[Place], tally: Tally, apart: Apart) -> Iterator[Block]:
+    """Everything to look at, in one piece first, then disaggregated."""
+    for place in places if apart != "must" else ():
+        plans_here = (
+            serving(job, place, tally) if isinstance(job, Serve) else learning(job, place, tally)
+        )
+        fleet = Fleet(pools=(place.pool,))
+        for plans in plans_here:
+            yield Block(job=job, plans=plans, fleet=fleet, knobs=place.knobs, place=place)
+    if isinstance(job, Serve) and apart != "never":
+        for place in places:
+            for other in places:
+                yield from _in_halves(job, place, other, tally)
+
+
+def _in_halves(job: Serve, place: Place, other: Place, tally: Tally) -> Iterator[Block]:
     same = place.pool is other.pool
     pools = (place.pool,) if same else (place.pool, other.pool)
     knobs = place.knobs if same else replace(place.knobs, prefill=other.knobs)
-    for plans in apart(job, place, other, tally):
+    for plans in halves(job, place, other, tally):
         yield Block(job=job, plans=plans, fleet=Fleet(pools=pools), knobs=knobs, place=place)
 
 
@@ -102,28 +103,27 @@ def search(
     places: Sequence[Place],
     goal: Goal,
     *,
-    whole: bool = False,
+    apart: Apart = "may",
     margin: float = 1.0,
     progress: Progress | None = None,
 ) -> Found:
     """Price every plan that a bound does not rule out, and keep what matters of them.
 
     jobs: the same job in the ways it may be asked, such as alignment with and without chips of
-    its own for generation.  whole: no disaggregated plans.  margin: by which what is predicted has
-    to stay below its limits.
+    its own for generation.  margin: by which what is predicted has to stay below its limits.
     """
     tally = Tally(figure_of(goal.least))
     best: list[Candidate] = []
     almost: dict[str, list[Candidate]] = {}
     nearest: Candidate | None = None
     for job in jobs:
-        for block in blocks(job, places, tally, whole):
+        for block in blocks(job, places, tally, apart):
             some, missing, miss = _sift(block, goal, tally, margin)
             best = _first(best + some)
             for name, kept in missing.items():
                 almost[name] = _first(almost.get(name, []) + kept)
-            if miss is not None and (nearest is None or worst(miss) < worst(nearest)):
-                nearest = miss
+            if miss is not None:
+                nearest = nearer(nearest, miss)
             if progress is not None:
                 progress(tally.considered, tally.best)
     return Found(
@@ -135,12 +135,38 @@ def search(
     )
 
 
-def worst(kept: Candidate) -> float:
-    return max(kept.ratios.values())
+def misses(ratios: Mapping[str, Any]) -> tuple[Any, ...]:
+    """How far limits are missed, the ones that others follow from first: what does not fit cannot
+    run, and what cannot keep up makes everybody wait."""
+    groups: tuple[list[Any], ...] = ([1.0], [1.0], [1.0])
+    for name, ratio in ratios.items():
+        groups[0 if name in CERTAIN else 1 if name in RATES else 2].append(ratio)
+    worst = (np.maximum.reduce(np.broadcast_arrays(*group)) for group in groups)
+    return tuple(np.broadcast_arrays(*worst))
+
+
+def first_missed(ratios: Mapping[str, float]) -> str:
+    """The limit to speak of where several are missed."""
+    order = sorted(ratios, key=lambda name: (name not in CERTAIN, name not in RATES, -ratios[name]))
+    return next(name for name in order if ratios[name] > 1)
 
 
 def _first(kept: list[Candidate]) -> list[Candidate]:
-    return sorted(kept, key=lambda each: (each.value, each.rank))[: 4 * KEPT]
+    """The best of all, and the best few of every kind of chip."""
+    ranked = sorted(kept, key=lambda each: (each.value, each.rank))
+    of_kind: dict[tuple[str, ...], int] = {}
+    found: list[Candidate] = []
+    for each in ranked:
+        kind = tuple(pool.chip.id for pool in each.block.fleet.pools)
+        of_kind[kind] = of_kind.get(kind, 0) + 1
+        if len(found) < 4 * KEPT or of_kind[kind] <= 4:
+            found.append(each)
+    return found
+
+
+def nearer(one: Candidate | None, other: Candidate) -> Candidate:
+    """Of two plans, the one that misses its limits by less."""
+    return other if one is None or misses(other.ratios) < misses(one.ratios) else one
 
 
 Sifted = tuple[list[Candidate], dict[str, list[Candidate]], Candidate | None]
@@ -158,7 +184,7 @@ def _sift(block: Block, goal: Goal, tally: Tally, margin: float) -> Sifted:
     best = [priced.keep(i) for i in priced.best(feasible, KEPT)]
     nearest = None
     if not feasible.any() and count:
-        nearest = priced.keep(int(np.argmin(priced.ratios.max(axis=0))))
+        nearest = priced.nearest()
     return best, priced.almost(missed), nearest
 
 
@@ -194,6 +220,16 @@ class Priced:
                 mask = np.isin(np.arange(len(missed)), those)
                 found[name] = [self.keep(i) for i in dict.fromkeys([*near, *self.best(mask, 8)])]
         return found
+
+    def nearest(self) -> Candidate:
+        """The plan that misses its limits by least."""
+        return self.keep(np.lexsort(misses(self._by_limit())[::-1])[0])
+
+    def _by_limit(self) -> dict[str, Any]:
+        rows: dict[str, Any] = {}
+        for name, ratio in zip(self.limits, self.ratios, strict=True):
+            rows[name] = np.maximum(rows.get(name, 0.0), ratio)
+        return rows
 
     def flat(self, value: Any) -> Any:
         """One number per plan."""
@@ -237,13 +273,13 @@ class Priced:
         )
 
 
+RATES = ("throughput", "prefill", "host link")
 CERTAIN = ("chips", "memory", "external memory", "prefill memory", "replicas", "rollout chips")
 
 
 def limits_of(block: Block, goal: Goal, result: Outcome) -> list[Limit]:
     """Of the job, of the pools and of the goal."""
-    figures = {amount.name: amount.value for amount in result.amounts if amount.value is not None}
-    return [*_within_pools(block), *result.limits, *_wanted(goal, figures, block.place)]
+    return [*_within_pools(block), *result.limits, *_wanted(goal, result, block.place)]
 
 
 ALIKE = 1e-3  # figures this close count as equal; then the faster plan is better
@@ -279,14 +315,16 @@ def _within_pools(block: Block) -> list[Limit]:
     return [Limit(name=n, need=x, have=y, unit="1", hint="more chips") for n, x, y in rows]
 
 
-def _wanted(goal: Goal, figures: dict[str, Any], place: Place) -> list[Limit]:
+def _wanted(goal: Goal, result: Outcome, place: Place) -> list[Limit]:
     """The goal's own limits."""
+    figures = {amount.name: amount.value for amount in result.amounts if amount.value is not None}
+    units = {amount.name: amount.unit for amount in result.amounts}
     return [
         Limit(
             name=limit.figure,
             need=figure(figures, limit.figure, place),
             have=limit.most,
-            unit="",
+            unit=units[figure_of(limit.figure)],
             hint="a looser limit",
         )
         for limit in goal.within

@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 
 from eke.physics.answer import outcome
-from eke.search.best import Candidate, Found, Priced, Progress, blocks, figure, figure_of, worst
+from eke.search.best import (
+    Apart,
+    Candidate,
+    Found,
+    Priced,
+    Progress,
+    blocks,
+    figure,
+    figure_of,
+    nearer,
+)
 from eke.search.place import Place
 from eke.search.tally import Tally
 from eke.types.goal import Front, Goal, Point
@@ -23,7 +33,7 @@ def front(
     places: Sequence[Place],
     goal: Goal,
     measures: tuple[str, ...],
-    apart: bool,
+    apart: Apart,
     progress: Progress | None = None,
 ) -> Front | Found:
     """The Pareto front of all feasible plans; what a search found out where none is feasible.
@@ -36,7 +46,7 @@ def front(
     kept: list[tuple[Candidate, tuple[float, ...]]] = []
     almost: dict[str, list[Candidate]] = {}
     for job in jobs:
-        for block in blocks(job, places, tally, not apart):
+        for block in blocks(job, places, tally, apart):
             result = outcome(block.job, block.plans, block.fleet, block.knobs)
             units |= {amount.name: amount.unit for amount in result.amounts}
             priced = Priced(block, goal, result)
@@ -50,8 +60,7 @@ def front(
             kept += [(priced.keep(i), tuple(values[:, i].tolist())) for i in index]
             kept = _unbeaten(kept)
             if not kept and len(missed):
-                miss = priced.keep(int(np.argmin(priced.ratios.max(axis=0))))
-                nearest = miss if nearest is None or worst(miss) < worst(nearest) else nearest
+                nearest = nearer(nearest, priced.nearest())
                 for name, some in priced.almost(missed).items():
                     almost[name] = almost.get(name, []) + some
             if progress is not None:
@@ -100,6 +109,7 @@ def pareto(values: Any) -> Any:
 
     values: measures × plans, less is better.
     """
+    values = np.round(np.log(np.maximum(values, 1e-300)), 9)  # beyond that they are equal
     order = np.lexsort(values[::-1])
     ranked, kept = values[:, order], []
     if len(values) == 2:

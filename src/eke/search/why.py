@@ -10,9 +10,10 @@ import numpy as np
 
 from eke.physics.answer import outcome
 from eke.physics.scenarios import scenarios, span
-from eke.search.best import Candidate, Found, figure, limit_ratio, limits_of
+from eke.search.best import RATES, Candidate, Found, figure, limit_ratio, limits_of
 from eke.types.efficiency import Efficiency
 from eke.types.goal import Bind, Goal, Kept, Rival, Turn
+from eke.types.job import Serve
 from eke.types.need import Change, Need, Span
 from eke.types.plan import Plan
 from eke.types.record import replace
@@ -58,10 +59,22 @@ def binds(found: Found) -> tuple[Bind, ...]:
         better = [kept for kept in missing if kept.value <= NOTICED * best.value]
         if better:
             near = min(better, key=lambda kept: kept.ratios[name])
-            have, unit = near.haves[name]
-            at, factor = have * near.ratios[name], near.value / best.value
-            rows.append(Bind(limit=name, now=have, at=at, unit=unit, factor=factor, plan=near.plan))
-    return tuple(sorted(rows, key=lambda row: row.at / row.now))
+            bind = Bind(change=loosened(near, name), factor=near.value / best.value)
+            rows.append((near.ratios[name], bind))
+    return tuple(bind for _, bind in sorted(rows, key=lambda row: row[0]))
+
+
+WORDS = {"memory": "memory of each chip", "money": "cost"}
+
+
+def loosened(near: Candidate, name: str) -> Change:
+    """What a plan that misses a limit needs of it; of one that is too slow, a lower rate."""
+    have, unit = near.haves[name]
+    ratio, job = near.ratios[name], near.block.job
+    if name in RATES and isinstance(job, Serve):
+        return Change(name="rate", now=job.rate, at=job.rate / ratio, unit="1/s", plan=near.plan)
+    name = WORDS.get(name, name)
+    return Change(name=name, now=have, at=have * ratio, unit=unit, plan=near.plan)
 
 
 PROMISED = ("ttft", "tpot", "time")
@@ -75,8 +88,6 @@ def kept_limits(chosen: Candidate, goal: Goal, values: Values) -> tuple[Kept, ..
     result = outcome(block.job, chosen.plan, block.fleet, scenarios(dict(values)))
     rows = []
     for limit in limits_of(one, goal, result):
-        if limit.name in ("throughput", "prefill"):
-            continue  # a share of what can be done, not a promise
         ratio = span(np.asarray(limit_ratio(limit, goal), dtype=float), len(values))
         have = float(np.ravel(limit.have)[0])
         ends = (ratio.low * have, ratio.likely * have, ratio.high * have)
@@ -207,22 +218,16 @@ def compared(first: Any, second: Any, many: int, others: int, same: bool) -> Spa
 
 def together(nearest: Candidate) -> tuple[Change, ...]:
     """All limits that the closest plan misses, and what it needs of each."""
-    rows = []
-    for name, ratio in nearest.ratios.items():
-        if ratio > 1 and name != "chips":
-            have, unit = nearest.haves[name]
-            rows.append(Change(name=name, now=have, at=have * ratio, unit=unit, plan=nearest.plan))
-    return tuple(rows)
+    missed = (name for name, ratio in nearest.ratios.items() if ratio > 1 and name != "chips")
+    return tuple(loosened(nearest, name) for name in missed)
 
 
 def changes(found: Found) -> tuple[Change, ...]:
     """What alone would make it feasible: each limit loosened as little as it takes, smallest
     change first."""
-    rows = []
-    for name, missing in found.almost.items():
-        near = min(missing, key=lambda kept: kept.ratios[name])
-        have, unit = near.haves[name]
-        rows.append(
-            Change(name=name, now=have, at=have * near.ratios[name], unit=unit, plan=near.plan)
-        )
-    return tuple(sorted(rows, key=lambda row: row.at / row.now))
+    nearest = (
+        (name, min(missing, key=lambda kept: kept.ratios[name]))
+        for name, missing in found.almost.items()
+    )
+    rows = [(near.ratios[name], loosened(near, name)) for name, near in nearest]
+    return tuple(change for _, change in sorted(rows, key=lambda row: row[0]))

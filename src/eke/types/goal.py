@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eke.errors import BadInput
 from eke.types.job import Job
-from eke.types.need import Infeasible, Need, Span
+from eke.types.need import Change, Infeasible, Need, Span
 from eke.types.plan import Plan
 from eke.types.record import Record
 
@@ -70,15 +70,11 @@ class Kept(Record):
 
 
 class Bind(Record):
-    """A limit that keeps a better plan out: at `at` instead of `now` [unit], `plan` would do, with
+    """A limit that keeps a better plan out: loosened as `change` says, that plan would do, with
     `factor` times the goal's figure."""
 
-    limit: str
-    now: float
-    at: float
-    unit: str
+    change: Change
     factor: float
-    plan: Plan
 
 
 class Turn(Record):
