@@ -12,7 +12,7 @@ import click
 
 from eke.cli import options as opt
 from eke.cli.jobs import commands
-from eke.cli.need import own
+from eke.cli.need import own, write_whole
 
 
 @click.group()
@@ -81,11 +81,12 @@ def run(kind: str, given: dict[str, Any]) -> None:
     fleets, among = given.pop("fleets"), given.pop("among")
     if bool(fleets) == bool(among):
         raise BadInput("say which chips: --on 32xh100-sxm (a count), or --among h100-sxm,mi300x.")
-    where = "+".join(fleets) if fleets else among.replace(",", "+")
+    where = given["fleet"] = "+".join(fleets) if fleets else among.replace(",", "+")
     measured = own(given.pop("measured"), where)
-    job, fleet, decided = ask(kind, {**given, "fleet": where})
+    job, fleet, decided = ask(kind, given)
     if among:
         fleet = enough(job, fleet, decided)
+        given["fleet"] = "+".join(f"{pool.chips}x{pool.chip.id}" for pool in fleet.pools)
     goal = goal_of(given, job, fleet)
     if given["frontier"]:
         _frontier(job, fleet, given, goal, decided, out)
@@ -108,11 +109,9 @@ def _plan(
     from eke.planning import plan
     from eke.report.json import to_json
     from eke.report.planned import planned_words
-    from eke.report.words import infeasible_words
-    from eke.types.need import Infeasible
 
     with counting("plans") as progress:
-        found = plan(
+        answer = plan(
             job,
             fleet,
             goal,
@@ -121,13 +120,70 @@ def _plan(
             disaggregate=given["disaggregate"] or "may",
             progress=progress,
         )
-    if isinstance(found, Infeasible):
-        click.echo(to_json(found) if out["as_json"] else infeasible_words(found), nl=out["as_json"])
-        sys.exit(3)
+    found = feasible(answer, out["as_json"])
+    _write(found, fleet, given, out)
     if out["as_json"]:
         click.echo(to_json(found))
     else:
         click.echo(planned_words(found, command_words()), nl=False)
+
+
+def feasible(found: Any, as_json: bool) -> Any:
+    """What was found; where it cannot be done, say why and end with exit code 3."""
+    from eke.report.json import to_json
+    from eke.report.words import infeasible_words
+    from eke.types.need import Infeasible
+
+    if isinstance(found, Infeasible):
+        click.echo(to_json(found) if as_json else infeasible_words(found), nl=as_json)
+        sys.exit(3)
+    return found
+
+
+def _write(found: Any, fleet: Any, given: dict[str, Any], out: dict[str, Any]) -> None:
+    """Everything asked for as a file."""
+    if out["timeline"]:
+        _draw(found, fleet, out["timeline"], out["opened"])
+    if out["save"]:
+        _save(found, given, out["save"])
+
+
+def _draw(found: Any, fleet: Any, name: str, opened: bool) -> None:
+    """A step of the plan as a picture, or for Perfetto."""
+    from eke.errors import BadFile, BadInput
+    from eke.physics.scenarios import likely
+    from eke.physics.timeline import timeline
+    from eke.report.engine_step import step_picture
+    from eke.report.timeline import schedule_picture
+    from eke.report.trace import trace_json
+    from eke.verbs import values_of
+
+    path, plan = Path(name), found.need.plan
+    if path.suffix not in (".svg", ".json"):
+        raise BadFile(f"{name}: a timeline is a picture (.svg), or .json for Perfetto.")
+    if found.need.job == "serve":
+        if path.suffix == ".json":
+            raise BadInput("an engine's step has no timeline for Perfetto; give a name in .svg.")
+        drawn = step_picture(found.need)
+    else:
+        knobs = likely(values_of(found.job, plan, fleet))
+        line = timeline(found.job, plan, fleet, knobs)
+        drawn = (
+            schedule_picture(line) if path.suffix == ".svg" else trace_json(line, command_words())
+        )
+    write_whole(path, drawn)
+    click.echo(f"timeline: {path}", err=True)
+    if opened:
+        click.launch(str(path.resolve()))
+
+
+def _save(found: Any, given: dict[str, Any], name: str) -> None:
+    from eke.saved import saved_plan
+
+    words = {**given, "split": getattr(found.job, "split", None)}
+    text = saved_plan(found.need.job, words, found.need.plan, command_words())
+    write_whole(Path(name), text)
+    click.echo(f"plan: {name}", err=True)
 
 
 def _frontier(
@@ -142,12 +198,10 @@ def _frontier(
     from eke.planning import frontier
     from eke.report.frontier import frontier_picture, frontier_words
     from eke.report.json import to_json
-    from eke.report.words import infeasible_words
-    from eke.types.need import Infeasible
 
     measures = [name.strip() for name in given["frontier"].split(",")]
     with counting("plans") as progress:
-        found = frontier(
+        answer = frontier(
             job,
             fleet,
             measures,
@@ -156,9 +210,7 @@ def _frontier(
             disaggregate=given["disaggregate"] or "may",
             progress=progress,
         )
-    if isinstance(found, Infeasible):
-        click.echo(to_json(found) if out["as_json"] else infeasible_words(found), nl=out["as_json"])
-        sys.exit(3)
+    found = feasible(answer, out["as_json"])
     if out["picture"]:
         write_picture(out["picture"], frontier_picture(found), out["opened"])
     click.echo(to_json(found) if out["as_json"] else frontier_words(found), nl=out["as_json"])
