@@ -56,9 +56,11 @@ def halves(job: Serve, place: Place, other: Place, tally: Tally) -> Iterator[Pla
     for choices in shared_fields(job, place):
         pair = _pair(job, place, other, choices)
         takers = _takers(pair)
-        if len(takers):
-            writers = _writers(pair, takers.some(slice(-1, None)))
+        writers = _writers(pair, takers.some(slice(-1, None))) if len(takers) else takers
+        if len(writers):
             yield from _blocks(pair, writers, takers, tally)
+        else:
+            yield from _nearest(pair)
 
 
 def _pair(job: Serve, place: Place, other: Place, choices: Choices) -> Pair:
@@ -67,6 +69,18 @@ def _pair(job: Serve, place: Place, other: Place, choices: Choices) -> Pair:
     half = {name: choices[name] for name in kept if name in choices}
     knobs = place.knobs if same else replace(place.knobs, prefill=other.knobs)
     return Pair(job=job, place=place, other=other, choices=choices, half=half, knobs=knobs)
+
+
+def _nearest(pair: Pair) -> Iterator[Plans]:
+    """Where nothing can do it: halves of half the chips each, to show by how much."""
+    sides = []
+    for place, choices in ((pair.place, pair.choices), (pair.other, pair.half)):
+        share = place.pool.chips // (2 if pair.place.pool is pair.other.pool else 1)
+        pool = replace(place.pool, chips=max(share, 1))
+        fixed = {"batch": base_plan(pair.job, pool, {}).batch, "drafts": 0}
+        sides.append(all_layouts(pair.job, pool, {**_settings(pair.job, place, choices), **fixed}))
+    if all(len(side) for side in sides):
+        yield _together(pair, sides[0].some(slice(ROWS)), sides[1].some(slice(PAIRED)))
 
 
 def _settings(job: Serve, place: Place, choices: Choices) -> Choices:

@@ -11,6 +11,7 @@ from eke.errors import BadInput
 from eke.physics.answer import outcome
 from eke.physics.outcome import Limit, Outcome
 from eke.search.apart import halves
+from eke.search.heap import keep_freed_memory
 from eke.search.learning import learning
 from eke.search.place import Place
 from eke.search.serving import serving
@@ -112,6 +113,7 @@ def search(
     jobs: the same job in the ways it may be asked, such as alignment with and without chips of
     its own for generation.  margin: by which what is predicted has to stay below its limits.
     """
+    keep_freed_memory()
     tally = Tally(figure_of(goal.least))
     best: list[Candidate] = []
     almost: dict[str, list[Candidate]] = {}

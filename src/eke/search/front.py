@@ -19,6 +19,7 @@ from eke.search.best import (
     figure_of,
     nearer,
 )
+from eke.search.heap import keep_freed_memory
 from eke.search.place import Place
 from eke.search.tally import Tally
 from eke.types.goal import Front, Goal, Point
@@ -40,6 +41,7 @@ def front(
 
     No bound rules a plan out here but memory and throughput, since any may be best in something.
     """
+    keep_freed_memory()
     tally = Tally("")
     units: dict[str, str] = {}
     nearest: Candidate | None = None

@@ -16,6 +16,8 @@ import numpy as np
 
 from eke.physics.adapters import sharing
 from eke.physics.answer import outcome
+from eke.physics.engine import GRID
+from eke.physics.engine import GRID
 from eke.physics.layers import attention_heads
 from eke.physics.outcome import Outcome
 from eke.search.base import Choices, base_plan
@@ -36,7 +38,7 @@ SLOTS = (0, *(2**k for k in range(11)))  # fine-tunes resident on a replica; 0 m
 SHARED: Mapping[str, tuple[Any, ...]] = dict.fromkeys(
     ("weights", "compute", "cache", "sparse"), (None,)
 )
-BLOCK = 4096  # layouts priced at a time: their arrays stay in the cache
+NUMBERS = 12_288  # in the arrays of a block, which so stay in the cache: 96 kB each
 ROUNDS = ((0, 8), (8, 64), (64, 10**9))  # further copies looked at together, few first
 
 
@@ -78,8 +80,9 @@ class Layouts(Record):
         return Layouts(columns=columns, least=self.least[those], most=self.most[those])
 
     def parts(self) -> Iterator[Layouts]:
-        """In pieces whose arrays stay in the cache."""
-        yield from (self.some(slice(at, at + BLOCK)) for at in range(0, len(self), BLOCK))
+        """In pieces; each is looked at with `GRID` numbers of sequences in flight."""
+        size = NUMBERS // GRID
+        yield from (self.some(slice(at, at + size)) for at in range(0, len(self), size))
 
     @property
     def group(self) -> Any:
@@ -140,9 +143,10 @@ def copied(
         tally.skip(int((np.minimum(room, high - 1) - low + 1)[(room >= low) & ~wanted].sum()))
         for alike in _alike(able.some(wanted), low, high):
             across = _across(alike, low, high)
-            for at in range(0, len(alike), BLOCK):
-                part = alike.some(slice(at, at + BLOCK))
-                yield plans_of(job, place.pool, choices, part.columns, across[at : at + BLOCK])
+            size = max(NUMBERS // max(across.shape[1], GRID), 1)
+            for at in range(0, len(alike), size):
+                part = alike.some(slice(at, at + size))
+                yield plans_of(job, place.pool, choices, part.columns, across[at : at + size])
 
 
 def _alike(able: Layouts, low: int, high: int) -> Iterator[Layouts]:

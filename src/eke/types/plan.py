@@ -198,15 +198,20 @@ class Plans(Record):
 
     def take(self, those: Any) -> Plans:
         """The plans that an index array or a mask over the flattened block picks."""
+        return self._taken(those, self.shape)
+
+    def _taken(self, those: Any, shape: tuple[int, ...]) -> Plans:
         import numpy as np
 
         picked = {
-            name: np.broadcast_to(getattr(self, name), self.shape).ravel()[those]
+            name: np.broadcast_to(getattr(self, name), shape).ravel()[those]
             for name in COUNTS
             if np.ndim(getattr(self, name))
         }
-        half = self.prefill.take(those) if isinstance(self.prefill, Plans) else self.prefill
-        return replace(self, **picked, prefill=half)
+        half = self.prefill
+        return replace(
+            self, **picked, prefill=half._taken(those, shape) if isinstance(half, Plans) else half
+        )
 
     def _at(self, place: Any) -> Plan:
         picked = {name: _pick(getattr(self, name), place) for name in COUNTS}
