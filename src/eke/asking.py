@@ -9,12 +9,10 @@ from eke.catalog.engines import engine_id
 from eke.catalog.fleets import fleet
 from eke.catalog.models import model
 from eke.errors import BadInput
-from eke.planning import usual_goal
-from eke.search.best import figure_of
 from eke.search.simple import prefill_plan
 from eke.types.chip import Fact
 from eke.types.fleet import Fleet
-from eke.types.goal import AtMost, Goal
+from eke.types.goal import AtMost, Goal, figure_of, usual_goal
 from eke.types.job import Align, Job, Promise, Serve, Tier, Train, Tune
 from eke.types.plan import DEGREES
 from eke.types.record import replace

@@ -11,7 +11,7 @@ from eke.errors import BadInput
 from eke.physics.answer import answer, outcome
 from eke.physics.scenarios import likely, span
 from eke.search.base import check_choices, engine_for, published_width, with_build
-from eke.search.best import Apart, Candidate, Found, Progress, figure_of, first_missed, search
+from eke.search.best import Apart, Candidate, Found, Progress, first_missed, search
 from eke.search.front import front
 from eke.search.place import Place, options
 from eke.search.smallest import smallest
@@ -28,7 +28,7 @@ from eke.search.why import (
 )
 from eke.types.efficiency import Efficiency
 from eke.types.fleet import Fleet, Pool
-from eke.types.goal import Front, Goal, Planned
+from eke.types.goal import Front, Goal, Planned, figure_of, usual_goal
 from eke.types.job import Align, Job, Serve
 from eke.types.need import Change, Infeasible, Need
 from eke.types.record import Record, replace
@@ -165,15 +165,6 @@ def _asked(
     where, said = fleet_of(fleet), dict(choices or {})
     check_choices(said)
     return Asked(job=job, fleet=where, goal=goal or usual_goal(job, where), choices=said, **others)
-
-
-def usual_goal(job: Job, fleet: Fleet) -> Goal:
-    """Least cost; least time where a job that learns has no date; least chips where a chip has no
-    price."""
-    if not isinstance(job, Serve) and job.within is None:
-        return Goal(least="time")
-    priced = all(pool.rent is not None or pool.buy is not None for pool in fleet.pools)
-    return Goal(least="cost" if priced else "chips")
 
 
 def enough(job: Job, fleet: Fleet, choices: Mapping[str, Any] | None = None) -> Fleet:

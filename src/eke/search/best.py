@@ -18,7 +18,7 @@ from eke.search.serving import serving
 from eke.search.tally import Tally
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Fleet
-from eke.types.goal import MEASURES, Goal
+from eke.types.goal import Goal, figure_of
 from eke.types.job import Job, Serve
 from eke.types.plan import Plan, Plans
 from eke.types.record import Record, replace
@@ -66,11 +66,6 @@ class Found(Record):
     nearest: Candidate | None
     considered: int
     priced: int
-
-
-def figure_of(name: str) -> str:
-    """The figure of an answer that a goal's word stands for."""
-    return MEASURES.get(name, name)
 
 
 Apart = Literal["may", "must", "never"]  # whether plans are disaggregated

@@ -16,13 +16,12 @@ from eke.search.best import (
     Progress,
     blocks,
     figure,
-    figure_of,
     nearer,
 )
 from eke.search.heap import keep_freed_memory
 from eke.search.place import Place
 from eke.search.tally import Tally
-from eke.types.goal import Front, Goal, Point
+from eke.types.goal import Front, Goal, Point, figure_of
 from eke.types.job import Job
 
 NEAR = 0.002  # points closer than this in every measure are shown once

@@ -17,7 +17,6 @@ import numpy as np
 from eke.physics.adapters import sharing
 from eke.physics.answer import outcome
 from eke.physics.engine import GRID
-from eke.physics.engine import GRID
 from eke.physics.layers import attention_heads
 from eke.physics.outcome import Outcome
 from eke.search.base import Choices, base_plan

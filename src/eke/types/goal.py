@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from eke.errors import BadInput
-from eke.types.job import Job
+from eke.types.fleet import Fleet
+from eke.types.job import Job, Serve
 from eke.types.need import Change, Infeasible, Need, Span
 from eke.types.plan import Plan
 from eke.types.record import Record
@@ -57,6 +58,20 @@ class Rival(Record):
     loses: Span
     told_apart: bool
     figures: dict[str, float] = {}
+
+
+def figure_of(name: str) -> str:
+    """The figure of an answer that a goal's word stands for."""
+    return MEASURES.get(name, name)
+
+
+def usual_goal(job: Job, fleet: Fleet) -> Goal:
+    """Least cost; least time where a job that learns has no date; least chips where a chip has no
+    price."""
+    if not isinstance(job, Serve) and job.within is None:
+        return Goal(least="time")
+    priced = all(pool.rent is not None or pool.buy is not None for pool in fleet.pools)
+    return Goal(least="cost" if priced else "chips")
 
 
 class Kept(Record):
