@@ -292,10 +292,11 @@ def _infeasible(asked: Asked, found: Found) -> Infeasible:
     """Which limit is missed by most in the plan that misses least, and what would do."""
     near = found.nearest
     if near is None:
-        said = ", ".join(f"{name} {value}" for name, value in asked.choices.items())
+        said = [f"{name} {_or(value)}" for name, value in asked.choices.items()]
+        said += ["prompts and answers apart"] if asked.apart == "must" else []
         raise BadInput(
             f"no layout of {asked.job.model.name} on {asked.fleet.name or asked.fleet.chips} has "
-            f"{said or 'any'}; give more chips, or decide less."
+            f"{', '.join(said) or 'any'}; give more chips, or decide less."
         )
     name = first_missed(near.ratios)
     have, unit = near.haves[name]
@@ -312,6 +313,10 @@ def _infeasible(asked: Asked, found: Found) -> Infeasible:
         changes=(*changes(found), *_more_chips(asked)),
         together=together(near),
     )
+
+
+def _or(value: Any) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _more_chips(asked: Asked) -> tuple[Change, ...]:

@@ -81,6 +81,7 @@ def run(kind: str, given: dict[str, Any]) -> None:
     fleets, among = given.pop("fleets"), given.pop("among")
     if bool(fleets) == bool(among):
         raise BadInput("say which chips: --on 32xh100-sxm (a count), or --among h100-sxm,mi300x.")
+    _check_names(kind, given, out)
     where = given["fleet"] = "+".join(fleets) if fleets else among.replace(",", "+")
     measured = own(given.pop("measured"), where)
     job, fleet, decided = ask(kind, given)
@@ -91,9 +92,20 @@ def run(kind: str, given: dict[str, Any]) -> None:
     if given["frontier"]:
         _frontier(job, fleet, given, goal, decided, out)
         return
-    if out["picture"]:
-        raise BadInput("--picture draws a frontier; say between what: --frontier cost,ttft.")
     _plan(job, fleet, given, goal, decided, measured, out)
+
+
+def _check_names(kind: str, given: dict[str, Any], out: dict[str, Any]) -> None:
+    """Refuse files that could not be written after all the work."""
+    from eke.errors import BadFile, BadInput
+
+    if out["picture"] and not given["frontier"]:
+        raise BadInput("--picture draws a frontier; say between what: --frontier cost,ttft.")
+    name = out["timeline"] or ""
+    if name and not name.endswith((".svg", ".json")):
+        raise BadFile(f"{name}: a timeline is a picture (.svg), or .json for Perfetto.")
+    if kind == "serve" and name.endswith(".json"):
+        raise BadInput("an engine's step has no timeline for Perfetto; give a name in .svg.")
 
 
 def _plan(
@@ -150,7 +162,6 @@ def _write(found: Any, fleet: Any, given: dict[str, Any], out: dict[str, Any]) -
 
 def _draw(found: Any, fleet: Any, name: str, opened: bool) -> None:
     """A step of the plan as a picture, or for Perfetto."""
-    from eke.errors import BadFile, BadInput
     from eke.physics.scenarios import likely
     from eke.physics.timeline import timeline
     from eke.report.engine_step import step_picture
@@ -159,11 +170,7 @@ def _draw(found: Any, fleet: Any, name: str, opened: bool) -> None:
     from eke.verbs import values_of
 
     path, plan = Path(name), found.need.plan
-    if path.suffix not in (".svg", ".json"):
-        raise BadFile(f"{name}: a timeline is a picture (.svg), or .json for Perfetto.")
     if found.need.job == "serve":
-        if path.suffix == ".json":
-            raise BadInput("an engine's step has no timeline for Perfetto; give a name in .svg.")
         drawn = step_picture(found.need)
     else:
         knobs = likely(values_of(found.job, plan, fleet))

@@ -86,9 +86,10 @@ def _taking_in(
     service = prefill_time(job, half, prefill)
     busy = np.minimum(job.rate / prefill_ceiling(job, half, prefill), 0.98)
     fixed = handover_time(job, plan, machine, prefill) + at.mean
-    own = half.replicas  # of each fine-tune, where it has replicas of its own
-    if job.adapters and not half.adapter_slots:
-        own = max(own // job.adapters, 1)
+    own = half.replicas
+    if job.adapters:  # of each fine-tune, where it has replicas of its own
+        merged = np.maximum(half.replicas // job.adapters, 1)
+        own = np.where(np.asarray(half.adapter_slots) > 0, half.replicas, merged)
     return service, busy, own * half.pipeline, fixed
 
 

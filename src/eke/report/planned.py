@@ -101,11 +101,15 @@ def _rival(rival: Rival, found: Planned) -> tuple[str, ...]:
         for name in (("ttft", "tpot") if found.need.job == "serve" else ("step_time",))
         if name in rival.figures
     ]
-    loses = rival.loses
-    low, high = f"{100 * (loses.low - 1):+.2g}", f"{100 * (loses.high - 1):+.2g} %"
-    likely = f"{100 * (loses.likely - 1):+.2g} %"
-    more = likely if abs(loses.high - loses.low) < 1e-3 else f"{likely} ({low} – {high})"
+    low, likely, high = (_more(x) for x in (rival.loses.low, rival.loses.likely, rival.loses.high))
+    more = f"{likely} %" if low == high else f"{likely} % ({low} – {high})"
     return (plan_words(rival.plan), more, ", ".join(shown), sure)
+
+
+def _more(factor: float) -> str:
+    """A factor as the percent it adds."""
+    added = 100 * (factor - 1)
+    return f"{added:+.0f}" if abs(added) >= 9.5 else f"{added:+.2g}"
 
 
 def _turn(turn: Turn) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from eke.errors import BadInput
+from eke.physics.adapters import distinct_adapters, sharing
 from eke.physics.answer import outcome
 from eke.physics.outcome import Limit, Outcome
 from eke.search.apart import halves
@@ -271,12 +272,35 @@ class Priced:
 
 
 RATES = ("throughput", "prefill", "host link")
-CERTAIN = ("chips", "memory", "external memory", "prefill memory", "replicas", "rollout chips")
+CERTAIN = (
+    "chips",
+    "memory",
+    "external memory",
+    "prefill memory",
+    "replicas",
+    "rollout chips",
+    "adapter slots",
+)
 
 
 def limits_of(block: Block, goal: Goal, result: Outcome) -> list[Limit]:
     """Of the job, of the pools and of the goal."""
-    return [*_within_pools(block), *result.limits, *_wanted(goal, result, block.place)]
+    wanted = _wanted(goal, result, block.place)
+    return [*_within_pools(block), *result.limits, *_slots(block, result), *wanted]
+
+
+def _slots(block: Block, result: Outcome) -> list[Limit]:
+    """As many fine-tunes resident as a batch has different ones: the physics does not count the
+    wait for one to be released, so a plan that would live on it is not looked for."""
+    job, plans = block.job, block.plans
+    if not isinstance(job, Serve) or not job.adapters:
+        return []
+    at_once = result["concurrency"] / sharing(job, plans)
+    wanted = distinct_adapters(adapters=job.adapters, sequences=at_once)
+    slots = np.asarray(plans.adapter_slots)
+    have = np.where(slots > 0, slots, np.inf)
+    hint = "more adapter slots"
+    return [Limit(name="adapter slots", need=wanted, have=have, unit="1", hint=hint)]
 
 
 ALIKE = 1e-3  # figures this close count as equal; then the faster plan is better
