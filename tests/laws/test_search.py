@@ -94,9 +94,10 @@ STEADY = Promise(limit=0.04, percentile=0.9)
     [
         (SMALL, 30.0, None, None),
         (SMALL, 12.0, QUICK, STEADY),
+        (SMALL, 0.05, None, None),
         (ROUTED, 20.0, QUICK, None),
     ],
-    ids=["loose", "promised", "experts"],
+    ids=["loose", "promised", "idle", "experts"],
 )
 def test_serving_is_as_good_as_brute_force(
     served_model: Any, rate: float, ttft: Promise | None, tpot: Promise | None, goal: str
@@ -206,7 +207,7 @@ def test_the_bound_of_learning_is_one(seed: int) -> None:
     seconds = least_time(job, plans, machine(where.pools[0], plans, knobs))
     assert np.all(seconds <= result["time"] * (1 + 1e-9))
     for figure in ("money", "energy", "chips", "time"):
-        floor = Tally(figure).floor(plans.chips, seconds, where.pools[0], knobs)
+        floor = Tally(figure).floor(plans.chips, seconds, where.pools[0], knobs, seconds)
         assert np.all(floor <= result[figure] * (1 + 1e-9))
 
 

@@ -91,7 +91,7 @@ def _floor(job: Learner, plans: Plans, place: Place, tally: Tally) -> Any:
     if isinstance(job, Align):
         return tally.floor(plans.chips, 0.0, place.pool, place.knobs)
     seconds = least_time(job, plans, machine(place.pool, plans, place.knobs))
-    floor = tally.floor(plans.chips, seconds, place.pool, place.knobs)
+    floor = tally.floor(plans.chips, seconds, place.pool, place.knobs, seconds)
     if job.within is None or tally.best == np.inf:
         return floor
     return np.where(seconds <= job.within, floor, np.inf)

@@ -45,12 +45,15 @@ class Tally:
         self.priced += plans
         self.best = min(self.best, best)
 
-    def floor(self, chips: Any, seconds: Any, pool: Pool, knobs: Knobs) -> Any:
-        """What the goal's figure is at least, for so many chips held for at least so long [s]."""
+    def floor(self, chips: Any, seconds: Any, pool: Pool, knobs: Knobs, time: Any = None) -> Any:
+        """What the goal's figure is at least, for so many chips held for at least so long [s].
+
+        time: what the job takes at least, where that is known [s].
+        """
         idle = energy_of(pool, chips, seconds, knobs, busy=0.0)
         floors = {
             "chips": chips,
-            "time": seconds,
+            "time": time,
             "energy": idle,
             "money": price_of(pool, chips, seconds, knobs, idle),
         }
