@@ -33,5 +33,7 @@ def checkpoint_of(model: Model, given: str | None) -> str:
             "--checkpoint with a hub id or a folder."
         )
     if "\n" in found or "\0" in found or found.startswith("-"):
-        raise BadInput(f"checkpoint is {found[:60]!r}; it must be a hub id or the name of a folder.")
+        raise BadInput(
+            f"checkpoint is {found[:60]!r}; it must be a hub id or the name of a folder."
+        )
     return found

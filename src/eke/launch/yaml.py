@@ -91,4 +91,6 @@ def _escaped(letter: str) -> str:
     if letter.isprintable() and letter != "\ufeff":
         return letter
     code = ord(letter)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+    return (
+        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+    )
