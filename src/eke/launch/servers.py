@@ -84,12 +84,12 @@ def placements(parts: tuple[Half, ...], engine: str) -> list[tuple[Half, Placeme
 
 def visible(half: Half, placed: Placement, engine: str) -> str:
     """The variable that shows a process its chips; "" where it takes all of a server."""
-    vendor = half.pool.chip.vendor
-    if vendor in VISIBLE:
-        return VISIBLE[vendor]
+    chip = half.pool.chip
+    if chip.kind == "gpu" and chip.vendor in VISIBLE:
+        return VISIBLE[chip.vendor]
     if placed.slots > 1:
         raise BadInput(
-            f"{engine} has no way to share a server of {half.pool.chip.name} between replicas; "
+            f"{engine} has no way to share a server of {chip.name} between replicas; "
             f"plan with replicas of {chips_per_server(half.pool)} chips."
         )
     return ""
@@ -108,7 +108,8 @@ def script(
     """A bash script that starts what one server runs.
 
     run: the command, to which the port is added.  environment: variables before it.  joined: what
-    is added where a replica spans servers; $rank, $head and $nodes are set there.
+    is added where a replica spans servers; $rank, $head and $nodes are set there.  $slot
+    counts the replicas on a server.
     """
     shown = visible(half, placed, engine)
     devices = (f"{shown}=$devices",) if shown else ()
@@ -150,6 +151,7 @@ server=${{1:?number of this server, 0 to {placed.servers - 1}}}
 head=${{2:?address of the first server of this replica}}
 nodes={placed.nodes}
 rank=$((server % nodes))
+slot=0
 devices=$(seq -s, 0 {placed.each - 1})
 {start} --port {placed.port} {joined}
 """

@@ -154,9 +154,9 @@ def drafting(start: Start, plan: Plan, engine: str) -> str:
     if plan.draft_cost == 0:
         return "lookup"
     raise BadInput(
-        f"the plan guesses {plan.drafts} tokens per step at {plan.draft_cost:g} of a step each, and "
-        f"{model.name} has no blocks of its own for that; {engine} would need a draft model. Plan "
-        "with --drafts 0."
+        f"the plan guesses {plan.drafts} tokens per step, each at {plan.draft_cost:g} of a step; "
+        f"{model.name} has no blocks of its own for that, and {engine} would need a draft model. "
+        "Plan with --drafts 0."
     )
 
 
@@ -194,8 +194,8 @@ def check_checkpoint(start: Start, plan: Plan, converts: tuple[str, ...]) -> Non
     if start.checkpoint == model.hub and not fits:
         raise BadInput(
             f"the plan keeps weights in {plan.weights}, and {start.checkpoint} holds "
-            f"{model.weight_format}; give --checkpoint of a version in {plan.weights}, or plan with "
-            f"--weights {held}."
+            f"{model.weight_format}; give --checkpoint of a version in {plan.weights}, or plan "
+            f"with --weights {held}."
         )
 
 
@@ -220,6 +220,30 @@ def expects(half: Half) -> str:
     role = f" for {half.role}" if half.role else ""
     shape = f" of {', '.join(layout)}" if layout else ""
     return f"{own} × {plan.chip}{role}: {copies}{shape}; weights in {plan.weights}."
+
+
+def check_spread(half: Half, job: Serve, engine: str) -> None:
+    """Refuse experts that are neither spread over nor cut by all ranks: engines make one group of
+    them, in which no expert is there twice. Raises BadInput."""
+    plan = half.plan
+    ranks = plan.tensor * plan.context * plan.data
+    cut = max(plan.tensor // plan.expert, 1)
+    if has_experts(job.model) and plan.expert * cut != ranks:
+        raise BadInput(
+            f"experts lie on {plan.expert * cut} of {ranks} ranks in the plan; {engine} has each "
+            f"expert only once in a replica. Plan with --expert {ranks}."
+        )
+
+
+def check_vendor(half: Half, makers: dict[str, str], engine: str) -> None:
+    """Refuse chips that the engine is not built for. makers: vendor → kind. Raises BadInput."""
+    chip = half.pool.chip
+    if makers.get(chip.vendor) != chip.kind:
+        known = ", ".join(f"{maker} ({kind})" for maker, kind in makers.items())
+        raise BadInput(
+            f"eke writes {engine} for {known}; {chip.name} is of {chip.vendor} ({chip.kind}). Plan "
+            "for other chips or write for another engine."
+        )
 
 
 def header(start: Start, *lines: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from eke.launch.serving import (
     Half,
     check_arithmetic,
     check_checkpoint,
+    check_vendor,
     drafting,
     expects,
     extras,
@@ -116,12 +117,7 @@ def as_options(values: dict[str, Any]) -> list[str]:
 
 def _check(start: Start, half: Half) -> None:
     plan, chip = half.plan, half.pool.chip
-    if MAKERS.get(chip.vendor) != chip.kind:
-        raise BadInput(
-            f"eke writes vLLM for GPUs of NVIDIA, AMD and Intel and for TPUs; {chip.name} is "
-            f"another kind ({chip.vendor}, {chip.kind}). Its maker has a build of vLLM, or use "
-            "--write llama.cpp."
-        )
+    check_vendor(half, MAKERS, "vLLM")
     if half.role and chip.kind == "tpu":
         raise BadInput("vLLM hands no cache from TPU to TPU by NIXL; plan without --prefill.")
     if plan.token_budget < sequences(half):
@@ -215,7 +211,7 @@ def _script(start: Start, half: Half, placed: Placement) -> str:
         settings.append("VLLM_ALLOW_RUNTIME_LORA_UPDATING=1")
     if half.role:
         first = HAND_OVER + placed.port - PORT
-        port = first if placed.nodes > 1 else f"$(({first} + slot * {half.plan.data}))"
+        port = f"$(({first} + slot * {half.plan.data}))"
         settings.append("VLLM_NIXL_SIDE_CHANNEL_HOST=$(hostname -I | cut -d' ' -f1)")
         settings.append(f"VLLM_NIXL_SIDE_CHANNEL_PORT={port}")
     return script(
