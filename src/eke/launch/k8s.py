@@ -33,7 +33,7 @@ def files(start: Start) -> dict[str, str]:
     if start.plan.prefill is not None:
         raise BadInput(
             "plain Kubernetes has no router between prefill and decode; write dynamo, which has "
-            "one, or plan without --prefill."
+            "one, or plan without --prefill-on."
         )
     (half,) = halves(start, "k8s")
     placed = placement(half, "vllm")

@@ -11,6 +11,7 @@ from eke.errors import BadInput
 from eke.launch.servers import Placement, placement, quoted, script
 from eke.launch.serving import (
     Half,
+    check_vendor,
     drafting,
     expects,
     extras,
@@ -38,6 +39,8 @@ WEIGHTS: dict[str, str] = {  # as the files of quantised models are named
     "fp4": "MXFP4",
 }
 CACHES = {"fp16": "f16", "bf16": "bf16", "fp32": "f32", "q8_0": "q8_0", "q4_0": "q4_0"}
+KINDS = {"NVIDIA": "gpu", "AMD": "gpu", "Intel": "gpu", "Apple": "gpu"}
+MOST = 256  # slots of a server
 UNPACKED: tuple[Width, ...] = ("bf16", "fp16", "fp32")
 
 
@@ -90,13 +93,19 @@ def _parts(start: Start) -> tuple[Half, ...]:
     if start.plan.prefill is not None:
         raise BadInput(
             "llama.cpp does not hand keys and values from one server to another; plan without "
-            "--prefill, or write vllm, sglang, trtllm or dynamo."
+            "--prefill-on, or write vllm, sglang, trtllm or dynamo."
         )
     return halves(start, "llama.cpp")
 
 
 def _check(start: Start, half: Half, placed: Placement) -> None:
     plan = half.plan
+    check_vendor(half, KINDS, "llama.cpp")
+    if plan.batch > MOST:
+        raise BadInput(
+            f"{plan.batch} sequences are in flight; llama.cpp has at most {MOST} slots. Plan with "
+            f"--max-batch {MOST} or less and more replicas."
+        )
     if plan.compute not in (*UNPACKED, "int8", plan.weights):
         raise BadInput(
             f"the plan computes in {plan.compute}; llama.cpp multiplies quantised blocks in 8 bits "

@@ -236,8 +236,11 @@ def check_spread(half: Half, job: Serve, engine: str) -> None:
 
 
 def check_vendor(half: Half, makers: dict[str, str], engine: str) -> None:
-    """Refuse chips that the engine is not built for. makers: vendor → kind. Raises BadInput."""
+    """Refuse chips that the engine is not built for. makers: vendor → kind; llama.cpp also runs on
+    every CPU. Raises BadInput."""
     chip = half.pool.chip
+    if engine == "llama.cpp" and chip.kind == "cpu":
+        return
     if makers.get(chip.vendor) != chip.kind:
         known = ", ".join(f"{maker} ({kind})" for maker, kind in makers.items())
         raise BadInput(

@@ -119,12 +119,12 @@ def _check(start: Start, half: Half) -> None:
     plan, chip = half.plan, half.pool.chip
     check_vendor(half, MAKERS, "vLLM")
     if half.role and chip.kind == "tpu":
-        raise BadInput("vLLM hands no cache from TPU to TPU by NIXL; plan without --prefill.")
+        raise BadInput("vLLM hands no cache from TPU to TPU by NIXL; plan without --prefill-on.")
     if plan.token_budget < sequences(half):
         raise BadInput(
             f"the token budget of a step is {plan.token_budget:,} and {sequences(half):,} "
             "sequences are in flight; vLLM wants at least one token each. Plan with a larger "
-            "--token-budget or a smaller --batch."
+            "--token-budget or a smaller --max-batch."
         )
     check_arithmetic(half, "vllm")
     check_checkpoint(start, plan, ("fp16", "fp32", "fp8"))
