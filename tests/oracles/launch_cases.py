@@ -98,9 +98,7 @@ def _experts() -> dict[str, Start]:
 def _parts() -> dict[str, Start]:
     first = Plan(chip="h100-sxm", batch=16, replicas=2)
     same = Plan(chip="h100-sxm", batch=128, tensor=4, prefill=first)
-    wide = Plan(
-        chip="h100-sxm", batch=64, tensor=8, pipeline=2, prefill=replace(first, tensor=4)
-    )
+    wide = Plan(chip="h100-sxm", batch=64, tensor=8, pipeline=2, prefill=replace(first, tensor=4))
     deep = Plan(chip="h200-sxm", batch=1024, weights="fp8", compute="fp8")
     many = replace(
         deep, data=32, expert=32, prefill=replace(deep, batch=64, data=8, expert=8, replicas=2)
@@ -124,7 +122,10 @@ def _extras() -> dict[str, Start]:
         "host memory in two parts": start(parts, "llama-3.1-8b", LLAMA),
         "looked up": start(looked, "llama-3.1-8b", LLAMA),
         "no reuse": start(
-            Plan(chip="h100-sxm", batch=8), "llama-3.1-8b", LLAMA, Serve(model=model("llama-3.1-8b"))
+            Plan(chip="h100-sxm", batch=8),
+            "llama-3.1-8b",
+            LLAMA,
+            Serve(model=model("llama-3.1-8b")),
         ),
     }
 
@@ -142,7 +143,10 @@ def _elsewhere() -> dict[str, Start]:
             Plan(chip="rtx-4090", **packed), "llama-3.1-8b", "llama-3.1-8b-GGUF/model", chips=2
         ),
         "desktop": start(
-            Plan(chip="m3-ultra-80core", **packed | {"cache": "fp16"}), "llama-3.1-8b", LLAMA, chips=1
+            Plan(chip="m3-ultra-80core", **packed | {"cache": "fp16"}),
+            "llama-3.1-8b",
+            LLAMA,
+            chips=1,
         ),
         "CPU": start(Plan(chip="epyc-9654", **packed), "llama-3.1-8b", "/models/llama", chips=1),
     }

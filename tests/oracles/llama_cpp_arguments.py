@@ -38,14 +38,19 @@ def sources(folder: Path) -> dict[str, str]:
 
 
 def spellings(text: str) -> dict[str, Any]:
-    """Every long option; [] for a switch, None for one that takes a value."""
+    """Every long option; [] for a switch, None for one that takes a value.
+
+    A handler that takes a text or a number has a value behind the option, one that takes a yes or
+    no or nothing has none.
+    """
     found: dict[str, Any] = {}
-    for names, rest in re.findall(r"common_arg\(\s*((?:\{[^}]*\},\s*)+)([^\n]*)", text):
-        takes = rest.lstrip().startswith(('"', "common_speculative_all_types_str")) and (
-            re.match(r'"[^"]*",\s*$', rest.strip()) or "all_types_str" in rest
-        )
-        for spelling in re.findall(r'"(--[\w-]+)"', names):
-            found[spelling] = None if takes else []
+    for each in text.split("common_arg(")[1:]:
+        names = re.match(r"\s*(?:\{[^}]*\},\s*)+", each)
+        handler = re.search(r"\[\w*\]\(common_params\s*&\s*\w*\s*(,[^)]*)?\)", each)
+        if names and handler:
+            takes = handler[1] and "bool" not in handler[1]
+            for spelling in re.findall(r'"(--[\w-]+)"', names[0]):
+                found[spelling] = None if takes else []
     return found
 
 

@@ -62,7 +62,7 @@ def main() -> None:
             accept(yaml.safe_load(text))
         accepted.append(name)
         print(f"{name:28} accepted", file=sys.stderr)
-    kinds = [value for key, value in vars(accelerators).items() if key.isupper()]
+    kinds = [value for key, value in vars(accelerators).items() if key[:1].isupper()]
     record = {
         "release": f"ray {ray.__version__}",
         "accepted": accepted,

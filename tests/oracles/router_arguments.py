@@ -51,9 +51,7 @@ def main() -> None:
             files = configuration(engine, start)
             addresses = ",".join(f"10.0.0.{n}" for n in range(64))
             with tempfile.TemporaryDirectory() as place:
-                (call,) = starting.run(
-                    Path(place), files, "start-router.sh", addresses, addresses
-                )
+                (call,) = starting.run(Path(place), files, "start-router.sh", addresses, addresses)
             counts = accept(engine, call.words)
             assert counts == (start.plan.prefill.replicas, start.plan.replicas), (name, counts)
             accepted[name] = counts

@@ -14,7 +14,8 @@ SHOWN = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 STUB = """#!{python} -S
 import json, os, sys
 words = [sys.argv[0].rsplit("/", 1)[-1], *sys.argv[1:]]
-line = json.dumps({{"words": words, "chips": {{n: os.environ[n] for n in {shown} if n in os.environ}}}})
+chips = {{name: os.environ[name] for name in {shown} if name in os.environ}}
+line = json.dumps({{"words": words, "chips": chips}})
 log = os.open({log!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 os.write(log, (line + "\\n").encode())
 """

@@ -22,7 +22,8 @@ from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from eke.errors import BadInput
-from eke.launch import configuration, vllm as written
+from eke.launch import configuration
+from eke.launch import vllm as written
 from eke.launch.serving import halves
 
 
@@ -73,7 +74,9 @@ def main() -> None:
                     accept(call.words[1:], folder)
             for half in parts:  # the same as words, which Dynamo and Kubernetes take
                 accept(["serve", *written.as_options(written.arguments(start, half))], folder)
-        accepted[name] = sorted({f"--{key}" for half in parts for key in written.arguments(start, half)})
+        accepted[name] = sorted(
+            {f"--{key}" for half in parts for key in written.arguments(start, half)}
+        )
         print(f"{name:28} accepted", file=sys.stderr)
     known = arguments.options(parser())
     arguments.write("vllm_arguments.json", f"vllm {vllm.__version__}", known, accepted=accepted)

@@ -1,6 +1,6 @@
 """NVIDIA Dynamo: one DynamoGraphDeployment with a frontend and workers of vLLM.
 
-Fields: tests/oracles/record/dynamo_fields.json, from the operator's API (v1beta1).
+Fields: tests/oracles/record/resource_fields.json, from the operator's API (v1beta1).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """TensorRT-LLM: options for `trtllm-serve --extra_llm_api_options`, and its scripts.
 
-Names of its options: tests/oracles/record/trtllm_arguments.json, from the public sources.
+Names of its options: tests/oracles/record/trtllm_fields.json, from the public sources.
 """
 
 from __future__ import annotations
