@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
 from eke.catalog.fleets import fleet
-from eke.catalog.models import model
+from eke.catalog.models import model, model_file, model_names
 from eke.errors import BadInput
 from eke.launch import configuration
 from eke.launch.servers import chips_per_server
@@ -117,3 +119,10 @@ def test_odd_checkpoints_stay_one_word() -> None:
     files = configuration("trtllm", start(Plan(chip="h100-sxm"), checkpoint=odd))
     assert "'/models/it'\"'\"'s $HOME; rm -rf'" in files["start-trtllm.sh"]
     assert vllm(Plan(chip="h100-sxm"), checkpoint=odd)["model"] == odd
+
+
+def test_the_catalogue_says_where_weights_are_once_each() -> None:
+    found = [read.hub for read in map(model_file, model_names()) if read.hub]
+    assert len(found) > 200
+    assert len(set(found)) == len(found)
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+", hub, re.ASCII) for hub in found)
