@@ -89,6 +89,7 @@ def _experts() -> dict[str, Start]:
         "tensor, data, experts": start(
             replace(deep, tensor=4, data=4, expert=16), "deepseek-v3", SEEK
         ),
+        "cut contexts": start(replace(deep, tensor=4, context=2, expert=8), "deepseek-v3", SEEK),
         "published in four bits": start(
             replace(hopper, weights="fp4", tensor=2, expert=2), "gpt-oss-120b", OPEN
         ),
@@ -136,9 +137,6 @@ def _elsewhere() -> dict[str, Start]:
         "AMD": start(Plan(chip="mi300x", tensor=2, replicas=5, batch=64), "qwen3-32b", QWEN),
         "TPU": start(Plan(chip="tpu-v5e", tensor=8, replicas=2, batch=64), "llama-3.1-8b", LLAMA),
         "rack": start(Plan(chip="gb200", tensor=8, replicas=2, batch=64), "llama-3.1-405b", LARGE),
-        "cut contexts": start(
-            Plan(chip="h100-sxm", tensor=4, context=2, batch=8), "qwen3-32b", QWEN
-        ),
         "graphics card": start(
             Plan(chip="rtx-4090", **packed), "llama-3.1-8b", "llama-3.1-8b-GGUF/model", chips=2
         ),

@@ -1,5 +1,8 @@
 """Parse what eke writes with vLLM's own parser of `vllm serve`, and record what it knows.
 
+Beyond parsing, vLLM makes its whole configuration of every case, with the model's config.json
+beside no weights: degrees that do not divide, or formats that do not go together, fail there.
+
 Run by `make oracles-engines` where vLLM is installed. The record is what the light test
 `test_launch_arguments.py` compares eke's options with.
 """
@@ -7,10 +10,14 @@ Run by `make oracles-engines` where vLLM is installed. The record is what the li
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+os.environ["VLLM_LOGGING_LEVEL"] = "ERROR"
 
 import arguments
 import starting
@@ -21,10 +28,12 @@ from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
+from eke.catalog.models import model_file
 from eke.errors import BadInput
 from eke.launch import configuration
 from eke.launch import vllm as written
-from eke.launch.serving import halves
+from eke.launch.serving import Half, halves
+from eke.launch.start import Start
 
 
 def parser() -> FlexibleArgumentParser:
@@ -53,6 +62,28 @@ def check_nodes(engine: AsyncEngineArgs) -> None:
     assert 0 <= engine.node_rank < engine.nnodes
 
 
+QUANTISED = {  # what the config.json of a quantised checkpoint says besides
+    "int4": {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True},
+    "fp8": {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [128, 128]},
+}
+
+
+def configure(start: Start, half: Half, folder: Path) -> None:
+    """Let vLLM make its configuration of a part, on the model's config.json.
+
+    Contexts are cut by a runner that needs Triton, which a machine without a GPU has not.
+    """
+    if half.plan.context > 1:
+        return
+    config = dict(model_file(start.job.model.id).config)
+    if start.plan.weights == "int4" or start.job.model.weight_format == "fp8":
+        config["quantization_config"] = QUANTISED[half.plan.weights]
+    (folder / "config.json").write_text(json.dumps(config))
+    words = written.as_options(written.arguments(start, half) | {"model": str(folder)})
+    read = parser().parse_args(["--skip-tokenizer-init", "--load-format", "dummy", *words])
+    AsyncEngineArgs.from_cli_args(read).create_engine_config()
+
+
 def scripts(files: dict[str, str]) -> list[str]:
     """Those that start servers."""
     return [name for name in files if name.endswith(".sh") and "router" not in name]
@@ -74,6 +105,7 @@ def main() -> None:
                     accept(call.words[1:], folder)
             for half in parts:  # the same as words, which Dynamo and Kubernetes take
                 accept(["serve", *written.as_options(written.arguments(start, half))], folder)
+                configure(start, half, folder)
         accepted[name] = sorted(
             {f"--{key}" for half in parts for key in written.arguments(start, half)}
         )

@@ -32,6 +32,7 @@ from eke.launch.serving import (
     serve_job,
 )
 from eke.launch.start import Start
+from eke.types.model import LatentAttention
 
 RELEASE = "0.32.0"
 MEMORY = 0.92  # share of a chip's memory it may take; the rest is the runtime's
@@ -128,6 +129,24 @@ def _check(start: Start, half: Half) -> None:
         )
     check_arithmetic(half, "vllm")
     check_checkpoint(start, plan, ("fp16", "fp32", "fp8"))
+    _check_contexts(start, half)
+
+
+def _check_contexts(start: Start, half: Half) -> None:
+    """Contexts are cut for latent attention only, and handed over only where all ranks cut them."""
+    plan, model = half.plan, start.job.model
+    if plan.context == 1:
+        return
+    if not all(isinstance(stack.block.mixer, LatentAttention) for stack in model.stacks):
+        raise BadInput(
+            f"context is {plan.context}; vLLM cuts contexts only for latent attention, which "
+            f"{model.name} has not. Plan with --context 1."
+        )
+    if half.role and plan.context < plan.tensor:
+        raise BadInput(
+            f"context is {plan.context} below tensor {plan.tensor}; vLLM hands caches over only "
+            "from and to ranks that all cut contexts. Plan with --context 1."
+        )
 
 
 def _parallel(start: Start, half: Half) -> dict[str, Any]:
