@@ -91,6 +91,13 @@ def test_sixteen_bit_weights_are_rounded_while_loading_but_others_are_not() -> N
         ("vllm", Plan(chip="h100-sxm", expert=4), "has no experts"),
         ("sglang", Plan(chip="h100-sxm", cache="fp16"), "keeps no cache in fp16"),
         ("sglang", Plan(chip="h100-sxm", tensor=3, pipeline=3), "does not divide over servers"),
+        ("sglang", Plan(chip="h100-sxm", data=16), "more replicas"),
+        (
+            "sglang",
+            Plan(chip="h100-sxm", pipeline=2, drafts=2, draft_cost=0.0),
+            "only without pipe",
+        ),
+        ("vllm", Plan(chip="h100-sxm", context=2), "only for latent attention"),
         ("llama.cpp", Plan(chip="h100-sxm", batch=300), "at most 256 slots"),
         ("llama.cpp", Plan(chip="h100-sxm", tensor=2, pipeline=2), "not both"),
         ("vlm", Plan(chip="h100-sxm"), "closest: vllm"),

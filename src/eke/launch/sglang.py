@@ -46,6 +46,7 @@ def files(start: Start) -> dict[str, str]:
     parts = placements(halves(start, "sglang"), "sglang")
     found: dict[str, str] = {}
     for half, placed in parts:
+        _check_ranks(start, half, placed)
         found[f"{half.name}.yaml"] = yaml.text(arguments(start, half), notes(start, half))
         found[f"start-{half.name}.sh"] = _script(start, half, placed)
     if len(parts) > 1:
@@ -94,6 +95,22 @@ def _check(start: Start, half: Half) -> None:
         raise BadInput(
             f"context is {half.plan.context}; SGLang cuts contexts for a few models only, each in "
             "its own way. Plan with --context 1."
+        )
+
+
+def _check_ranks(start: Start, half: Half, placed: Placement) -> None:
+    """Refuse what it does not do over data ranks or stages."""
+    plan = half.plan
+    attention = has_experts(start.job.model) and plan.data > 1
+    if plan.data > 1 and not attention and placed.nodes > 1:
+        raise BadInput(
+            f"data is {plan.data} over {placed.nodes} servers; SGLang has data ranks of a model "
+            "without experts inside one server only. Plan with --data 1 and more replicas."
+        )
+    if drafting(start, plan, "sglang") == "lookup" and (attention or plan.pipeline > 1):
+        raise BadInput(
+            "SGLang looks drafts up only without pipeline and data-parallel attention; plan with "
+            "--drafts 0."
         )
 
 
