@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -27,7 +28,7 @@ from eke.types.plan import Plan
 from eke.types.record import replace
 
 SERVING = ("vllm", "sglang", "trtllm", "llama.cpp", "dynamo", "ray", "k8s")
-SCRIPTED = ("vllm", "sglang", "llama.cpp")
+SCRIPTED = ("vllm", "sglang", "trtllm", "llama.cpp")
 POWERS = st.sampled_from([1, 2, 4, 8])
 CHECKPOINTS = {
     "qwen3-8b": "Qwen/Qwen3-8B",
@@ -76,11 +77,34 @@ def started(files: dict[str, str], script: str) -> Counter[tuple[int, int]]:
     """(server, chip) → how many processes have it, over all servers that a script is for."""
     found: Counter[tuple[int, int]] = Counter()
     with tempfile.TemporaryDirectory() as place:
+        if "mpirun" in files[script]:
+            return by_mpi(Path(place), files, script)
         for server in range(servers(files[script])):
             for call in starting.run(Path(place), files, script, str(server), "10.0.0.1"):
                 assert call.chips is not None
                 found.update((server, chip) for chip in call.chips)
     return found
+
+
+def by_mpi(folder: Path, files: dict[str, str], script: str) -> Counter[tuple[int, int]]:
+    """The same of a script that is run once per replica and places ranks by MPI."""
+    replicas, nodes = map(
+        int, re.findall(r"once per replica \((\d+)\) with its (\d+)", files[script])[0]
+    )
+    hosts = ",".join(f"server{n}" for n in range(nodes))
+    (call,) = starting.run(folder, files, script, hosts)
+    ranks = int(call.words[call.words.index("-n") + 1])
+    slots = call.words[call.words.index("--host") + 1].split(",")
+    assert len(slots) == nodes
+    chips = [int(slot.split(":")[1]) for slot in slots]
+    assert sum(chips) == ranks
+    places = (
+        (replica * nodes + node, chip)
+        for replica in range(replicas)
+        for node in range(nodes)
+        for chip in range(chips[node])
+    )
+    return Counter(places)
 
 
 def servers(script: str) -> int:

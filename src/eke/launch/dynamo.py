@@ -14,14 +14,16 @@ from eke.launch.servers import Placement, placement
 from eke.launch.serving import Half, extras, halves, header
 from eke.launch.start import Start
 
-IMAGE = "nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.3.1"
+RELEASE = "1.3.1"
+IMAGE = f"nvcr.io/nvidia/ai-dynamo/vllm-runtime:{RELEASE}"
 KINDS = {"": "worker", "prefill": "prefill", "decode": "decode"}
 
 
 def files(start: Start) -> dict[str, str]:
     """One manifest."""
     parts = halves(start, "dynamo")
-    told = [line for half in parts for line in vllm.notes(start, half)[1:]]
+    runs = f"Dynamo {RELEASE} with its vLLM"
+    told = [line for half in parts for line in vllm.notes(start, half, runs=runs)[1:]]
     graph = {
         "apiVersion": "nvidia.com/v1beta1",
         "kind": "DynamoGraphDeployment",
@@ -31,7 +33,7 @@ def files(start: Start) -> dict[str, str]:
             "components": [_frontend(), *(_worker(start, half) for half in parts)],
         },
     }
-    lines = header(start, *told, "Needs the Dynamo operator in the cluster, release 1.3 or later.")
+    lines = header(start, *told, "Needs Dynamo's operator in the cluster.")
     return {f"{name_of(start)}.yaml": yaml.text(graph, lines)}
 
 

@@ -32,14 +32,15 @@ KINDS = {  # beginning of a chip's id → what Ray calls it
 def files(start: Start) -> dict[str, str]:
     """One configuration."""
     parts = halves(start, "ray")
-    told = [line for half in parts for line in vllm.notes(start, half)[1:]]
+    runs = f"Ray {RELEASE} or later with vLLM {vllm.RELEASE}"
+    told = [line for half in parts for line in vllm.notes(start, half, runs=runs)[1:]]
     application = {
         "name": name_of(start),
         "route_prefix": "/",
         "import_path": _builder(parts),
         "args": _arguments(start, parts),
     }
-    lines = header(start, *told, f"Run with Ray {RELEASE} or later: serve run ray.yaml")
+    lines = header(start, *told, "Run with: serve run ray.yaml")
     return {"ray.yaml": yaml.text({"applications": [application]}, lines)}
 
 

@@ -88,9 +88,11 @@ def sequences(half: Half) -> int:
     return math.ceil(half.plan.batch / half.plan.data)
 
 
-def notes(start: Start, half: Half, *lines: str) -> tuple[str, ...]:
+def notes(
+    start: Start, half: Half, *lines: str, runs: str = f"vLLM {RELEASE} or later"
+) -> tuple[str, ...]:
     """Comments on top: the command, the machines, and what the checkpoint must hold."""
-    told = [f"vLLM {RELEASE} or later on {expects(half)}", *lines]
+    told = [f"{runs} on {expects(half)}", *lines]
     if half.plan.weights in ("fp8", "int8", "int4", "fp4"):
         told.append(f"Weights come in {half.plan.weights}: {_origin(start, half)}.")
     if extras(start, half.plan).adapters:
