@@ -219,7 +219,8 @@ def expects(half: Half) -> str:
     copies = "1 replica" if plan.replicas == 1 else f"{plan.replicas} replicas"
     role = f" for {half.role}" if half.role else ""
     shape = f" of {', '.join(layout)}" if layout else ""
-    return f"{own} × {plan.chip}{role}: {copies}{shape}; weights in {plan.weights}."
+    priced = f"; priced for {plan.engine}" if plan.engine else ""
+    return f"{own} × {plan.chip}{role}: {copies}{shape}; weights in {plan.weights}{priced}."
 
 
 def check_spread(half: Half, job: Serve, engine: str) -> None:
