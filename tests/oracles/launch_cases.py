@@ -119,6 +119,7 @@ def _extras() -> dict[str, Start]:
     looked = Plan(chip="h100-sxm", batch=8, drafts=4, draft_cost=0.0)
     return {
         "adapters": start(kept, "llama-3.1-8b", LLAMA, adapted),
+        "adapters on data ranks": start(replace(kept, data=16), "llama-3.1-8b", LLAMA, adapted),
         "host memory": start(host, "llama-3.1-8b", LLAMA),
         "host memory in two parts": start(parts, "llama-3.1-8b", LLAMA),
         "looked up": start(looked, "llama-3.1-8b", LLAMA),

@@ -206,14 +206,17 @@ def chips_of(plan: Plan) -> int:
 
 REFUSED = {  # engine → cases it cannot run, and why is in the message
     "vllm": {"some experts cut", "graphics card", "desktop", "CPU"},
-    "sglang": {"TPU", "cut contexts", "graphics card", "desktop", "CPU"},
+    "sglang": {
+        *("adapters on data ranks", "TPU", "cut contexts"),
+        *("graphics card", "desktop", "CPU"),
+    },
     "trtllm": {
         *("tensor, data, experts", "AMD", "TPU", "cut contexts"),
         *("graphics card", "desktop", "CPU"),
     },
     "dynamo": {"some experts cut", "AMD", "TPU", "graphics card", "desktop", "CPU"},
     "ray": {
-        *("some experts cut", "adapters", "TPU", "cut contexts"),
+        *("some experts cut", "adapters", "adapters on data ranks", "TPU", "cut contexts"),
         *("graphics card", "desktop", "CPU"),
     },
     "k8s": {

@@ -48,6 +48,7 @@ def accept(words: list[str], folder: Path) -> None:
     placed = [str(folder / word) if word.endswith(".yaml") else word for word in rest]
     read = parser().parse_args(placed)
     validate_parsed_serve_args(read)
+    assert not (read.headless and read.api_server_count)
     engine = AsyncEngineArgs.from_cli_args(read)
     known = {field.name for field in dataclasses.fields(SpeculativeConfig)}
     assert set(engine.speculative_config or {}) <= known

@@ -65,7 +65,8 @@ def _service(start: Start, more: dict[str, str]) -> dict[str, Any]:
 
 def _deployment(start: Start, half: Half, placed: Placement) -> dict[str, Any]:
     name = name_of(start)
-    pod = _pod(start, half, placed, words(start, half), answers=True)
+    line = [*words(start, half), *vllm.front(start, half)]
+    pod = _pod(start, half, placed, line, answers=True)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -86,7 +87,7 @@ def _group(start: Start, half: Half, placed: Placement) -> dict[str, Any]:
             "Ray only; write ray's cluster yourself or plan with fewer chips per replica."
         )
     name, line = name_of(start), [*words(start, half), *JOIN]
-    leader = _pod(start, half, placed, line, answers=True)
+    leader = _pod(start, half, placed, [*line, *vllm.front(start, half)], answers=True)
     worker = _pod(start, half, placed, [*line, "--headless"], answers=False)
     labels = {"app": name, "role": "leader"}
     return {

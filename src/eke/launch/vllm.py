@@ -45,7 +45,6 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 GIB = 2.0**30
 HAND_OVER = 5600  # port on which a replica tells others where its keys and values lie
 NODES = "--nnodes $nodes --node-rank $rank --master-addr $head"
-NODES += " $( ((rank > 0)) && echo --headless)"  # only the first server answers requests
 LOOKUP = {"prompt_lookup_min": 2, "prompt_lookup_max": 4}  # tokens that must match
 
 
@@ -104,6 +103,13 @@ def _origin(start: Start, half: Half) -> str:
     if "quantization" in _formats(start, half) and half.plan.weights == "fp8":
         return "vLLM rounds the checkpoint to it while loading"
     return "the checkpoint must hold them so, and says itself by which method"
+
+
+def front(start: Start, half: Half) -> list[str]:
+    """Options of the process that answers: adapters can be loaded through a single one only, and
+    by default every data rank has its own."""
+    several = extras(start, half.plan).adapters and half.plan.data > 1
+    return ["--api-server-count", "1"] if several else []
 
 
 def as_options(values: dict[str, Any]) -> list[str]:
@@ -235,12 +241,14 @@ def _script(start: Start, half: Half, placed: Placement) -> str:
         port = f"$(({first} + slot * {half.plan.data}))"
         settings.append("VLLM_NIXL_SIDE_CHANNEL_HOST=$(hostname -I | cut -d' ' -f1)")
         settings.append(f"VLLM_NIXL_SIDE_CHANNEL_PORT={port}")
+    run, answers = f"vllm serve --config {half.name}.yaml --host 0.0.0.0", front(start, half)
+    only = " ".join(["echo", *answers]) if answers else "true"
     return script(
         half,
         placed,
-        f"vllm serve --config {half.name}.yaml --host 0.0.0.0",
+        " ".join([run, *(answers if placed.nodes == 1 else [])]),
         notes(start, half),
         environment=tuple(settings),
-        joined=NODES,
+        joined=f"{NODES} $(if ((rank > 0)); then echo --headless; else {only}; fi)",
         engine="vllm",
     )
