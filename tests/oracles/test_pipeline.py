@@ -6,7 +6,12 @@ from fractions import Fraction
 
 import pytest
 
-from eke.physics.pipeline import BUBBLE_SHARE, bubble_share, bubble_time, micro_batches_in_flight
+from eke.physics.pipeline import (
+    bubble_share,
+    bubble_time,
+    micro_batches_in_flight,
+    zero_bubble_time,
+)
 
 F, B = 1, 2  # forward and backward times of one micro-batch on one stage
 
@@ -65,9 +70,7 @@ def play(order: list[list[tuple[str, int]]]) -> tuple[int, list[int]]:
 def test_bubble_is_exact(make, stages: int, micro: int) -> None:
     finished, most = play(make(stages, micro))
     name = "1f1b" if make is one_f_one_b else "gpipe"
-    waiting = bubble_time(
-        micro_batch_time=F + B, stages=stages, virtual=1, share=BUBBLE_SHARE[name]
-    )
+    waiting = bubble_time(micro_batch_time=F + B, stages=stages, virtual=1)
     assert finished == micro * (F + B) + waiting
     share = bubble_share(stages=stages, virtual=1, micro_batches=micro)
     assert share == pytest.approx(float(Fraction(int(waiting), finished)))
@@ -79,12 +82,7 @@ def test_bubble_is_exact(make, stages: int, micro: int) -> None:
 def test_interleaving_divides_the_bubble(stages: int, virtual: int) -> None:
     """Interleaved 1F1B, played chunk by chunk, waits (p − 1)/v micro-batches."""
     micro = 2 * stages
-    waiting = bubble_time(
-        micro_batch_time=F + B,
-        stages=stages,
-        virtual=virtual,
-        share=BUBBLE_SHARE["interleaved"],
-    )
+    waiting = bubble_time(micro_batch_time=F + B, stages=stages, virtual=virtual)
     assert interleaved(stages, virtual, micro) == pytest.approx(micro * (F + B) + waiting)
 
 
@@ -130,9 +128,9 @@ def interleaved(stages: int, virtual: int, micro: int) -> float:
     return max(clock)
 
 
-def test_zero_bubble_keeps_a_third() -> None:
-    """ZB-H1: the gradient of weights fills the bubble, so (p − 1)(F + B − 2 W) of 3 parts stay."""
+def test_zero_bubble_keeps_a_third_of_equal_passes() -> None:
+    """ZB-H1 leaves (p − 1)(F + B − W): with F = B = W a third of the 1F1B bubble."""
     for stages in (2, 4, 8):
-        third = (stages - 1) * (1 + 1 - 1)  # F = B = W = 1
-        whole = (stages - 1) * 3
-        assert BUBBLE_SHARE["zero-bubble"] == pytest.approx(third / whole)
+        left = zero_bubble_time(forward=1, backward=1, weight=1, stages=stages, micro_batches=64)
+        whole = bubble_time(micro_batch_time=3, stages=stages, virtual=1)
+        assert left == pytest.approx(whole / 3)

@@ -85,6 +85,13 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
     handing = whole - four
     per_stage = (work.compute + work.exposed) / plan.pipeline * uneven + handing
     bubble = pipeline_bubble(plan, per_stage)
+    if plan.schedule == "zero-bubble":
+        part = forward_shares(learning, plan)
+        there = ahead + sum(part[name] * getattr(work, name) for name in _WITHIN)
+        late = backward * weight_gradient_share(once, learning, plan, machine)
+        each = uneven / plan.pipeline
+        there = there * each + part["stage"] * handing
+        bubble = zero_bubble(plan, per_stage, forward=there, weight=late * each)
     update = update_time(learning, plan, machine) + knobs.turn
     data = data_exchange(learning, plan, machine)
     left = work.room - four * plan.pipeline
@@ -110,6 +117,15 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
         exchange=(share * work.whole + m * whole + data) * slow,
         flop=m / plan.pipeline * executed_flop(once, learning, plan),
     )
+
+
+_WITHIN = ("tensor", "context", "expert")  # exchanges between and within layers
+
+
+def forward_shares(learning: Learning, plan: AnyPlan) -> dict[str, float]:
+    """Of each exchange of a micro-batch, the share that belongs to its forward pass."""
+    ahead = (1 + learning.reads) / exchange_rounds(learning, plan)
+    return {"tensor": ahead, "context": 1 / 3, "expert": ahead, "stage": 1 / 2}
 
 
 def _computing(
@@ -210,10 +226,9 @@ def backward_compute(once: Pass, learning: Learning, plan: AnyPlan, machine: Mac
     return matrices + attention + scores + others + adapters
 
 
-def weight_gradient_share(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
+def weight_gradient_share(once: Pass, learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
     """Computing of the weights' gradients over that of the whole backward pass; of adapters, a
     third of their time."""
-    once = learning_pass(learning, plan, machine)
     own = _adapter_time(learning, plan, machine) / 3 if learning.frozen else once.matrices
     scores = 0.0 if learning.frozen else once.logits
     routing = 2 * machine.knobs.routing * _routed_layers(learning.model)
@@ -251,10 +266,19 @@ def executed_flop(once: Pass, learning: Learning, plan: AnyPlan) -> Any:
 def pipeline_bubble(plan: AnyPlan, per_stage: Any) -> Any:
     """Time per step in which a stage waits for others [s]."""
     return pipeline.bubble_time(
-        micro_batch_time=per_stage,
+        micro_batch_time=per_stage, stages=plan.pipeline, virtual=plan.virtual
+    )
+
+
+def zero_bubble(plan: AnyPlan, per_stage: Any, *, forward: Any, weight: Any) -> Any:
+    """The same where gradients of weights fill the waiting [s]. forward, weight: the parts of a
+    micro-batch's time on a stage in the forward pass and in those gradients."""
+    return pipeline.zero_bubble_time(
+        forward=forward,
+        backward=per_stage - forward - weight,
+        weight=weight,
         stages=plan.pipeline,
-        virtual=plan.virtual,
-        share=pipeline.BUBBLE_SHARE[plan.schedule],
+        micro_batches=micro_batches(plan),
     )
 
 

@@ -16,7 +16,6 @@ from eke.physics.align import align_memory, sides
 from eke.physics.layers import attention_heads
 from eke.physics.learn import learning_memory, micro_batches
 from eke.physics.machine import Machine, machine
-from eke.physics.pipeline import BUBBLE_SHARE
 from eke.physics.train import learning_flop
 from eke.physics.tune import learning_of
 from eke.search.base import Choices, asked_batch, base_plan, global_batch
@@ -97,6 +96,11 @@ def _floor(job: Learner, plans: Plans, place: Place, tally: Tally) -> Any:
     return np.where(seconds <= job.within, floor, np.inf)
 
 
+# Of the 1F1B bubble, ZB-H1 leaves (F + B − W) / (F + B + W) or more, and the larger of F and B: a
+# third or more while W is no longer than either, as the gradients of weights never are.
+LEAST_LEFT = 1 / 3
+
+
 def least_time(job: Train | Tune, plans: Plans, here: Machine) -> Any:
     """Time that the arithmetic of the whole job takes at the fastest rate any of it reaches, with
     what is computed again and the pipeline's bubble [s]."""
@@ -108,7 +112,7 @@ def least_time(job: Train | Tune, plans: Plans, here: Machine) -> Any:
     rates = (here.peak, here.logits, here.attention, here.attention_backward)
     fastest = np.maximum.reduce([np.asarray(rate, dtype=float) for rate in rates])
     again = (plans.recompute == "full") / passes
-    waiting = (plans.pipeline - 1) * BUBBLE_SHARE[plans.schedule]
+    waiting = (plans.pipeline - 1) * (LEAST_LEFT if plans.schedule == "zero-bubble" else 1.0)
     waiting = waiting / (plans.virtual * micro_batches(plans))
     return flop * (1 + again) / (plans.chips * fastest) * (1 + waiting) * here.knobs.scatter
 
