@@ -9,18 +9,18 @@ from eke.calibrate.measured import Measured
 from eke.catalog.efficiencies import efficiencies
 from eke.catalog.fleets import fleet as named_fleet
 from eke.errors import BadInput
-from eke.physics.answer import answer, outcome, pool_of
+from eke.physics.answer import answer, outcome, pool_of, settled
 from eke.physics.formula import Call, recording
 from eke.physics.layers import attention_heads
-from eke.physics.scenarios import likely, with_prefill
+from eke.physics.scenarios import likely, with_other
 from eke.search.base import engine_for
 from eke.search.smallest import smallest
 from eke.types.efficiency import Efficiency
 from eke.types.fleet import Fleet, Pool
-from eke.types.job import Job, Serve, Tier
+from eke.types.job import Job, Serve, Tier, Train, Tune
 from eke.types.model import Model
 from eke.types.need import Infeasible, Need
-from eke.types.plan import Plan, check_plan
+from eke.types.plan import Plan, check_plan, later_stages
 from eke.types.record import replace
 from eke.units import show
 
@@ -45,7 +45,9 @@ def need(
     picked = plan if plan is not None else _smallest(job, where, choices)
     if isinstance(picked, Infeasible):
         return picked
-    _check(picked, job.model, where)
+    _check(picked, job, where)
+    if picked.rear is not None:
+        picked = settled(job, picked, where, likely(_values(job, picked, where)))
     values = _values(job, picked, where, measured)
     found = answer(job, picked, where, values, chosen=plan is None)
     if isinstance(found, Need) and isinstance(job, Serve) and len(job.tiers) > 1:
@@ -59,9 +61,10 @@ def _values(
 ) -> dict[str, Efficiency]:
     """The efficiencies of a plan, after own measurements of it."""
     values = efficiencies(*_tables(job, pool_of(fleet, plan.chip), plan.engine))
-    if plan.prefill is not None and plan.prefill.chip != plan.chip:
-        half = _tables(job, pool_of(fleet, plan.prefill.chip), plan.prefill.engine)
-        values = with_prefill(values, efficiencies(*half))
+    other = plan.other
+    if other is not None and other.chip != plan.chip:
+        half = _tables(job, pool_of(fleet, other.chip), other.engine)
+        values = with_other(values, efficiencies(*half))
     if not measured:
         return values
     from eke.calibrate.own import conditioned
@@ -137,8 +140,48 @@ def _fleet(fleet: Any, plan: Any = None) -> Fleet:
 SPARSE = ("ampere", "ampere-rtx", "ada", "hopper", "blackwell", "blackwell-rtx", "cdna3", "cdna4")
 
 
-def _check(plan: Plan, model: Model, fleet: Fleet) -> None:
+def _check(plan: Plan, job: Job, fleet: Fleet) -> None:
     check_plan(plan)
+    _check_half(plan, job.model, fleet)
+    if plan.rear is not None or plan.stage_layers:
+        _check_stages(plan, job, fleet)
+    own, have = plan.own_chips, pool_of(fleet, plan.chip).chips
+    if own > have:
+        raise BadInput(f"the plan takes {own:,} chips, the fleet has {have:,}.")
+
+
+def _check_stages(plan: Plan, job: Job, fleet: Fleet) -> None:
+    """Stages on other chips, and stages of as many layers as the plan says."""
+    if not isinstance(job, Train | Tune):
+        raise BadInput("only training and tuning give stages layers, or chips, of their own.")
+    layers, stages = sum(stack.count for stack in job.model.stacks), plan.pipeline
+    rear = plan.rear
+    if rear is not None:
+        _check_half(later_stages(plan), job.model, fleet)
+        stages += rear.pipeline
+        share = (plan.chip, rear.chip).count(plan.chip) - 1
+        wanted = plan.other_chips + share * plan.own_chips
+        have = pool_of(fleet, rear.chip).chips
+        if wanted > have:
+            raise BadInput(f"the plan takes {wanted:,} {rear.chip}, the fleet has {have:,}.")
+        if stages > layers:
+            raise BadInput(f"{stages} stages in all; {job.model.name} has only {layers} layers.")
+    halves = [plan] if rear is None else [plan, rear]
+    if all(half.stage_layers for half in halves):
+        held = sum(half.stage_layers * half.pipeline for half in halves)
+        if held < layers:
+            raise BadInput(f"the stages hold {held} layers; {job.model.name} has {layers}.")
+    for half in halves:
+        most = layers - (stages - half.pipeline)
+        if half.stage_layers * half.pipeline >= most + half.pipeline:
+            raise BadInput(
+                f"stages of {half.stage_layers} layers on {half.chip} leave too few of {layers} "
+                "for the others."
+            )
+
+
+def _check_half(plan: Plan, model: Model, fleet: Fleet) -> None:
+    """One half of a plan, or all of it, on its chips."""
     family = pool_of(fleet, plan.chip).chip.family
     if plan.sparse and family not in SPARSE:
         raise BadInput(
@@ -159,7 +202,3 @@ def _check(plan: Plan, model: Model, fleet: Fleet) -> None:
     known = [pool.chip.id for pool in fleet.pools]
     if plan.chip not in known:
         raise BadInput(f"the plan is for {plan.chip}, the fleet has {', '.join(known)}.")
-    own = plan.chips - (plan.prefill.chips if plan.prefill is not None else 0)
-    have = pool_of(fleet, plan.chip).chips
-    if own > have:
-        raise BadInput(f"the plan takes {own:,} chips, the fleet has {have:,}.")

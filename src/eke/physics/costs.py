@@ -40,3 +40,21 @@ def price_of(pool: Pool, chips: Any, seconds: Any, knobs: Knobs, energy_used: An
         chips=chips, seconds=seconds, price=pool.buy * spread, life=pool.life
     )
     return capital + energy_used * (pool.electricity or knobs.electricity)
+
+
+Held = tuple[tuple[Pool, Any, Knobs], ...]  # pools, how many chips of each a plan holds, its knobs
+
+
+def costs_of(held: Held, seconds: Any, busy: Any = 1.0) -> tuple[Any, Any]:
+    """Energy [J] and money [USD] of all the chips a plan holds; None for what is not known."""
+    energies = [energy_of(pool, chips, seconds, knobs, busy) for pool, chips, knobs in held]
+    prices = [
+        price_of(pool, chips, seconds, knobs, energy)
+        for (pool, chips, knobs), energy in zip(held, energies, strict=True)
+    ]
+    return _sum(energies), _sum(prices)
+
+
+def _sum(values: list[Any]) -> Any:
+    """None where any of them is."""
+    return None if any(value is None for value in values) else sum(values)

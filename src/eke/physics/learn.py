@@ -72,15 +72,16 @@ def learning_pass(learning: Learning, plan: AnyPlan, machine: Machine) -> Pass:
     return forward(learning.model, work, plan, machine, logits_rows=rows)
 
 
-def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
-    """One optimizer step over the whole global batch."""
+def step_time(learning: Learning, plan: AnyPlan, machine: Machine, crossing: Any = 0.0) -> StepTime:
+    """One optimizer step over the whole global batch. crossing: what handing on takes beyond that
+    from stage to stage of equal chips, over all boundaries of one pass [s]."""
     once, knobs, m = learning_pass(learning, plan, machine), machine.knobs, micro_batches(plan)
     ahead, backward, again = _computing(once, learning, plan, machine)
     work = _exchanges(once, learning, plan, ahead + backward + again, knobs)
     uneven = _uneven(sum(stack.count for stack in learning.model.stacks), plan, knobs)
     uneven = uneven * _heavy_end(once, learning, plan, work.compute, knobs)
     share = m / plan.pipeline * uneven  # of a whole pass over all micro-batches, on one stage
-    whole = 2 * once.stage / plan.pipeline  # handing on, forward and backward
+    whole = 2 * (once.stage + crossing) / plan.pipeline  # handing on, forward and backward
     four = hidden_time(exchange=whole, room=work.room / plan.pipeline, overlap=knobs.overlap_stage)
     handing = whole - four
     per_stage = (work.compute + work.exposed) / plan.pipeline * uneven + handing
@@ -208,6 +209,7 @@ def _uneven(layers: int, plan: AnyPlan, knobs: Any) -> Any:
     """Slowest over mean stage: layers that do not divide evenly, then what the ends carry."""
     cuts = plan.pipeline * plan.virtual
     rounded = np.ceil(layers / cuts) * cuts / layers
+    rounded = footprint.as_said(plan, plan.stage_layers * plan.pipeline / layers, rounded)
     return rounded * np.where(np.asarray(plan.pipeline) > 1, knobs.stage_imbalance, 1.0)
 
 
@@ -288,6 +290,8 @@ def learnt_parameters(learning: Learning, plan: AnyPlan) -> footprint.Held:
     if not learning.frozen:
         return held
     each = learning.trainable / (plan.tensor * plan.pipeline)
+    layers = sum(stack.count for stack in learning.model.stacks)
+    each = each * footprint.as_said(plan, plan.stage_layers * plan.pipeline / layers, 1.0)
     return footprint.Held(dense=each, experts=0.0 * each)
 
 
@@ -424,7 +428,7 @@ def _gathered_layers(learning: Learning, plan: AnyPlan) -> Any:
     logits' table too, and the gradients of one layer before they are reduced [B]."""
     layers = sum(stack.count for stack in learning.model.stacks)
     inside = footprint.layer_matrices(learning.model, plan).total
-    one = inside / np.ceil(layers / plan.pipeline)
+    one = inside / footprint.fullest_stage(layers, plan)
     if plan.shard < 3:
         return 2 * ACTIVATION * one
     table = learning.model.vocabulary * learning.model.hidden / plan.tensor
@@ -445,7 +449,7 @@ def activation_bytes(learning: Learning, plan: AnyPlan) -> Any:
             working = np.maximum(working, each)
             each = ACTIVATION * tokens * model.hidden / _sequence_cut(plan)
         total = total + stack.count * each
-    share = np.ceil(layers / plan.pipeline) / layers
+    share = footprint.fullest_stage(layers, plan) / layers
     flight = pipeline.micro_batches_in_flight(
         schedule=plan.schedule,
         micro_batches=micro_batches(plan),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from eke.physics import latency
-from eke.physics.costs import energy_of, price_of
+from eke.physics.costs import Held, costs_of
 from eke.physics.engine import (
     Load,
     asks,
@@ -34,19 +34,18 @@ def serve(
     here = machine(pool, plan, knobs)
     there = None
     if plan.prefill is not None:
-        there = machine(prefill_pool or pool, plan.prefill, knobs.prefill or knobs)
+        there = machine(prefill_pool or pool, plan.prefill, knobs.other or knobs)
     state = load(job, plan, here)
     users = latency.seen(job, plan, here, state, there)
     ceiling = state.ceiling * plan.replicas
     if plan.prefill is not None and there is not None:
         ceiling = np.minimum(ceiling, latency.prefill_ceiling(job, plan.prefill, there))
-    held: Held = ((pool, plan.chips),)
+    held: Held = ((pool, plan.own_chips, knobs),)
     if plan.prefill is not None:
-        half = plan.prefill.chips
-        held = ((pool, plan.chips - half), (prefill_pool or pool, half))
+        held = (*held, (prefill_pool or pool, plan.other_chips, knobs))
     return Outcome(
         amounts=(
-            *_common(job, plan, held, knobs, ceiling, state, users),
+            *_common(job, plan, held, ceiling, state, users),
             *_more(job, plan, ceiling, state, users),
         ),
         parts=lambda: (*_memory_shares(job, plan, state), *_step_shares(plan, here, state)),
@@ -55,14 +54,10 @@ def serve(
     )
 
 
-Held = tuple[tuple[Pool, Any], ...]  # pools and how many chips of each a plan holds
-
-
 def _common(
     job: Serve,
     plan: AnyPlan,
     held: Held,
-    knobs: Knobs,
     ceiling: Any,
     state: Load,
     users: latency.Seen,
@@ -71,13 +66,7 @@ def _common(
     whole = users.ttft + (job.answer - 1) * users.tpot
     busy = np.minimum(job.rate / ceiling, 1.0)
     used = fixed_bytes(job, plan) + _cache_in_use(job, plan, state)
-    energies = [energy_of(pool, chips, 1 / job.rate, knobs, busy) for pool, chips in held]
-    prices = [
-        price_of(pool, chips, 1 / job.rate, knobs, energy)
-        for (pool, chips), energy in zip(held, energies, strict=True)
-    ]
-    energy = None if any(each is None for each in energies) else sum(energies)
-    money = None if any(price is None for price in prices) else sum(prices)
+    energy, money = costs_of(held, 1 / job.rate, busy)
     tokens = job.answer + sum(ask.share * (ask.new + ask.cached) for ask in asks(job))
     per_token = None if energy is None else energy / job.answer
     whole_time = "ttft + (answer − 1) × tpot"

@@ -86,7 +86,7 @@ class Timeline(Record):
 def timeline(job: Job, plan: Plan, fleet: Fleet, knobs: Knobs) -> Timeline:
     """One optimizer step of a job that learns; of alignment, one update of the policy.
 
-    Raises BadInput for serving, whose step has no pipeline schedule.
+    Raises BadInput for serving, whose step has no pipeline schedule, and for two kinds of chips.
     """
     learning, own = _learnt(job, plan)
     here = machine(pool_of(fleet, own.chip), own, knobs)
@@ -116,6 +116,8 @@ def _learnt(job: Job, plan: Plan) -> tuple[Learning, Plan]:
     """What is learnt, and on which chips."""
     if isinstance(job, Serve):
         raise BadInput("serving has no pipeline schedule to draw; draw its engine step instead.")
+    if plan.rear is not None:
+        raise BadInput("a schedule over two kinds of chips is not drawn; drop the rear.")
     if isinstance(job, Align):
         own = sides(job, plan)[0]
         return learnings(job)["policy"], replace(plan, data=int(own.data))

@@ -95,7 +95,7 @@ def blocks(job: Job, places: Sequence[Place], tally: Tally, whole: bool) -> Iter
 def _apart(job: Serve, place: Place, other: Place, tally: Tally) -> Iterator[Block]:
     same = place.pool is other.pool
     pools = (place.pool,) if same else (place.pool, other.pool)
-    knobs = place.knobs if same else replace(place.knobs, prefill=other.knobs)
+    knobs = place.knobs if same else replace(place.knobs, other=other.knobs)
     for plans in apart(job, place, other, tally):
         yield Block(job=job, plans=plans, fleet=Fleet(pools=pools), knobs=knobs, place=place)
 
@@ -202,7 +202,7 @@ class _Priced:
     def _layout(self, index: Any) -> Any:
         """A number that tells layouts of a block apart, whatever their settings."""
         plans, mixed = self.block.plans, np.zeros(len(index))
-        halves = [plans] + ([plans.prefill] if isinstance(plans.prefill, Plans) else [])
+        halves = [plans] + ([plans.other] if isinstance(plans.other, Plans) else [])
         for half in halves:
             for name in ("tensor", "pipeline", "context", "data", "expert", "virtual", "replicas"):
                 mixed = mixed * 131071 + self._flat(getattr(half, name))[index]
@@ -244,14 +244,13 @@ def figure(figures: dict[str, Any], name: str, place: Place) -> Any:
 def _within_pools(block: Block) -> list[Limit]:
     """No more chips than the pools have."""
     plans, pools = block.plans, block.fleet.pools
-    half = plans.prefill
-    if half is None:
+    if plans.other is None:
         return []
-    own = plans.chips - half.chips
     if len(pools) == 1:
         rows = [("chips", plans.chips, pools[0].chips)]
     else:
-        rows = [("chips", own, pools[0].chips), ("chips", half.chips, pools[1].chips)]
+        both = (plans.own_chips, plans.other_chips)
+        rows = [("chips", own, pool.chips) for own, pool in zip(both, pools, strict=True)]
     return [Limit(name=n, need=x, have=y, unit="1", hint="more chips") for n, x, y in rows]
 
 
@@ -272,6 +271,6 @@ def _wanted(goal: Goal, figures: dict[str, Any], place: Place) -> list[Limit]:
 def _ratio(limit: Limit, goal: Goal) -> Any:
     """Need over have; memory less what is to stay free."""
     have = np.asarray(limit.have, dtype=float)
-    if limit.name == "memory":
+    if limit.name in ("memory", "rear memory"):
         have = have * (1 - goal.headroom)
     return np.where(have > 0, limit.need / np.where(have > 0, have, 1.0), np.inf)
