@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 
+from eke.physics.mixed import pipeline_time
 from eke.physics.pipeline import (
     bubble_share,
     bubble_time,
@@ -35,11 +36,15 @@ def gpipe(stages: int, micro: int) -> list[list[tuple[str, int]]]:
     return [list(work) for _ in range(stages)]
 
 
-def play(order: list[list[tuple[str, int]]]) -> tuple[int, list[int]]:
-    """When everything is done, and the most micro-batches each stage held at once."""
+def play(
+    order: list[list[tuple[str, int]]], times: list[float] | None = None
+) -> tuple[float, list[int]]:
+    """When everything is done, and the most micro-batches each stage held at once. times: how much
+    longer each stage takes."""
     stages = len(order)
-    done: dict[tuple[str, int, int], int] = {}
-    clock, position = [0] * stages, [0] * stages
+    done: dict[tuple[str, int, int], float] = {}
+    times = times or [1] * stages
+    clock, position = [0.0] * stages, [0] * stages
     held, most = [0] * stages, [0] * stages
     while any(position[s] < len(order[s]) for s in range(stages)):
         moved = False
@@ -54,7 +59,7 @@ def play(order: list[list[tuple[str, int]]]) -> tuple[int, list[int]]:
             if not (kind == "F" and first) and before not in done:
                 continue
             start = max(clock[s], done.get(before, 0))
-            clock[s] = start + (F if kind == "F" else B)
+            clock[s] = start + (F if kind == "F" else B) * times[s]
             done[(kind, i, s)] = clock[s]
             held[s] += 1 if kind == "F" else -1
             most[s] = max(most[s], held[s])
@@ -73,7 +78,7 @@ def test_bubble_is_exact(make, stages: int, micro: int) -> None:
     waiting = bubble_time(micro_batch_time=F + B, stages=stages, virtual=1)
     assert finished == micro * (F + B) + waiting
     share = bubble_share(stages=stages, virtual=1, micro_batches=micro)
-    assert share == pytest.approx(float(Fraction(int(waiting), finished)))
+    assert share == pytest.approx(float(Fraction(int(waiting), int(finished))))
     held = micro_batches_in_flight(schedule=name, micro_batches=micro, stages=stages, virtual=1)
     assert most[0] == held
 
@@ -126,6 +131,23 @@ def interleaved(stages: int, virtual: int, micro: int) -> float:
                 moved = True
         assert moved, "the schedule waits for itself"
     return max(clock)
+
+
+@pytest.mark.parametrize("make", [one_f_one_b, gpipe])
+@pytest.mark.parametrize("first,last,micro", [(1, 1, 4), (2, 3, 9), (4, 1, 5), (3, 2, 2)])
+@pytest.mark.parametrize("slower", [1, 2, 5, 0.5])
+def test_stages_of_two_speeds(make, first: int, last: int, micro: int, slower: float) -> None:
+    """Later stages that take `slower` times as long: exact, but for an upper bound where 1F1B has
+    slower stages in front."""
+    times = [1.0] * first + [slower] * last
+    finished, _ = play(make(first + last, micro), times)
+    wanted = pipeline_time(
+        one=F + B, two=slower * (F + B), first=first, last=last, micro_batches=micro
+    )
+    if slower < 1 and make is one_f_one_b:
+        assert micro * (F + B) < finished <= wanted
+    else:
+        assert finished == pytest.approx(wanted)
 
 
 def test_zero_bubble_keeps_a_third_of_equal_passes() -> None:

@@ -162,7 +162,8 @@ def pipeline_time(
     *, one: Number, two: Number, first: Number, last: Number, micro_batches: Number
 ) -> Number:
     """Time for all micro-batches to pass a pipeline whose later stages take a time of their own,
-    there and back: once through all, then at the pace of the slowest [s].
+    there and back: once through all, then at the pace of the slowest [s]. Exact under GPipe, and
+    under 1F1B where the later ones are no faster; else 1F1B waits less.
 
     one, two: forward and backward of a micro-batch on an earlier, a later stage [s].  first, last:
     earlier, later stages [1].  micro_batches: per step [1].
