@@ -157,7 +157,7 @@ def fuller(one: LearningMemory, two: LearningMemory) -> LearningMemory:
     )
 
 
-@formula(unit="s", equation="(m − 1) max(t, t′) + f t + l t′", source=("eke-derived",))
+@formula(unit="s", equation="(m − 1) max(t, t′) + p t + p′ t′", source=("eke-derived",))
 def pipeline_time(
     *, one: Number, two: Number, first: Number, last: Number, micro_batches: Number
 ) -> Number:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,14 @@ from eke.physics.answer import outcome
 from eke.physics.outcome import Limit, Outcome
 from eke.search.apart import apart
 from eke.search.learning import learning
+from eke.search.mixed import Pair, mixed
 from eke.search.place import Place
 from eke.search.serving import serving
 from eke.search.tally import Tally
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Fleet
 from eke.types.goal import MEASURES, Goal
-from eke.types.job import Job, Serve
+from eke.types.job import Job, Serve, Train, Tune
 from eke.types.plan import Plan, Plans
 from eke.types.record import Record, replace
 
@@ -76,20 +78,20 @@ def figure_of(name: str) -> str:
 
 
 def blocks(job: Job, places: Sequence[Place], tally: Tally, whole: bool) -> Iterator[Block]:
-    """Everything to look at. whole: only plans that are not disaggregated."""
+    """Everything to look at. whole: only plans of one half, on one pool."""
     for place in places:
         one = Fleet(pools=(place.pool,))
-        if not isinstance(job, Serve):
-            for plans in learning(job, place, tally):
-                yield Block(job=job, plans=plans, fleet=one, knobs=place.knobs, place=place)
-            continue
-        for plans in serving(job, place, tally):
+        if isinstance(job, Serve):
+            found = serving(job, place, tally)
+        else:
+            found = learning(job, place, tally)
+        for plans in found:
             yield Block(job=job, plans=plans, fleet=one, knobs=place.knobs, place=place)
-    if not isinstance(job, Serve) or whole:
-        return
-    for place in places:
-        for other in places:
+    for place, other in product(places, repeat=2) if not whole else ():
+        if isinstance(job, Serve):
             yield from _apart(job, place, other, tally)
+        elif isinstance(job, Train | Tune) and place.pool.chip.id != other.pool.chip.id:
+            yield from _mixed(Pair(job=job, place=place, other=other), tally)
 
 
 def _apart(job: Serve, place: Place, other: Place, tally: Tally) -> Iterator[Block]:
@@ -98,6 +100,11 @@ def _apart(job: Serve, place: Place, other: Place, tally: Tally) -> Iterator[Blo
     knobs = place.knobs if same else replace(place.knobs, other=other.knobs)
     for plans in apart(job, place, other, tally):
         yield Block(job=job, plans=plans, fleet=Fleet(pools=pools), knobs=knobs, place=place)
+
+
+def _mixed(pair: Pair, tally: Tally) -> Iterator[Block]:
+    for plans in mixed(pair, tally):
+        yield Block(job=pair.job, plans=plans, fleet=pair.fleet, knobs=pair.knobs, place=pair.place)
 
 
 def search(
