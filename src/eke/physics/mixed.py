@@ -50,8 +50,21 @@ class Halves(Record):
 def halves(learning: Learning, plan: AnyPlan, here: Machine, there: Machine) -> Halves:
     """The two halves of a plan, with the layers of every stage settled: as the plan says, or so
     that the pipeline is as fast as can be and memory holds."""
+    both = apart(learning, plan, here, there)
+    one, two = both.front.stage_layers, both.rear.stage_layers
+    if not np.any(one) and not np.any(two):
+        one, two = _balanced(both)
+    elif not np.all(two):
+        two = np.ceil((both.layers - both.first * one) / both.last)
+    elif not np.all(one):
+        one = np.ceil((both.layers - both.last * two) / both.first)
+    return _with_layers(both, one, two)
+
+
+def apart(learning: Learning, plan: AnyPlan, here: Machine, there: Machine) -> Halves:
+    """The two halves with the layers of a stage as the plan has them, settled or not."""
     rear, stages = later_stages(plan), plan.pipeline + plan.rear.pipeline  # type: ignore[union-attr]
-    both = Halves(
+    return Halves(
         learning=learning,
         front=replace(plan, rear=None, pipeline=stages),
         rear=replace(rear, pipeline=stages),
@@ -61,14 +74,6 @@ def halves(learning: Learning, plan: AnyPlan, here: Machine, there: Machine) -> 
         first=plan.pipeline,
         last=rear.pipeline,
     )
-    one, two = plan.stage_layers, rear.stage_layers
-    if not np.any(one) and not np.any(two):
-        one, two = _balanced(both)
-    elif not np.all(two):
-        two = np.ceil((both.layers - both.first * one) / both.last)
-    elif not np.all(one):
-        one = np.ceil((both.layers - both.last * two) / both.first)
-    return _with_layers(both, one, two)
 
 
 def _with_layers(both: Halves, one: Any, two: Any) -> Halves:
@@ -89,9 +94,10 @@ def _balanced(both: Halves) -> tuple[Any, Any]:
     shortest; where none fits, the one that misses least."""
     m = micro_batches(both.front)
     rates = [_stage_rate(side, both.layers) for side in _sides(both)]
-    room = [_most_layers(both, one, two) for one, two in ((1, 0), (0, 1))]
+    room = _most_layers(both)
+    most = np.ceil(np.max((both.layers - both.last) / both.first))
     best: Any = (np.inf, np.inf, 1, 1)  # what it misses, its time, its layers
-    for one in range(1, both.layers):
+    for one in range(1, int(most) + 1):
         ahead = np.minimum(one * both.first, both.layers - both.last)
         two = np.ceil((both.layers - ahead) / both.last)
         miss = np.maximum(np.maximum(one / room[0], two / room[1]), 1.0)
@@ -123,14 +129,21 @@ def _stage_rate(side: Side, layers: int) -> tuple[Any, Any]:
     return (whole - handing) / np.ceil(layers / plan.pipeline), handing
 
 
-def _most_layers(both: Halves, one: int, two: int) -> Any:
-    """Layers for which a stage of the front (1, 0), or of the rear (0, 1), has memory."""
+def _most_layers(both: Halves) -> list[Any]:
+    """Layers for which a stage of the front, and one of the rear, has memory."""
+    few, more = (memories(_with_layers(both, layers, layers)) for layers in (1, 2))
+    sizes = (both.here.size, both.there.size)
+    return [
+        np.maximum(np.floor(1 + (size - one.total) / (two.total - one.total) + 1e-9), 0.5)
+        for size, one, two in zip(sizes, few, more, strict=True)
+    ]
 
-    def used(layers: int) -> Any:
-        return memories(_with_layers(both, layers, layers))[two].total
 
-    base, size = used(1), (both.here if one else both.there).size
-    return np.maximum(np.floor(1 + (size - base) / (used(2) - base) + 1e-9), 0.5)
+def holds(both: Halves) -> Any:
+    """Whether any split of the layers fits in memory, per plan."""
+    front, rear = _most_layers(both)
+    fits = both.first * front + both.last * rear >= both.layers
+    return fits & (front >= 1) & (rear >= 1)
 
 
 def memories(both: Halves) -> tuple[LearningMemory, LearningMemory]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from eke.physics.learn import micro_batches
+from eke.physics.learn import Learning, micro_batches
 from eke.physics.machine import Machine, machine
-from eke.physics.mixed import halves, settled
+from eke.physics.mixed import apart, halves, holds, settled
 from eke.physics.tune import learning_of
 from eke.search.base import Choices, base_plan
 from eke.search.learning import (
@@ -40,6 +40,7 @@ from eke.types.plan import UNEVEN, Plans, later_stages
 from eke.types.record import Record, replace
 
 WHOLE = 16384  # tokens of a sequence up to which context ranks are not tried
+NEAR = 1.1  # beyond so many times the best of one kind of chips, two are not worth the trouble
 FEW = 16  # data ranks up to which each number is tried; beyond, powers of two and half as many more
 OWN = len(COLUMNS)
 
@@ -79,10 +80,18 @@ def mixed(pair: Pair, tally: Tally) -> Iterator[Plans]:
         order = np.argsort(floor, kind="stable")
         for at in range(0, len(order), BLOCK):
             part = order[at : at + BLOCK]
-            part = part[floor[part] <= tally.bar]
-            tally.skip(min(BLOCK, len(order) - at) - len(part))
-            if len(part):
-                yield _balanced(pair, _plans(pair, choices, rows[part]))
+            part = part[floor[part] <= min(tally.bar, NEAR * tally.best)]
+            if not len(part):
+                tally.skip(len(order) - at)
+                break
+            plans = _plans(pair, choices, rows[part])
+            kept = np.broadcast_to(holds(apart(*_both(pair, plans))), (len(part),))
+            if not kept.any() and tally.best == np.inf:
+                kept = np.arange(len(part)) == 0  # nothing fits so far: show by how much
+            tally.skip(min(BLOCK, len(order) - at) - int(kept.sum()))
+            if kept.any():
+                some = plans.take(kept)
+                yield settled(some, halves(*_both(pair, some)))
 
 
 def _degrees(pair: Pair) -> Any:
@@ -154,11 +163,9 @@ def _machines(pair: Pair, plans: Plans) -> tuple[Machine, Machine]:
     return here, there
 
 
-def _balanced(pair: Pair, plans: Plans) -> Plans:
-    """The plans with the layers of every stage settled."""
-    both = halves(learning_of(pair.job), plans, *_machines(pair, plans))
-    found: Plans = settled(plans, both)
-    return found
+def _both(pair: Pair, plans: Plans) -> tuple[Learning, Plans, Machine, Machine]:
+    """What the physics takes the halves of plans from."""
+    return learning_of(pair.job), plans, *_machines(pair, plans)
 
 
 def _floor(pair: Pair, plans: Plans, tally: Tally) -> Any:
