@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import models, plans, pool_of
+from tests.two_kinds import ALONE, FAST, FLEET, SLOW, VALUES, priced
 
 from eke import need
 from eke.catalog.efficiencies import efficiencies
@@ -23,19 +24,6 @@ from eke.types.model import Model
 from eke.types.need import Infeasible, Need
 from eke.types.plan import NUMBERS, Plan, Plans, check_plan
 from eke.types.record import replace
-
-FAST, SLOW = "h100-sxm", "a100-sxm-80"
-FLEET = Fleet(pools=(pool_of(FAST), pool_of(SLOW)))
-VALUES = {FAST: efficiencies("hopper", "training"), SLOW: efficiencies("ampere", "training")}
-ALONE = {chip: likely(values) for chip, values in VALUES.items()}
-
-
-def priced(job: Train | Tune, plan: Any) -> Outcome:
-    """With the values of the plan's own chips."""
-    knobs, rear = ALONE[plan.chip], plan.rear
-    if rear is not None and rear.chip != plan.chip:
-        knobs = replace(knobs, other=ALONE[rear.chip])
-    return outcome(job, plan, FLEET, knobs)
 
 
 def split(plan: Plan, first: int, last: int, rear: str = SLOW, **other: Any) -> Plan:

@@ -39,7 +39,8 @@ from eke.types.job import Train, Tune
 from eke.types.plan import UNEVEN, Plans, later_stages
 from eke.types.record import Record, replace
 
-WHOLE = 16384  # tokens of a sequence up to which context ranks are not tried
+WHOLE = 16384  # tokens of a sequence up to which only a few context ranks are tried
+SHARES = (1, 2, 4)  # those
 NEAR = 1.1  # beyond so many times the best of one kind of chips, two are not worth the trouble
 FEW = 16  # data ranks up to which each number is tried; beyond, powers of two and half as many more
 OWN = len(COLUMNS)
@@ -122,11 +123,11 @@ def _degrees(pair: Pair) -> Any:
 
 def _cuts(pair: Pair, pool: Pool) -> list[tuple[int, int, int]]:
     """Tensor and context degree and stages of one half: tensor degrees inside its fast links, the
-    usual numbers of stages, and context ranks for long sequences alone."""
+    usual numbers of stages, and many context ranks for long sequences alone."""
     model, usual = pair.job.model, {"tensor": tuple(tensor_degrees(pair.job.model, pool))}
     layers = sum(stack.count for stack in model.stacks)
     usual["pipeline"] = tuple(stages for stages in PIPELINES if stages < layers)
-    usual |= {"context": (1,)} if sequence_length(pair.job) <= WHOLE else {}
+    usual |= {"context": SHARES} if sequence_length(pair.job) <= WHOLE else {}
     found = cuts_of(pair.job, pool, {**usual, **pair.place.choices, "virtual": 1})
     return [(tensor, context, pipeline) for tensor, context, pipeline, _ in found]
 
@@ -157,7 +158,8 @@ def _plans(pair: Pair, choices: Choices, rows: np.ndarray) -> Plans:
     return replace(front, rear=rear)
 
 
-def _machines(pair: Pair, plans: Plans) -> tuple[Machine, Machine]:
+def machines(pair: Pair, plans: Plans) -> tuple[Machine, Machine]:
+    """The chips of both halves as the physics sees them."""
     places = ((pair.place, plans), (pair.other, later_stages(plans)))
     here, there = (machine(place.pool, half, place.knobs) for place, half in places)
     return here, there
@@ -165,13 +167,13 @@ def _machines(pair: Pair, plans: Plans) -> tuple[Machine, Machine]:
 
 def _both(pair: Pair, plans: Plans) -> tuple[Learning, Plans, Machine, Machine]:
     """What the physics takes the halves of plans from."""
-    return learning_of(pair.job), plans, *_machines(pair, plans)
+    return learning_of(pair.job), plans, *machines(pair, plans)
 
 
 def _floor(pair: Pair, plans: Plans, tally: Tally) -> Any:
     """What the goal's figure is at least; endless for plans that cannot be done by the date."""
     job, one, two = pair.job, pair.place, pair.other
-    seconds = least_time(job, plans, _machines(pair, plans))
+    seconds = least_time(job, plans, machines(pair, plans))
     floor = tally.floor(plans.own_chips, seconds, one.pool, one.knobs)
     if tally.figure != "time":  # both halves have to be paid, but take their time at once
         floor = floor + tally.floor(plans.other_chips, seconds, two.pool, two.knobs)
