@@ -16,8 +16,12 @@ from eke.catalog.efficiencies import efficiencies
 from eke.catalog.models import model as catalogued
 from eke.errors import BadInput
 from eke.physics.answer import outcome, settled
+from eke.physics.learn import Learning
+from eke.physics.machine import machine
+from eke.physics.mixed import halves, step_time
 from eke.physics.outcome import Outcome
 from eke.physics.scenarios import likely, scenarios, with_other
+from eke.physics.timeline import timeline
 from eke.types.fleet import Fleet
 from eke.types.job import Align, Serve, Train, Tune
 from eke.types.model import Model
@@ -36,6 +40,18 @@ def jobs(model: Model, kind: str) -> Train | Tune:
     if kind == "train":
         return Train(model=model, tokens=1e10, sequence=2048)
     return Tune(model=model, tokens=1e8, method="lora", sequence=2048)
+
+
+@given(models(), plans(), st.sampled_from([(1, 1), (1, 3), (2, 2), (3, 1)]))
+def test_a_step_takes_the_longer_of_computing_and_exchanging_to_their_sum(
+    model: Model, plan: Plan, cut: tuple[int, int]
+) -> None:
+    both = split(plan, *cut, tensor=min(2 * plan.tensor, 8), expert=1)
+    machines = (machine(pool_of(chip), both, ALONE[chip]) for chip in (FAST, SLOW))
+    learning = Learning(model=model, sequence=2048)
+    times = step_time(halves(learning, both, *machines))
+    least = max(times.compute, times.exchange)
+    assert least * (1 - 1e-9) <= times.total <= (times.compute + times.exchange) * (1 + 1e-9)
 
 
 stages = st.sampled_from([(1, 1), (1, 3), (2, 2), (3, 1)])
@@ -223,6 +239,22 @@ def test_halves_that_do_not_fit_the_fleet_or_the_model_are_refused(plan: Plan, w
 def test_only_learning_has_a_rear(job: Any) -> None:
     with pytest.raises(BadInput, match="only training and tuning"):
         need(job, MIXED, NAME)
+
+
+def test_two_kinds_are_not_drawn() -> None:
+    with pytest.raises(BadInput, match="not drawn"):
+        timeline(LLAMA, MIXED, FLEET, ALONE[FAST])
+
+
+def test_both_halves_run_under_the_engine_of_the_front() -> None:
+    found = need(LLAMA, replace(MIXED, engine="megatron"), NAME)
+    plain = need(LLAMA, MIXED, NAME)
+    assert isinstance(found, Need) and isinstance(plain, Need)
+    moved = [
+        {ground.name: ground.value for ground in each.grounds}["other turn"]
+        for each in (found, plain)
+    ]
+    assert moved[0] != moved[1]
 
 
 @given(models(), plans())

@@ -57,6 +57,7 @@ class StepTime(Record):
     compute: Any  # all computing, for the bounds
     exchange: Any  # all exchanging before overlap
     flop: Any  # executed per chip
+    each: Any  # of a micro-batch, forward and backward on one stage
 
 
 def micro_batches(plan: AnyPlan) -> Any:
@@ -117,6 +118,7 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine, crossing: Any
         compute=(share * work.compute + bubble + update) * slow,
         exchange=(share * work.whole + m * whole + data) * slow,
         flop=m / plan.pipeline * executed_flop(once, learning, plan),
+        each=per_stage * slow,
     )
 
 

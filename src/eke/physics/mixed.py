@@ -125,8 +125,8 @@ def _sides(both: Halves) -> tuple[Side, Side]:
 def _stage_rate(side: Side, layers: int) -> tuple[Any, Any]:
     """Time of a micro-batch on a stage for each of its layers, and beside them [s]."""
     times, plan = learn.step_time(*side), side[1]
-    whole, handing = times.bubble / (plan.pipeline - 1), times.stage / micro_batches(plan)
-    return (whole - handing) / np.ceil(layers / plan.pipeline), handing
+    handing = times.stage / micro_batches(plan)
+    return (times.each - handing) / np.ceil(layers / plan.pipeline), handing
 
 
 def _most_layers(both: Halves) -> list[Any]:
@@ -174,9 +174,10 @@ def fuller(one: LearningMemory, two: LearningMemory) -> LearningMemory:
 def pipeline_time(
     *, one: Number, two: Number, first: Number, last: Number, micro_batches: Number
 ) -> Number:
-    """Time for all micro-batches to pass a pipeline whose later stages take a time of their own,
-    there and back: once through all, then at the pace of the slowest [s]. Exact under GPipe, and
-    under 1F1B where the later ones are no faster; else 1F1B waits less.
+    """Time for all micro-batches to pass a pipeline of two kinds of stages [s].
+
+    Once through all, there and back, then at the pace of the slower kind. Exact under GPipe, and
+    under 1F1B where the later stages are no faster; else 1F1B waits less.
 
     one, two: forward and backward of a micro-batch on an earlier, a later stage [s].  first, last:
     earlier, later stages [1].  micro_batches: per step [1].
@@ -190,17 +191,16 @@ def step_time(both: Halves) -> StepTime:
         learn.step_time(*side, crossing=gap)
         for side, gap in zip(_sides(both), _crossings(both), strict=True)
     )
-    times = [each.bubble / (both.stages - 1) for each in (one, two)]
-    slow, late = times[0] >= times[1], one.data + one.update >= two.data + two.update
-    m = micro_batches(both.front)
+    slow, late = one.each >= two.each, one.data + one.update >= two.data + two.update
+    m, slowest = micro_batches(both.front), np.maximum(one.each, two.each)
     passing = pipeline_time(
-        one=times[0], two=times[1], first=both.first, last=both.last, micro_batches=m
+        one=one.each, two=two.each, first=both.first, last=both.last, micro_batches=m
     )
 
     def of(name: str, first: Any) -> Any:
         return np.where(first, getattr(one, name), getattr(two, name))
 
-    bubble = passing - m * np.maximum(*times)
+    bubble = passing - m * slowest
     parts = {name: of(name, slow) for name in _PACE} | {"bubble": bubble}
     parts |= {name: of(name, late) for name in ("data", "update")}
     computing = [each.compute - each.bubble - each.update for each in (one, two)]
@@ -208,8 +208,9 @@ def step_time(both: Halves) -> StepTime:
         **parts,
         total=sum(parts.values()),
         compute=np.where(slow, *computing) + bubble + parts["update"],
-        exchange=np.maximum(one.exchange, two.exchange),
+        exchange=of("exchange", slow) + np.maximum(parts["data"] - of("data", slow), 0.0),
         flop=_mean_flop(both, one, two),
+        each=slowest,
     )
 
 

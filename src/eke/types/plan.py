@@ -99,8 +99,8 @@ class Plan(Record):
 
     @property
     def other(self) -> Plan | None:
-        """The other half, of a plan that has one."""
-        return self.prefill if self.prefill is not None else self.rear
+        """The other half as a plan of its own, of a plan that has one."""
+        return self.prefill if self.rear is None else later_stages(self)
 
     @property
     def own_chips(self) -> int:
@@ -110,9 +110,8 @@ class Plan(Record):
     @property
     def other_chips(self) -> int:
         """Chips of the other half, of a plan that has one."""
-        if self.rear is not None:
-            return self.rear.tensor * self.rear.pipeline * self.context * self.data
-        return self.prefill.chips if self.prefill is not None else 0
+        other = self.other
+        return other.chips if other is not None else 0
 
     @property
     def chips(self) -> int:
@@ -122,7 +121,7 @@ class Plan(Record):
 
 NUMBERS = (*DEGREES, "micro_batch", "batch", "token_budget", "block")
 COUNTS = ("context", "data", "micro_batch", "batch")
-SETTINGS = ("shard", "shard_ranks", "schedule", "optimizer", "gradients")
+SETTINGS = ("shard", "shard_ranks", "schedule", "optimizer", "gradients", "engine")
 ALIKE = (*COUNTS, *SETTINGS)  # what both halves of a pipeline share, said by the front
 
 
@@ -168,7 +167,7 @@ def _check_rear(plan: Plan, rear: Plan) -> None:
                 f"{name} of the rear is {said}, of the front {getattr(plan, name)}; both halves "
                 "of a pipeline share it: say it once, in front."
             )
-    if plan.other is not rear or rear.other is not None:
+    if any(half is not None for half in (plan.prefill, rear.prefill, rear.rear)):
         raise BadInput("a pipeline has two halves at most, and none of them a prefill half.")
     if plan.schedule not in UNEVEN or plan.virtual > 1 or rear.virtual > 1:
         raise BadInput(
@@ -216,8 +215,8 @@ class Plans(Record):
 
     @property
     def other(self) -> Any:
-        """The other halves, of plans that have them."""
-        return self.prefill if self.prefill is not None else self.rear
+        """The other halves as plans of their own, of plans that have them."""
+        return self.prefill if self.rear is None else later_stages(self)
 
     @property
     def own_chips(self) -> Any:
@@ -227,9 +226,8 @@ class Plans(Record):
     @property
     def other_chips(self) -> Any:
         """Chips of the other half, per plan, of plans that have one."""
-        if self.rear is not None:
-            return self.rear.tensor * self.rear.pipeline * self.context * self.data
-        return self.prefill.chips if self.prefill is not None else 0
+        other = self.other
+        return other.chips if other is not None else 0
 
     @property
     def chips(self) -> Any:
