@@ -55,9 +55,9 @@ def halves(learning: Learning, plan: AnyPlan, here: Machine, there: Machine) -> 
     if not np.any(one) and not np.any(two):
         one, two = _balanced(both)
     elif not np.all(two):
-        two = np.ceil((both.layers - both.first * one) / both.last)
+        two = np.maximum(np.ceil((both.layers - both.first * one) / both.last), 1)
     elif not np.all(one):
-        one = np.ceil((both.layers - both.last * two) / both.first)
+        one = np.maximum(np.ceil((both.layers - both.last * two) / both.first), 1)
     return _with_layers(both, one, two)
 
 
