@@ -12,6 +12,7 @@ from tests.conftest import models, plans, pool_of
 from tests.two_kinds import ALONE, FAST, FLEET, SLOW, VALUES, priced
 
 from eke import need
+from eke.calibrate.measured import Measured
 from eke.catalog.efficiencies import efficiencies
 from eke.catalog.models import model as catalogued
 from eke.errors import BadInput
@@ -239,6 +240,20 @@ def test_halves_that_do_not_fit_the_fleet_or_the_model_are_refused(plan: Plan, w
 def test_only_learning_has_a_rear(job: Any) -> None:
     with pytest.raises(BadInput, match="only training and tuning"):
         need(job, MIXED, NAME)
+
+
+def test_own_measurements_of_both_kinds_at_once_say_the_same() -> None:
+    """FLOP per second of the mean chip and seconds per step are one measurement."""
+    plain = need(LLAMA, MIXED, NAME)
+    assert isinstance(plain, Need)
+    seconds = 0.9 * plain.figures["step_time"].span.likely
+    rate = plain.figures["flop"].span.likely / plain.figures["steps"].span.likely / 16 / seconds
+    found = [
+        need(LLAMA, MIXED, NAME, measured=[Measured(metric=name, value=value, conditions={})])
+        for name, value in (("step", seconds), ("flops", rate))
+    ]
+    times = [each.time.likely for each in found if isinstance(each, Need)]
+    assert times[0] == pytest.approx(times[1], rel=1e-6) and times[0] < plain.time.likely
 
 
 def test_two_kinds_are_not_drawn() -> None:
