@@ -65,9 +65,10 @@ class Asked(Record):
 
     @property
     def apart(self) -> Apart:
-        """Whether to look at disaggregated plans, as far as that means anything."""
-        decided = "prefill" in self.choices or not isinstance(self.job, Serve)
-        return "never" if decided else self.disaggregate
+        """Whether to look at plans in two halves, as far as that means anything."""
+        if "prefill" in self.choices:
+            return "never"
+        return self.disaggregate if isinstance(self.job, Serve) else "may"
 
     def places(self) -> list[Place]:
         """Every pool under every engine that may run there, with what arrives of its figures."""
@@ -214,7 +215,7 @@ def _planned(asked: Asked, found: Found) -> Planned:
         id(kept): values_of(kept.block.job, kept.plan, kept.block.fleet, asked.measured)
         for kept in (best, *others(found))
     }
-    check_fits(best.plan, asked.job.model, best.block.fleet)
+    check_fits(best.plan, asked.job, best.block.fleet)
     check_uses(asked.job, best.plan)
     need = answer(best.block.job, best.plan, best.block.fleet, values[id(best)], chosen=True)
     assert isinstance(need, Need), "the search took a plan that misses a limit"

@@ -78,7 +78,7 @@ def read_plan(path: str | Path) -> tuple[Job, Fleet, Plan]:
         raise BadFile(f"{path}: ask.{unknown}: a {kind} job has no such word.")
     try:
         job, fleet, _ = ask(kind, {name: _base(name, value) for name, value in words.items()})
-        check_fits(found.plan, job.model, fleet)
+        check_fits(found.plan, job, fleet)
         check_uses(job, found.plan)
     except BadFile:
         raise

@@ -9,18 +9,18 @@ from eke.calibrate.measured import Measured
 from eke.catalog.efficiencies import efficiencies
 from eke.catalog.fleets import fleet as named_fleet
 from eke.errors import BadInput
-from eke.physics.answer import answer, outcome, pool_of
+from eke.physics.answer import answer, outcome, pool_of, settled
 from eke.physics.formula import Call, recording
 from eke.physics.layers import attention_heads
-from eke.physics.scenarios import likely, with_prefill
+from eke.physics.scenarios import likely, with_other
 from eke.search.base import engine_for
 from eke.search.smallest import smallest
 from eke.types.efficiency import Efficiency
 from eke.types.fleet import Fleet, Pool
-from eke.types.job import Job, Serve, Tier
+from eke.types.job import Job, Serve, Tier, Train, Tune
 from eke.types.model import Model
 from eke.types.need import Infeasible, Need
-from eke.types.plan import Plan, check_plan
+from eke.types.plan import Plan, check_plan, later_stages
 from eke.types.record import replace
 from eke.units import show
 
@@ -45,8 +45,10 @@ def need(
     picked = plan if plan is not None else _smallest(job, where, choices)
     if isinstance(picked, Infeasible):
         return picked
-    check_fits(picked, job.model, where)
+    check_fits(picked, job, where)
     check_uses(job, picked)
+    if picked.rear is not None:
+        picked = settled(job, picked, where, likely(values_of(job, picked, where)))
     values = values_of(job, picked, where, measured)
     found = answer(job, picked, where, values, chosen=plan is None)
     if isinstance(found, Need) and isinstance(job, Serve) and len(job.tiers) > 1:
@@ -60,9 +62,10 @@ def values_of(
 ) -> dict[str, Efficiency]:
     """The efficiencies of a plan, after own measurements of it."""
     values = efficiencies(*tables_of(job, pool_of(fleet, plan.chip), plan.engine))
-    if plan.prefill is not None and plan.prefill.chip != plan.chip:
-        half = tables_of(job, pool_of(fleet, plan.prefill.chip), plan.prefill.engine)
-        values = with_prefill(values, efficiencies(*half))
+    other = plan.other
+    if other is not None and other.chip != plan.chip:
+        half = tables_of(job, pool_of(fleet, other.chip), other.engine)
+        values = with_other(values, efficiencies(*half))
     if not (isinstance(job, Serve) and job.adapters):  # nothing to vary: a case less
         values = {name: each for name, each in values.items() if "adapter_time" not in name}
     if not measured:
@@ -155,8 +158,49 @@ def check_uses(job: Job, plan: Plan) -> None:
         )
 
 
-def check_fits(plan: Plan, model: Model, fleet: Fleet) -> None:
+def check_fits(plan: Plan, job: Job, fleet: Fleet) -> None:
     check_plan(plan)
+    _check_half(plan, job.model, fleet)
+    if plan.prefill is not None:
+        _check_half(plan.prefill, job.model, fleet)
+    if plan.rear is not None or plan.stage_layers:
+        _check_stages(plan, job, fleet)
+    wanted = {plan.chip: plan.own_chips}
+    if plan.other is not None:
+        wanted[plan.other.chip] = wanted.get(plan.other.chip, 0) + plan.other_chips
+    for chip, number in wanted.items():
+        have = sum(pool.chips for pool in fleet.pools if pool.chip.id == chip)
+        if number > have:
+            raise BadInput(f"the plan takes {number:,} {chip}, the fleet has {have:,}.")
+
+
+def _check_stages(plan: Plan, job: Job, fleet: Fleet) -> None:
+    """Stages on other chips, and stages of as many layers as the plan says."""
+    if not isinstance(job, Train | Tune):
+        raise BadInput("only training and tuning give stages layers, or chips, of their own.")
+    layers, stages = sum(stack.count for stack in job.model.stacks), plan.pipeline
+    rear = plan.rear
+    if rear is not None:
+        _check_half(later_stages(plan), job.model, fleet)
+        stages += rear.pipeline
+        if stages > layers:
+            raise BadInput(f"{stages} stages in all; {job.model.name} has only {layers} layers.")
+    halves = [plan] if rear is None else [plan, rear]
+    if all(half.stage_layers for half in halves):
+        held = sum(half.stage_layers * half.pipeline for half in halves)
+        if held < layers:
+            raise BadInput(f"the stages hold {held} layers; {job.model.name} has {layers}.")
+    for half in halves:
+        most = layers - (stages - half.pipeline)
+        if half.stage_layers * half.pipeline >= most + half.pipeline:
+            raise BadInput(
+                f"stages of {half.stage_layers} layers on {half.chip} leave too few of {layers} "
+                "for the others."
+            )
+
+
+def _check_half(plan: Plan, model: Model, fleet: Fleet) -> None:
+    """One half of a plan, or all of it, on its chips."""
     family = pool_of(fleet, plan.chip).chip.family
     if plan.sparse and family not in SPARSE:
         raise BadInput(
@@ -177,8 +221,3 @@ def check_fits(plan: Plan, model: Model, fleet: Fleet) -> None:
     known = [pool.chip.id for pool in fleet.pools]
     if plan.chip not in known:
         raise BadInput(f"the plan is for {plan.chip}, the fleet has {', '.join(known)}.")
-    half = plan.prefill
-    own = plan.chips - (half.chips if half is not None and half.chip != plan.chip else 0)
-    have = sum(pool.chips for pool in fleet.pools if pool.chip.id == plan.chip)
-    if own > have:
-        raise BadInput(f"the plan takes {own:,} chips, the fleet has {have:,}.")

@@ -92,12 +92,19 @@ def _predicted(job: Job, plan: Plan, fleet: Fleet, knobs: Knobs, said: Measured)
         return _served(job, plan, fleet, knobs, said)
     result = outcome(job, plan, fleet, knobs)
     if said.metric == "flops":
-        pool = pool_of(fleet, plan.chip)
-        peak = pool.chip.peak[peak_format(pool, plan.compute)]  # type: ignore[index]
-        return result["mfu"] * peak
+        return result["mfu"] * _peak(plan, fleet)
     names = {"step": "step_time", "tokens per chip": "tokens_per_second_per_chip"}
     names |= {"mfu": "mfu", "time to train": "time"}
     return result[names[said.metric]]
+
+
+def _peak(plan: Plan, fleet: Fleet) -> float:
+    """Published for the mean chip of a plan [FLOP/s]."""
+    pool, other = pool_of(fleet, plan.chip), plan.other
+    peak = pool.chip.peak[peak_format(pool, plan.compute)]  # type: ignore[index]
+    if other is None:
+        return peak
+    return (plan.own_chips * peak + other.chips * _peak(other, fleet)) / plan.chips
 
 
 def _served(job: Serve, plan: Plan, fleet: Fleet, knobs: Knobs, said: Measured) -> Any:

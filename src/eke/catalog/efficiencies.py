@@ -13,7 +13,7 @@ from eke.units import quantity
 
 COLUMNS = ("name", "low", "likely", "high", "unit", "kind", "source", "note")
 NAMES = tuple(
-    name for name in Knobs.__annotations__ if not name.endswith("_change") and name != "prefill"
+    name for name in Knobs.__annotations__ if not name.endswith("_change") and name != "other"
 )
 ABOVE_ONE = (
     "matmul_rows",

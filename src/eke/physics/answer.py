@@ -6,21 +6,22 @@ from typing import Any
 
 import numpy as np
 
+from eke.physics import mixed
 from eke.physics.align import align
 from eke.physics.layers import count_parameters
-from eke.physics.machine import peak_format
+from eke.physics.machine import machine, peak_format
 from eke.physics.outcome import Outcome
 from eke.physics.scenarios import likely, moves, scenarios, span, what_ifs
 from eke.physics.serve import serve
 from eke.physics.train import learning_sequence, train
-from eke.physics.tune import tune
+from eke.physics.tune import learning_of, tune
 from eke.types.chip import Fact
 from eke.types.efficiency import Efficiency, Knobs
 from eke.types.fleet import Fleet, Pool
 from eke.types.job import Align, Job, Serve, Train, Tune
 from eke.types.model import Model
 from eke.types.need import Figure, Ground, GroundKind, Infeasible, Matter, Need, Part
-from eke.types.plan import Plan, Plans
+from eke.types.plan import Plan, Plans, later_stages
 from eke.types.record import defaults, fields, replace
 from eke.units import show
 
@@ -30,15 +31,15 @@ LEADING = {"serve": "tpot", "train": "time", "tune": "time", "align": "time"}
 
 def outcome(job: Job, plan: Plan | Plans, fleet: Fleet, knobs: Knobs) -> Outcome:
     """What the physics says of a job on a plan, or on many plans at once."""
-    pool = pool_of(fleet, plan.chip)
+    pool, half = pool_of(fleet, plan.chip), plan.other
+    other = pool_of(fleet, half.chip) if half else None
     match job:
         case Serve():
-            half = plan.prefill
-            return serve(job, plan, pool, knobs, pool_of(fleet, half.chip) if half else None)
+            return serve(job, plan, pool, knobs, other)
         case Train():
-            return train(job, plan, pool, knobs)
+            return train(job, plan, pool, knobs, other)
         case Tune():
-            return tune(job, plan, pool, knobs)
+            return tune(job, plan, pool, knobs, other)
         case Align():
             return align(job, plan, pool, knobs)
 
@@ -46,6 +47,18 @@ def outcome(job: Job, plan: Plan | Plans, fleet: Fleet, knobs: Knobs) -> Outcome
 def pool_of(fleet: Fleet, chip: str) -> Pool:
     """The pool a plan's chips come from."""
     return next((pool for pool in fleet.pools if pool.chip.id == chip), fleet.pools[0])
+
+
+def settled(job: Job, plan: Plan, fleet: Fleet, knobs: Knobs) -> Plan:
+    """The plan with the layers written down that each half of a pipeline holds: they stay the same
+    whatever the values of the answer turn out to be."""
+    if plan.rear is None or not isinstance(job, Train | Tune):
+        return plan
+    here = machine(pool_of(fleet, plan.chip), plan, knobs)
+    rear, other = later_stages(plan), knobs.other or knobs
+    there = machine(pool_of(fleet, rear.chip), rear, other)
+    found: Plan = mixed.settled(plan, mixed.halves(learning_of(job), plan, here, there))
+    return found
 
 
 def job_kind(job: Job) -> str:
@@ -114,7 +127,8 @@ def shortage(result: Outcome, plan: Plan) -> Infeasible | None:
         need, have = (float(np.ravel(np.asarray(x, float))[0]) for x in (limit.need, limit.have))
         if not need <= have:
             miss = need / have if have > 0 else float("inf")
-            short.append((limit.name == "memory", miss, limit, need, have))
+            first = limit.name in ("memory", "rear memory")
+            short.append((first, miss, limit, need, have))
     if not short:
         return None
     *_, limit, need, have = max(short, key=lambda row: row[:2])
@@ -198,7 +212,7 @@ def _chip_grounds(plan: Plan, fleet: Fleet) -> list[Ground]:
     if pool.rent is None and pool.buy is not None:
         life = Fact(value=pool.life, unit="s", source="eke", kind="assumed", note="straight line")
         found.append(facts_ground(pool.chip.id, "life", {"life": life}))
-    half = plan.prefill
+    half = plan.other
     other = _chip_grounds(half, fleet) if half and half.chip != plan.chip else []
     return [*(ground for ground in found if ground is not None), *other]
 

@@ -48,3 +48,23 @@ def price_of(pool: Pool, chips: Any, seconds: Any, knobs: Knobs, energy_used: An
         chips=chips, seconds=seconds, price=pool.buy * spread, life=pool.life
     )
     return capital + energy_used * (pool.electricity or knobs.electricity)
+
+
+Held = tuple[tuple[Pool, Any, Knobs], ...]  # pools, how many chips of each a plan holds, its knobs
+
+
+def costs_of(held: Held, seconds: Any, busy: Any = 1.0) -> tuple[Any, Any, Any]:
+    """Energy [J], carbon [kg] and money [USD] of all the chips a plan holds; None for what is not
+    known."""
+    energies = [energy_of(pool, chips, seconds, knobs, busy) for pool, chips, knobs in held]
+    rows = list(zip(held, energies, strict=True))
+    emitted = [carbon_of(pool, energy, knobs) for (pool, _, knobs), energy in rows]
+    prices = [
+        price_of(pool, chips, seconds, knobs, energy) for (pool, chips, knobs), energy in rows
+    ]
+    return _sum(energies), _sum(emitted), _sum(prices)
+
+
+def _sum(values: list[Any]) -> Any:
+    """None where any of them is."""
+    return None if any(value is None for value in values) else sum(values)

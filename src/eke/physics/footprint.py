@@ -56,7 +56,18 @@ def layer_matrices(model: Model, plan: AnyPlan) -> Held:
 def _stage_share(model: Model, plan: AnyPlan) -> Any:
     """Share of the layers on the fullest stage."""
     layers = sum(stack.count for stack in model.stacks)
-    return np.ceil(layers / plan.pipeline) / layers
+    return fullest_stage(layers, plan) / layers
+
+
+def fullest_stage(layers: int, plan: AnyPlan) -> Any:
+    """Layers on the fullest stage: as the plan says, or an even share rounded up."""
+    return as_said(plan, plan.stage_layers, np.ceil(layers / plan.pipeline))
+
+
+def as_said(plan: AnyPlan, said: Any, even: Any) -> Any:
+    """Per plan what follows from the layers it gives its fullest stage, or from an even share."""
+    given = np.asarray(plan.stage_layers) > 0
+    return np.where(given, said, even) if given.any() else even
 
 
 def _end_parameters(model: Model, plan: AnyPlan) -> Any:

@@ -57,6 +57,7 @@ class StepTime(Record):
     compute: Any  # all computing, for the bounds
     exchange: Any  # all exchanging before overlap
     flop: Any  # executed per chip
+    each: Any  # of a micro-batch, forward and backward on one stage
 
 
 def micro_batches(plan: AnyPlan) -> Any:
@@ -72,19 +73,27 @@ def learning_pass(learning: Learning, plan: AnyPlan, machine: Machine) -> Pass:
     return forward(learning.model, work, plan, machine, logits_rows=rows)
 
 
-def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
-    """One optimizer step over the whole global batch."""
+def step_time(learning: Learning, plan: AnyPlan, machine: Machine, crossing: Any = 0.0) -> StepTime:
+    """One optimizer step over the whole global batch. crossing: what handing on takes beyond that
+    from stage to stage of equal chips, over all boundaries of one pass [s]."""
     once, knobs, m = learning_pass(learning, plan, machine), machine.knobs, micro_batches(plan)
     ahead, backward, again = _computing(once, learning, plan, machine)
     work = _exchanges(once, learning, plan, ahead + backward + again, knobs)
     uneven = _uneven(sum(stack.count for stack in learning.model.stacks), plan, knobs)
     uneven = uneven * _heavy_end(once, learning, plan, work.compute, knobs)
     share = m / plan.pipeline * uneven  # of a whole pass over all micro-batches, on one stage
-    whole = 2 * once.stage / plan.pipeline  # handing on, forward and backward
+    whole = 2 * (once.stage + crossing) / plan.pipeline  # handing on, forward and backward
     four = hidden_time(exchange=whole, room=work.room / plan.pipeline, overlap=knobs.overlap_stage)
     handing = whole - four
     per_stage = (work.compute + work.exposed) / plan.pipeline * uneven + handing
     bubble = pipeline_bubble(plan, per_stage)
+    if plan.schedule == "zero-bubble":
+        part = forward_shares(learning, plan)
+        there = ahead + sum(part[name] * getattr(work, name) for name in _WITHIN)
+        late = backward * weight_gradient_share(once, learning, plan, machine)
+        each = uneven / plan.pipeline
+        there = there * each + part["stage"] * handing
+        bubble = zero_bubble(plan, per_stage, forward=there, weight=late * each)
     update = update_time(learning, plan, machine) + knobs.turn
     data = data_exchange(learning, plan, machine)
     left = work.room - four * plan.pipeline
@@ -109,7 +118,17 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine) -> StepTime:
         compute=(share * work.compute + bubble + update) * slow,
         exchange=(share * work.whole + m * whole + data) * slow,
         flop=m / plan.pipeline * executed_flop(once, learning, plan),
+        each=per_stage * slow,
     )
+
+
+_WITHIN = ("tensor", "context", "expert")  # exchanges between and within layers
+
+
+def forward_shares(learning: Learning, plan: AnyPlan) -> dict[str, float]:
+    """Of each exchange of a micro-batch, the share that belongs to its forward pass."""
+    ahead = (1 + learning.reads) / exchange_rounds(learning, plan)
+    return {"tensor": ahead, "context": 1 / 3, "expert": ahead, "stage": 1 / 2}
 
 
 def _computing(
@@ -192,6 +211,7 @@ def _uneven(layers: int, plan: AnyPlan, knobs: Any) -> Any:
     """Slowest over mean stage: layers that do not divide evenly, then what the ends carry."""
     cuts = plan.pipeline * plan.virtual
     rounded = np.ceil(layers / cuts) * cuts / layers
+    rounded = footprint.as_said(plan, plan.stage_layers * plan.pipeline / layers, rounded)
     return rounded * np.where(np.asarray(plan.pipeline) > 1, knobs.stage_imbalance, 1.0)
 
 
@@ -210,10 +230,9 @@ def backward_compute(once: Pass, learning: Learning, plan: AnyPlan, machine: Mac
     return matrices + attention + scores + others + adapters
 
 
-def weight_gradient_share(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
+def weight_gradient_share(once: Pass, learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
     """Computing of the weights' gradients over that of the whole backward pass; of adapters, a
     third of their time."""
-    once = learning_pass(learning, plan, machine)
     own = _adapter_time(learning, plan, machine) / 3 if learning.frozen else once.matrices
     scores = 0.0 if learning.frozen else once.logits
     routing = 2 * machine.knobs.routing * _routed_layers(learning.model)
@@ -251,10 +270,19 @@ def executed_flop(once: Pass, learning: Learning, plan: AnyPlan) -> Any:
 def pipeline_bubble(plan: AnyPlan, per_stage: Any) -> Any:
     """Time per step in which a stage waits for others [s]."""
     return pipeline.bubble_time(
-        micro_batch_time=per_stage,
+        micro_batch_time=per_stage, stages=plan.pipeline, virtual=plan.virtual
+    )
+
+
+def zero_bubble(plan: AnyPlan, per_stage: Any, *, forward: Any, weight: Any) -> Any:
+    """The same where gradients of weights fill the waiting [s]. forward, weight: the parts of a
+    micro-batch's time on a stage in the forward pass and in those gradients."""
+    return pipeline.zero_bubble_time(
+        forward=forward,
+        backward=per_stage - forward - weight,
+        weight=weight,
         stages=plan.pipeline,
-        virtual=plan.virtual,
-        share=pipeline.BUBBLE_SHARE[plan.schedule],
+        micro_batches=micro_batches(plan),
     )
 
 
@@ -264,6 +292,8 @@ def learnt_parameters(learning: Learning, plan: AnyPlan) -> footprint.Held:
     if not learning.frozen:
         return held
     each = learning.trainable / (plan.tensor * plan.pipeline)
+    layers = sum(stack.count for stack in learning.model.stacks)
+    each = each * footprint.as_said(plan, plan.stage_layers * plan.pipeline / layers, 1.0)
     return footprint.Held(dense=each, experts=0.0 * each)
 
 
@@ -400,7 +430,7 @@ def _gathered_layers(learning: Learning, plan: AnyPlan) -> Any:
     logits' table too, and the gradients of one layer before they are reduced [B]."""
     layers = sum(stack.count for stack in learning.model.stacks)
     inside = footprint.layer_matrices(learning.model, plan).total
-    one = inside / np.ceil(layers / plan.pipeline)
+    one = inside / footprint.fullest_stage(layers, plan)
     if plan.shard < 3:
         return 2 * ACTIVATION * one
     table = learning.model.vocabulary * learning.model.hidden / plan.tensor
@@ -421,7 +451,7 @@ def activation_bytes(learning: Learning, plan: AnyPlan) -> Any:
             working = np.maximum(working, each)
             each = ACTIVATION * tokens * model.hidden / _sequence_cut(plan)
         total = total + stack.count * each
-    share = np.ceil(layers / plan.pipeline) / layers
+    share = footprint.fullest_stage(layers, plan) / layers
     flight = pipeline.micro_batches_in_flight(
         schedule=plan.schedule,
         micro_batches=micro_batches(plan),

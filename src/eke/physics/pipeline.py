@@ -6,22 +6,41 @@ import numpy as np
 
 from eke.physics.formula import Number, formula
 
-# Bubble over that of 1F1B at equal forward, backward-input and backward-weight times, and
-# activations held over those of 1F1B. Source: qi2023 (table of ZB-H1), huang2019 (GPipe).
-BUBBLE_SHARE = {"1f1b": 1.0, "interleaved": 1.0, "gpipe": 1.0, "zero-bubble": 1 / 3}
 
-
-@formula(unit="s", equation="(p − 1) / v · t · share", source=("narayanan2021", "qi2023"))
-def bubble_time(
-    *, micro_batch_time: Number, stages: Number, virtual: Number, share: Number
-) -> Number:
-    """Time of a step in which each stage waits [s].
+@formula(unit="s", equation="(p − 1) / v · t", source=("narayanan2021", "huang2019"))
+def bubble_time(*, micro_batch_time: Number, stages: Number, virtual: Number) -> Number:
+    """Time of a step in which each stage waits under 1F1B, interleaved or not, and GPipe [s].
 
     micro_batch_time: forward and backward of one micro-batch on one stage [s].  stages: of the
-    pipeline [1].  virtual: stages per rank when interleaved [1].  share: of the 1F1B bubble that
-    the schedule leaves [1].
+    pipeline [1].  virtual: stages per rank when interleaved [1].
     """
-    return (stages - 1) / virtual * micro_batch_time * share
+    return (stages - 1) / virtual * micro_batch_time
+
+
+@formula(
+    unit="s",
+    equation="max((p − 1) max(F, B) + (p − 1 − k) min(F, B), (p − 1)(F + B) − k W),"
+    " k = min(m, p) − 1",
+    source=("qi2023", "eke-derived"),
+)
+def zero_bubble_time(
+    *,
+    forward: Number,
+    backward: Number,
+    weight: Number,
+    stages: Number,
+    micro_batches: Number,
+) -> Number:
+    """Time of a step in which each stage waits under ZB-H1 [s]: with as many micro-batches as
+    stages or more (p − 1)(F + B − W), as published, but no less than the way there or back.
+
+    forward, backward, weight: of one micro-batch on one stage, the backward pass without and the
+    gradients of the weights alone [s].  stages: of the pipeline [1].  micro_batches: per step [1].
+    """
+    F, B, W, p = forward, backward, weight, stages
+    k = np.minimum(micro_batches, p) - 1
+    longer, shorter = np.maximum(F, B), np.minimum(F, B)
+    return np.maximum((p - 1) * longer + (p - 1 - k) * shorter, (p - 1) * (F + B) - k * W)
 
 
 @formula(unit="1", equation="(p − 1) / (v m + p − 1)", source=("narayanan2021",))

@@ -44,25 +44,25 @@ def scenarios(efficiencies: dict[str, Efficiency]) -> Knobs:
     return _knobs(values)
 
 
-PREFILL = "prefill "  # before the names of values of the chips that take in prompts elsewhere
+OTHER = "other "  # before the names of values of the other half of a plan, on other chips
 
 
 def _knobs(values: dict[str, Any]) -> Knobs:
-    """The record of all values; those of the prefill half as one of their own."""
-    half = {name: value for name, value in values.items() if name.startswith(PREFILL)}
+    """The record of all values; those of the other half as one of their own."""
+    half = {name: value for name, value in values.items() if name.startswith(OTHER)}
     whole = {name: value for name, value in values.items() if name not in half}
     if not half:
         return Knobs(**whole)
-    own = {name.removeprefix(PREFILL): value for name, value in half.items()}
+    own = {name.removeprefix(OTHER): value for name, value in half.items()}
     changes = {name: whole[name] for name in WHAT_IFS if name in whole}
-    return Knobs(**whole, prefill=Knobs(**own, **changes))
+    return Knobs(**whole, other=Knobs(**own, **changes))
 
 
-def with_prefill(
-    efficiencies: dict[str, Efficiency], prefill: dict[str, Efficiency]
+def with_other(
+    efficiencies: dict[str, Efficiency], other: dict[str, Efficiency]
 ) -> dict[str, Efficiency]:
-    """The values of both halves of a disaggregated plan whose chips differ, which vary apart."""
-    half = {PREFILL + name: replace(each, name=PREFILL + name) for name, each in prefill.items()}
+    """The values of both halves of a plan whose chips differ, which vary apart."""
+    half = {OTHER + name: replace(each, name=OTHER + name) for name, each in other.items()}
     return {**efficiencies, **half}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from eke.physics import host, latency
 from eke.physics.adapters import distinct_adapters, misses, resident_bytes, sharing
-from eke.physics.costs import carbon_of, energy_of, price_of
+from eke.physics.costs import Held, costs_of
 from eke.physics.engine import (
     Load,
     asks,
@@ -36,7 +36,7 @@ def serve(
     here = machine(pool, plan, knobs)
     there = None
     if plan.prefill is not None:
-        there = machine(prefill_pool or pool, plan.prefill, knobs.prefill or knobs)
+        there = machine(prefill_pool or pool, plan.prefill, knobs.other or knobs)
     state = load(job, plan, here)
     users = latency.seen(job, plan, here, state, there)
     ceiling = state.ceiling * sharing(job, plan)
@@ -45,13 +45,12 @@ def serve(
     if host.used(job, plan.prefill or plan):
         carried = host.loading_ceiling(job, plan.prefill or plan, there or here)
         ceiling = np.minimum(ceiling, carried)
-    held: Held = ((pool, plan.chips),)
+    held: Held = ((pool, plan.own_chips, knobs),)
     if plan.prefill is not None:
-        half = plan.prefill.chips
-        held = ((pool, plan.chips - half), (prefill_pool or pool, half))
+        held = (*held, (prefill_pool or pool, plan.other_chips, knobs))
     return Outcome(
         amounts=(
-            *_common(job, plan, held, knobs, ceiling, state, users),
+            *_common(job, plan, held, ceiling, state, users),
             *_more(job, plan, ceiling, state, users),
             *_waiting_in_host(job, plan.prefill or plan, there or here),
         ),
@@ -65,14 +64,10 @@ def serve(
     )
 
 
-Held = tuple[tuple[Pool, Any], ...]  # pools and how many chips of each a plan holds
-
-
 def _common(
     job: Serve,
     plan: AnyPlan,
     held: Held,
-    knobs: Knobs,
     ceiling: Any,
     state: Load,
     users: latency.Seen,
@@ -81,17 +76,7 @@ def _common(
     whole = users.ttft + (job.answer - 1) * users.tpot
     busy = np.minimum(job.rate / ceiling, 1.0)
     used = fixed_bytes(job, plan) + _cache_in_use(job, plan, state) + kept_on_chip(job, plan)
-    energies = [energy_of(pool, chips, 1 / job.rate, knobs, busy) for pool, chips in held]
-    prices = [
-        price_of(pool, chips, 1 / job.rate, knobs, energy)
-        for (pool, chips), energy in zip(held, energies, strict=True)
-    ]
-    energy = None if any(each is None for each in energies) else sum(energies)
-    emitted_by = [
-        carbon_of(pool, each, knobs) for (pool, _), each in zip(held, energies, strict=True)
-    ]
-    carbon = None if any(each is None for each in emitted_by) else sum(emitted_by)
-    money = None if any(price is None for price in prices) else sum(prices)
+    energy, carbon, money = costs_of(held, 1 / job.rate, busy)
     tokens = job.answer + sum(ask.share * (ask.new + ask.cached) for ask in asks(job))
     per_token = None if energy is None else energy / job.answer
     whole_time = "ttft + (answer − 1) × tpot"

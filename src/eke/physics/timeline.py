@@ -17,7 +17,8 @@ from eke.physics.answer import pool_of
 from eke.physics.learn import (
     Learning,
     StepTime,
-    exchange_rounds,
+    forward_shares,
+    learning_pass,
     micro_batches,
     step_time,
     weight_gradient_share,
@@ -85,13 +86,14 @@ class Timeline(Record):
 def timeline(job: Job, plan: Plan, fleet: Fleet, knobs: Knobs) -> Timeline:
     """One optimizer step of a job that learns; of alignment, one update of the policy.
 
-    Raises BadInput for serving, whose step has no pipeline schedule.
+    Raises BadInput for serving, whose step has no pipeline schedule, and for two kinds of chips.
     """
     learning, own = _learnt(job, plan)
     here = machine(pool_of(fleet, own.chip), own, knobs)
     times, count = step_time(learning, own, here), int(_one(micro_batches(own)))
     apart = own.schedule == "zero-bubble" and own.virtual == 1
-    weight = _one(weight_gradient_share(learning, own, here)) if apart else 0.0
+    once = learning_pass(learning, own, here)
+    weight = _one(weight_gradient_share(once, learning, own, here)) if apart else 0.0
     passes = _passes(times, count * own.virtual, weight, learning, own)
     kinds = len(passes.forward) + len(passes.backward) + len(passes.weight)
     most = MOST_SLOTS // (kinds * own.pipeline * own.virtual)
@@ -114,6 +116,8 @@ def _learnt(job: Job, plan: Plan) -> tuple[Learning, Plan]:
     """What is learnt, and on which chips."""
     if isinstance(job, Serve):
         raise BadInput("serving has no pipeline schedule to draw; draw its engine step instead.")
+    if plan.rear is not None:
+        raise BadInput("a schedule over two kinds of chips is not drawn; drop the rear.")
     if isinstance(job, Align):
         own = sides(job, plan)[0]
         return learnings(job)["policy"], replace(plan, data=int(own.data))
@@ -131,8 +135,7 @@ def _passes(times: StepTime, count: int, weight: float, learning: Learning, plan
     """The parts of a step, per operation. weight: share of the backward pass that is the weights'
     gradients; 0 where the schedule does not tell them apart."""
     each = {name: _one(getattr(times, name)) / count for name in _COUNTED}
-    ahead = (1 + learning.reads) / exchange_rounds(learning, plan)
-    share = {"tensor": ahead, "context": 1 / 3, "expert": ahead, "stage": 1 / 2}
+    share = forward_shares(learning, plan)
     there = {f"{name} exchange": each[name] * part for name, part in share.items()}
     back = {f"{name} exchange": each[name] * (1 - part) for name, part in share.items()}
     backward = {"recomputation": each["recompute"], "backward": each["backward"] * (1 - weight)}
@@ -230,7 +233,7 @@ def _remarks(
         words = f"{100 * abs(by):.2g} % {'longer' if by > 0 else 'shorter'}"
         found.append(
             f"played out, the step takes {words} than the {show(closed, 's')} of the answer: "
-            f"{_why(plan, passes.times, count)}"
+            f"{_why(plan, count)}"
         )
     if plan.pipeline > 1:
         found.append("every stage is drawn as slow as the slowest, as the answer counts them")
@@ -244,18 +247,12 @@ def _remarks(
     return tuple(found)
 
 
-def _why(plan: Plan, times: Times, count: int) -> str:
-    """Why the schedule and the closed form differ."""
+def _why(plan: Plan, count: int) -> str:
+    """Why interleaving takes longer than the closed form; no other schedule does."""
     p = plan.pipeline
     if count < p:
         return f"{count} micro-batches are fewer than the {p} stages"
-    if plan.virtual > 1:
-        return (
-            f"the schedule goes by groups of {p} micro-batches, and the last group has only "
-            f"{count % p}; a batch of whole groups waits less"
-        )
-    ahead, back, weight = (show(x, "s") for x in (times.forward, times.backward, times.weight))
     return (
-        "the answer leaves a third of the 1F1B bubble, as when forward, backward and weight "
-        f"gradient take equally long; here they take {ahead}, {back} and {weight}"
+        f"the schedule goes by groups of {p} micro-batches, and the last group has only "
+        f"{count % p}; a batch of whole groups waits less"
     )

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from eke.physics import failures, memory
-from eke.physics.costs import carbon_of, energy_of, price_of
+from eke.physics import failures, memory, mixed
+from eke.physics.costs import Held, costs_of
 from eke.physics.forward import model_operations
 from eke.physics.layers import count_parameters
-from eke.physics.learn import Learning, StepTime, learning_memory, step_time
+from eke.physics.learn import Learning, LearningMemory, StepTime, learning_memory, step_time
 from eke.physics.machine import Machine, machine, peak_format
 from eke.physics.operations import ACTIVATION, AnyPlan, Batch
 from eke.physics.outcome import Limit, Outcome, Share, amounts
@@ -18,13 +18,16 @@ from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
 from eke.types.job import Train, Tune
 from eke.types.model import Model
-from eke.types.plan import BYTES, Plan
+from eke.types.plan import BYTES, Plan, later_stages
+from eke.types.record import Record, replace
 
 
-def train(job: Train, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Outcome:
-    """What it takes to train."""
+def train(
+    job: Train, plan: AnyPlan, pool: Pool, knobs: Knobs, rear_pool: Pool | None = None
+) -> Outcome:
+    """What it takes to train. rear_pool: where the later stages of a plan with a rear run."""
     learning = Learning(model=job.model, sequence=learning_sequence(job))
-    return learning_outcome(learning, job.tokens, job.within, plan, pool, knobs)
+    return learning_outcome(learning, job.tokens, job.within, plan, pool, knobs, rear_pool)
 
 
 def learning_sequence(job: Train | Tune) -> int:
@@ -41,20 +44,22 @@ def learning_outcome(
     plan: AnyPlan,
     pool: Pool,
     knobs: Knobs,
+    rear_pool: Pool | None = None,
 ) -> Outcome:
     """What it takes to learn from so many tokens; shared by training and fine-tuning."""
-    here = machine(pool, plan, knobs)
-    times = step_time(learning, plan, here)
+    if plan.rear is None:
+        runs = _on_one_kind(learning, plan, pool, knobs)
+    else:
+        runs = _on_two_kinds(learning, plan, (pool, rear_pool or pool), knobs)
+    times, held = runs.times, runs.memory
     per_step = plan.batch * learning.sequence
     steps = np.maximum(tokens / per_step, 1.0)
-    lost = lost_to_failures(learning, plan, knobs)
+    lost = lost_to_failures(learning, plan, runs.knobs)
     seconds = steps * times.total / (1 - lost)
-    held = learning_memory(learning, plan)
     per_token = learning_flop(learning)
     used_flop = per_token * tokens
-    peak = pool.chip.peak[peak_format(pool, plan.compute)]  # type: ignore[index]
-    energy = energy_of(pool, plan.chips, seconds, knobs)
-    money = price_of(pool, plan.chips, seconds, knobs, energy)
+    peak = runs.peak
+    energy, carbon, money = costs_of(runs.held, seconds)
     running, each = plan.chips * times.total, "batch / step_time / chips"
     found = amounts(
         ("chips", plan.chips, "1", "chips in use"),
@@ -71,35 +76,102 @@ def learning_outcome(
         ("goodput", 1 - lost, "1", "share of time not lost to failures"),
         ("chip_time", seconds * plan.chips, "chip s", "chips × time"),
         ("energy", energy, "J", "site included"),
-        ("carbon", carbon_of(pool, energy, knobs), "kg", "CO2e of the grid, the whole job"),
+        ("carbon", carbon, "kg", "CO2e of the grid, the whole job"),
         ("money", money, "USD", "the whole job"),
     )
     return Outcome(
         amounts=found,
         parts=lambda: (*_memory_shares(held), *_time_shares(times, steps, lost, seconds)),
-        limits=_limits(learning, held.total, seconds, within, plan, pool, here),
+        limits=(*runs.limits, *_deadline(seconds, within)),
+        remarks=runs.remarks,
     )
 
 
-def _limits(
-    learning: Learning,
-    used: Any,
-    seconds: Any,
-    within: float | None,
-    plan: AnyPlan,
-    pool: Pool,
-    here: Machine,
-) -> tuple[Limit, ...]:
-    """Memory always; a deadline and external memory where there are any."""
+class Running(Record):
+    """A plan at work. memory: of the fullest stage.  held: the chips it takes.  peak: published, of
+    the mean chip [FLOP/s].  knobs: of all chips together, for failures and checkpoints."""
+
+    times: StepTime
+    memory: LearningMemory
+    limits: tuple[Limit, ...]
+    held: Held
+    peak: Any
+    knobs: Knobs
+    remarks: tuple[str, ...] = ()
+
+
+def _on_one_kind(learning: Learning, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Running:
+    here, used = machine(pool, plan, knobs), learning_memory(learning, plan)
+    limits = [_memory_limit("memory", learning, used, plan, here)]
+    return Running(
+        times=step_time(learning, plan, here),
+        memory=used,
+        limits=(*limits, _external(learning, plan, pool)) if plan.stream else tuple(limits),
+        held=((pool, plan.chips, knobs),),
+        peak=_peak(pool, plan),
+        knobs=knobs,
+    )
+
+
+def _on_two_kinds(
+    learning: Learning, plan: AnyPlan, pools: tuple[Pool, Pool], knobs: Knobs
+) -> Running:
+    """The first stages of a pipeline on one pool, the later ones on another."""
+    other, rear = knobs.other or knobs, later_stages(plan)
+    here, there = machine(pools[0], plan, knobs), machine(pools[1], rear, other)
+    both = mixed.halves(learning, plan, here, there)
+    one, two = mixed.memories(both)
+    share = plan.own_chips / plan.chips
+    peaks = share * _peak(pools[0], plan) + (1 - share) * _peak(pools[1], rear)
+    return Running(
+        times=mixed.step_time(both),
+        memory=mixed.fuller(one, two),
+        limits=(
+            _memory_limit("memory", learning, one, plan, here),
+            _memory_limit("rear memory", learning, two, rear, there),
+        ),
+        held=((pools[0], plan.own_chips, knobs), (pools[1], plan.other_chips, other)),
+        peak=peaks,
+        knobs=_together(knobs, other, share),
+        remarks=mixed.remarks(both),
+    )
+
+
+def _together(knobs: Knobs, other: Knobs, share: Any) -> Knobs:
+    """Failures and checkpoints of chips of which a share has the first values: either kind stops
+    the job, and all write and start again."""
+    fails = share / knobs.failure_interval + (1 - share) / other.failure_interval
+    speed = share * knobs.checkpoint_speed + (1 - share) * other.checkpoint_speed
+    return replace(
+        knobs,
+        failure_interval=1 / fails,
+        checkpoint_speed=speed,
+        checkpoint_stall=np.maximum(knobs.checkpoint_stall, other.checkpoint_stall),
+        restart=np.maximum(knobs.restart, other.restart),
+    )
+
+
+def _peak(pool: Pool, plan: AnyPlan) -> float:
+    """Published for the format a plan computes in [FLOP/s]."""
+    return pool.chip.peak[peak_format(pool, plan.compute)]  # type: ignore[index]
+
+
+def _memory_limit(
+    name: str, learning: Learning, used: LearningMemory, plan: AnyPlan, here: Machine
+) -> Limit:
     ways = ["more chips, --tensor or --pipeline, or FSDP (--shard 3)"]
     ways += ["--recompute full"] if plan.recompute != "full" else []
     ways += ["--qlora"] if learning.stored is not None and learning.stored >= 1 else []
     hint = "; or ".join(ways)
-    found = [Limit(name="memory", need=used, have=here.size, unit="B", hint=hint)]
-    if within is not None:
-        hint = "more chips, or a later date"
-        found.append(Limit(name="time", need=seconds, have=within, unit="s", hint=hint))
-    return (*found, _external(learning, plan, pool)) if plan.stream else tuple(found)
+    return Limit(name=name, need=used.total, have=here.size, unit="B", hint=hint)
+
+
+def _deadline(seconds: Any, within: float | None) -> tuple[Limit, ...]:
+    """The date, where there is one."""
+    if within is None:
+        return ()
+    hint = "more chips, or a later date"
+    return (Limit(name="time", need=seconds, have=within, unit="s", hint=hint),)
 
 
 def _external(learning: Learning, plan: AnyPlan, pool: Pool) -> Limit:

@@ -16,12 +16,13 @@ from eke.types.record import replace
 NF4 = 0.5 + 4 / 64 / 4  # bytes per weight: 4 bits and doubly quantised scales of 64 (dettmers2023)
 
 
-def tune(job: Tune, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Outcome:
-    """What it takes to fine-tune."""
-    result = learning_outcome(
-        tune_learning(job), job.tokens * job.epochs, job.within, plan, pool, knobs
-    )
-    return replace(result, remarks=_remarks(job))
+def tune(
+    job: Tune, plan: AnyPlan, pool: Pool, knobs: Knobs, rear_pool: Pool | None = None
+) -> Outcome:
+    """What it takes to fine-tune. rear_pool: where the later stages of a plan with a rear run."""
+    tokens = job.tokens * job.epochs
+    result = learning_outcome(tune_learning(job), tokens, job.within, plan, pool, knobs, rear_pool)
+    return replace(result, remarks=(*result.remarks, *_remarks(job)))
 
 
 def learning_of(job: Train | Tune) -> Learning:

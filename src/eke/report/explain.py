@@ -12,10 +12,10 @@ from eke.physics.formula import FORMULAS, Call
 from eke.report.text import table, wrap
 from eke.report.words import (
     KINDS,
-    LABELS,
     UNITS,
     chosen_words,
     headline,
+    label,
     layout,
     shown_unit,
     spread,
@@ -123,7 +123,7 @@ def grounds(found: tuple[Ground, ...]) -> str:
     """Values by kind: published first, assumed last."""
     rows = [
         (
-            *(ground.kind, LABELS.get(ground.name, ground.name), _value(ground)),
+            *(ground.kind, label(ground.name), _value(ground)),
             *(ground.source, ground.note),
         )
         for kind in KINDS

@@ -9,6 +9,7 @@ from eke.report.drawing import canvas, line, text
 from eke.report.text import table
 from eke.report.words import plan_words, shown_unit
 from eke.types.goal import Front, Point
+from eke.types.plan import Plan
 from eke.units import show
 
 SHOWN = 24  # points of a table; more are thinned evenly, the ends kept
@@ -62,12 +63,13 @@ def frontier_picture(front: Front) -> str:
     return canvas(WIDE, HIGH, *pieces)
 
 
-def _kind(plan: object) -> str:
-    chip = getattr(plan, "chip", "")
-    half = getattr(plan, "prefill", None)
-    if half is None:
-        return chip
-    return f"{chip}, prefill apart" if half.chip == chip else f"{chip}, prefill on {half.chip}"
+def _kind(plan: Plan) -> str:
+    if plan.rear is not None:
+        return f"{plan.chip}, then {plan.rear.chip}"
+    if plan.prefill is None:
+        return plan.chip
+    same = plan.prefill.chip == plan.chip
+    return f"{plan.chip}, prefill {'apart' if same else f'on {plan.prefill.chip}'}"
 
 
 class _Axis:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from eke.physics.scenarios import OTHER
 from eke.report.text import table, wrap
 from eke.types.need import Change, Figure, Infeasible, Matter, Need, Part, Span
 from eke.types.plan import DEGREES, Plan
+from eke.types.record import replace
 from eke.units import show
 
 UNITS = {"chips": "1", "time": "s", "memory": "B", "energy": "J", "money": "USD"}
@@ -57,6 +59,12 @@ LABELS = {  # values that decide what arrives of a published figure, as people c
 KINDS = ("given", "published", "measured", "fitted", "derived", "assumed")  # best known first
 
 
+def label(name: str) -> str:
+    """A value as people call it, those of the other half of a plan told apart."""
+    own = name.removeprefix(OTHER)
+    return LABELS.get(own, own) + (" of the other half" if own != name else "")
+
+
 def need_words(need: Need, command: str = "") -> str:
     """The whole answer as text."""
     blocks = [
@@ -94,12 +102,12 @@ def headline(need: Need) -> str:
 
 
 def chips_words(need: Need) -> str:
-    """How many of which chips, both halves of a disaggregated plan named."""
-    half = need.plan.prefill
+    """How many of which chips, those of both halves of a plan named."""
+    half = need.plan.other
     if half is None or half.chip == need.plan.chip:
         return f"{need.chips.likely:,.0f} {need.plan.chip}"
-    own = need.chips.likely - half.chips
-    return f"{own:,.0f} {need.plan.chip} and {half.chips:,} {half.chip}"
+    own, other = need.plan.own_chips, need.plan.other_chips
+    return f"{own:,} {need.plan.chip} and {other:,} {half.chip}"
 
 
 def between(figure: Figure) -> str:
@@ -157,14 +165,33 @@ def chosen_words(need: Need) -> str:
 
 def layout(plan: Plan, who: str) -> str:
     """The plan in a line."""
-    degrees = [f"{name} {getattr(plan, name)}" for name in DEGREES if getattr(plan, name) > 1]
-    words = [*degrees, *_settings(plan)]
+    words = [*_degrees(plan), *_settings(plan)]
     return wrap(f"  plan       {', '.join(words)} ({who})", indent=" " * 13)
+
+
+def _degrees(plan: Plan) -> list[str]:
+    words = [f"{name} {getattr(plan, name)}" for name in DEGREES if getattr(plan, name) > 1]
+    if plan.stage_layers:
+        words.append(f"{plan.stage_layers} layers per stage")
+    return words
+
+
+def _rear(plan: Plan, rear: Plan) -> str:
+    """What the later stages of a pipeline have of their own."""
+    words = [*_degrees(replace(rear, data=1, context=1)), *_formats(rear)]
+    if rear.recompute == "full":
+        words.append("full recomputation")
+    own = ", ".join(words)
+    return f"later stages on {plan.other_chips:,} {rear.chip} ({own})"
+
+
+def _formats(plan: Plan) -> list[str]:
+    return [f"weights {plan.weights}", f"computing in {plan.compute}"]
 
 
 def _settings(plan: Plan) -> list[str]:
     words = [plan.engine] if plan.engine else []
-    words += [f"weights {plan.weights}", f"computing in {plan.compute}"]
+    words += _formats(plan)
     if plan.cache != "bf16":
         words.append(f"cache {plan.cache}")
     if plan.shard and plan.data * plan.context > 1:
@@ -182,7 +209,9 @@ def _settings(plan: Plan) -> list[str]:
     if plan.adapter_slots:
         words.append(f"{plan.adapter_slots} adapters resident")
     if plan.prefill is not None:
-        words.append(f"prefill on {plan.prefill.chips} {plan.prefill.chip}")
+        words.append(f"prefill on {plan_words(plan.prefill)}")
+    if plan.rear is not None:
+        words.append(_rear(plan, plan.rear))
     return words
 
 
@@ -237,9 +266,7 @@ def _grounds(need: Need) -> str:
 
 
 def _matters(matters: tuple[Matter, ...]) -> str:
-    words = [
-        f"{LABELS.get(m.name, m.name)} {m.change}: {m.figure} ×{m.factor:.2f}" for m in matters[:4]
-    ]
+    words = [f"{label(m.name)} {m.change}: {m.figure} ×{m.factor:.2f}" for m in matters[:4]]
     return wrap("  matters    " + "; ".join(words), indent=" " * 13) if words else ""
 
 
@@ -277,8 +304,7 @@ def _from_to(change: Change) -> str:
 
 def plan_words(plan: Plan) -> str:
     """A plan in a few words: how many chips of which kind, and how they are cut."""
-    own = plan.chips - (plan.prefill.chips if plan.prefill is not None else 0)
-    words = [f"{name} {getattr(plan, name)}" for name in DEGREES if getattr(plan, name) > 1]
+    words = _degrees(plan)
     words += [f"ZeRO-{plan.shard}"] if 0 < plan.shard < 3 else []
     words += ["FSDP"] if plan.shard == 3 else []
     words += ["full recomputation"] if plan.recompute == "full" else []
@@ -286,5 +312,10 @@ def plan_words(plan: Plan) -> str:
     words += [f"{plan.drafts} drafts"] if plan.drafts else []
     words += ["offload"] if plan.offload else []
     words += [f"{plan.adapter_slots} adapter slots"] if plan.adapter_slots else []
-    text = f"{own:,} {plan.chip}" + (f": {', '.join(words)}" if words else "")
-    return f"{text}; prefill on {plan_words(plan.prefill)}" if plan.prefill is not None else text
+    text = f"{plan.own_chips:,} {plan.chip}" + (f": {', '.join(words)}" if words else "")
+    if plan.prefill is not None:
+        return f"{text}; prefill on {plan_words(plan.prefill)}"
+    if plan.rear is not None:
+        own = ", ".join(_degrees(replace(plan.rear, data=1, context=1)))
+        return f"{text}; later stages on {plan.other_chips:,} {plan.rear.chip}: {own}"
+    return text

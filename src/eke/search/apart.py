@@ -67,7 +67,7 @@ def _pair(job: Serve, place: Place, other: Place, choices: Choices) -> Pair:
     same = place.pool is other.pool
     kept = ("weights", "cache", "engine", "offload", *(("compute",) if same else ()))
     half = {name: choices[name] for name in kept if name in choices}
-    knobs = place.knobs if same else replace(place.knobs, prefill=other.knobs)
+    knobs = place.knobs if same else replace(place.knobs, other=other.knobs)
     return Pair(job=job, place=place, other=other, choices=choices, half=half, knobs=knobs)
 
 

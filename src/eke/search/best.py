@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -14,13 +15,14 @@ from eke.physics.outcome import Limit, Outcome
 from eke.search.apart import halves
 from eke.search.heap import keep_freed_memory
 from eke.search.learning import learning
+from eke.search.mixed import Pair, mixed
 from eke.search.place import Place
 from eke.search.serving import serving
 from eke.search.tally import Tally
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Fleet
 from eke.types.goal import Goal, figure_of
-from eke.types.job import Job, Serve
+from eke.types.job import Job, Serve, Train, Tune
 from eke.types.plan import Plan, Plans
 from eke.types.record import Record, replace
 
@@ -73,26 +75,33 @@ Apart = Literal["may", "must", "never"]  # whether plans are disaggregated
 
 
 def blocks(job: Job, places: Sequence[Place], tally: Tally, apart: Apart) -> Iterator[Block]:
-    """Everything to look at, in one piece first, then disaggregated."""
+    """Everything to look at: on one pool first, then in two halves."""
     for place in places if apart != "must" else ():
-        plans_here = (
-            serving(job, place, tally) if isinstance(job, Serve) else learning(job, place, tally)
-        )
-        fleet = Fleet(pools=(place.pool,))
-        for plans in plans_here:
-            yield Block(job=job, plans=plans, fleet=fleet, knobs=place.knobs, place=place)
-    if isinstance(job, Serve) and apart != "never":
-        for place in places:
-            for other in places:
-                yield from _in_halves(job, place, other, tally)
+        one = Fleet(pools=(place.pool,))
+        if isinstance(job, Serve):
+            found = serving(job, place, tally)
+        else:
+            found = learning(job, place, tally)
+        for plans in found:
+            yield Block(job=job, plans=plans, fleet=one, knobs=place.knobs, place=place)
+    for place, other in product(places, repeat=2) if apart != "never" else ():
+        if isinstance(job, Serve):
+            yield from _in_halves(job, place, other, tally)
+        elif isinstance(job, Train | Tune) and place.pool.chip.id != other.pool.chip.id:
+            yield from _mixed(Pair(job=job, place=place, other=other), tally)
 
 
 def _in_halves(job: Serve, place: Place, other: Place, tally: Tally) -> Iterator[Block]:
     same = place.pool is other.pool
     pools = (place.pool,) if same else (place.pool, other.pool)
-    knobs = place.knobs if same else replace(place.knobs, prefill=other.knobs)
+    knobs = place.knobs if same else replace(place.knobs, other=other.knobs)
     for plans in halves(job, place, other, tally):
         yield Block(job=job, plans=plans, fleet=Fleet(pools=pools), knobs=knobs, place=place)
+
+
+def _mixed(pair: Pair, tally: Tally) -> Iterator[Block]:
+    for plans in mixed(pair, tally):
+        yield Block(job=pair.job, plans=plans, fleet=pair.fleet, knobs=pair.knobs, place=pair.place)
 
 
 def search(
@@ -247,7 +256,7 @@ class Priced:
     def _layout(self, index: Any) -> Any:
         """A number that tells layouts of a block apart, whatever their settings."""
         plans, mixed = self.block.plans, np.zeros(len(index))
-        halves = [plans] + ([plans.prefill] if isinstance(plans.prefill, Plans) else [])
+        halves = [plans] + ([plans.other] if isinstance(plans.other, Plans) else [])
         for half in halves:
             for name in ("tensor", "pipeline", "context", "data", "expert", "virtual", "replicas"):
                 mixed = mixed * 131071 + self.flat(getattr(half, name))[index]
@@ -325,15 +334,15 @@ def figure(figures: dict[str, Any], name: str, place: Place) -> Any:
 def _within_pools(block: Block) -> list[Limit]:
     """No more chips than the pools have."""
     plans, pools = block.plans, block.fleet.pools
-    half = plans.prefill
-    if half is None:
+    if plans.other is None:
         return []
-    own = plans.chips - half.chips
+    halves = [(plans.own_chips, pools[0]), (plans.other_chips, pools[-1])]
     if len(pools) == 1:
-        rows = [("chips", plans.chips, pools[0].chips)]
-    else:
-        rows = [("chips", own, pools[0].chips), ("chips", half.chips, pools[1].chips)]
-    return [Limit(name=n, need=x, have=y, unit="1", hint="more chips") for n, x, y in rows]
+        halves = [(plans.chips, pools[0])]
+    return [
+        Limit(name="chips", need=need, have=pool.chips, unit="1", hint="more chips")
+        for need, pool in halves
+    ]
 
 
 def _wanted(goal: Goal, result: Outcome, place: Place) -> list[Limit]:
@@ -355,6 +364,6 @@ def _wanted(goal: Goal, result: Outcome, place: Place) -> list[Limit]:
 def limit_ratio(limit: Limit, goal: Goal) -> Any:
     """Need over have; memory less what is to stay free."""
     have = np.asarray(limit.have, dtype=float)
-    if limit.name == "memory":
+    if limit.name in ("memory", "rear memory"):
         have = have * (1 - goal.headroom)
     return np.where(have > 0, limit.need / np.where(have > 0, have, 1.0), np.inf)

@@ -16,7 +16,6 @@ from eke.physics.align import align_memory, sides
 from eke.physics.layers import attention_heads
 from eke.physics.learn import learning_memory, micro_batches
 from eke.physics.machine import Machine, machine
-from eke.physics.pipeline import BUBBLE_SHARE
 from eke.physics.train import learning_flop
 from eke.physics.tune import learning_of
 from eke.search.base import Choices, asked_batch, base_plan, global_batch
@@ -47,11 +46,11 @@ BLOCK = 8192  # plans priced at a time: their arrays stay in the cache
 def learning(job: Learner, place: Place, tally: Tally) -> Iterator[Plans]:
     """Blocks of plans for a job that learns; of each block those with the lowest bound first."""
     degrees = _degrees(job, place.pool, place.choices)
-    for choices in _shared_fields(place):
-        rows = degrees[_meaningful(degrees, choices, place.choices)]
+    for choices in shared_fields(place):
+        rows = degrees[meaningful(degrees, choices, place.choices)]
         if not len(rows):
             continue
-        floor = _floor(job, _plans(job, place.pool, choices, rows), place, tally)
+        floor = _floor(job, plans_of(job, place.pool, choices, rows), place, tally)
         order = np.argsort(floor, kind="stable")
         for at in range(0, len(order), BLOCK):
             part = order[at : at + BLOCK]
@@ -59,7 +58,7 @@ def learning(job: Learner, place: Place, tally: Tally) -> Iterator[Plans]:
             if not len(part):
                 tally.skip(len(order) - at)
                 break
-            plans = _plans(job, place.pool, choices, rows[part])
+            plans = plans_of(job, place.pool, choices, rows[part])
             needed = np.broadcast_to(_memory(job, plans), (len(part),))
             kept = needed <= machine(place.pool, plans, place.knobs).size
             if not kept.any() and tally.best == np.inf:
@@ -69,7 +68,7 @@ def learning(job: Learner, place: Place, tally: Tally) -> Iterator[Plans]:
                 yield plans.take(kept)
 
 
-def _shared_fields(place: Place) -> list[dict[str, Any]]:
+def shared_fields(place: Place) -> list[dict[str, Any]]:
     """The fields that all plans of a block share, in every combination."""
     streams: tuple[Any, ...] = (False, True) if place.pool.chip.stream_size else (None,)
     return settled(place.choices, {**SHARED, "stream": streams})
@@ -78,7 +77,8 @@ def _shared_fields(place: Place) -> list[dict[str, Any]]:
 COLUMNS = ("tensor", "context", "pipeline", "virtual", "data", "expert", "micro_batch")
 
 
-def _plans(job: Learner, pool: Pool, choices: Choices, rows: np.ndarray) -> Plans:
+def plans_of(job: Learner, pool: Pool, choices: Choices, rows: np.ndarray) -> Plans:
+    """Rows of degrees as plans."""
     single = {name: value for name, value in choices.items() if not isinstance(value, tuple)}
     columns = dict(zip(COLUMNS, rows.T, strict=True))
     batch = global_batch(job, _unit(columns), 1)
@@ -97,20 +97,34 @@ def _floor(job: Learner, plans: Plans, place: Place, tally: Tally) -> Any:
     return np.where(seconds <= job.within, floor, np.inf)
 
 
+# Of the 1F1B bubble, ZB-H1 leaves (F + B − W) / (F + B + W) or more, and the larger of F and B: a
+# third or more while W is no longer than either, as the gradients of weights never are.
+LEAST_LEFT = 1 / 3
+
+
 def least_time(job: Train | Tune, plans: Plans, here: Machine) -> Any:
     """Time that the arithmetic of the whole job takes at the fastest rate any of it reaches, with
     what is computed again and the pipeline's bubble [s]."""
+    waiting = (plans.pipeline - 1) * (LEAST_LEFT if plans.schedule == "zero-bubble" else 1.0)
+    waiting = waiting / (plans.virtual * micro_batches(plans))
+    work = least_flop(job, plans.recompute) / (plans.chips * fastest_rate(here))
+    return work * (1 + waiting) * here.knobs.scatter
+
+
+def least_flop(job: Train | Tune, recompute: str) -> float:
+    """FLOP of the whole job, with what is computed again."""
     learning, model = learning_of(job), job.model
     passes = 3.0 + learning.reads
     logits = (1 - learning.scores) * 2 * (model.embedding or model.hidden) * model.vocabulary
     tokens = job.tokens * (job.epochs if isinstance(job, Tune) else 1.0)
-    flop = (learning_flop(learning) - passes * logits) * tokens
+    again = (recompute == "full") / passes
+    return (learning_flop(learning) - passes * logits) * tokens * (1 + again)
+
+
+def fastest_rate(here: Machine) -> Any:
+    """The highest rate that any arithmetic of learning reaches [FLOP/s]."""
     rates = (here.peak, here.logits, here.attention, here.attention_backward)
-    fastest = np.maximum.reduce([np.asarray(rate, dtype=float) for rate in rates])
-    again = (plans.recompute == "full") / passes
-    waiting = (plans.pipeline - 1) * BUBBLE_SHARE[plans.schedule]
-    waiting = waiting / (plans.virtual * micro_batches(plans))
-    return flop * (1 + again) / (plans.chips * fastest) * (1 + waiting) * here.knobs.scatter
+    return np.maximum.reduce([np.asarray(rate, dtype=float) for rate in rates])
 
 
 def _memory(job: Learner, plans: Plans) -> Any:
@@ -120,7 +134,7 @@ def _memory(job: Learner, plans: Plans) -> Any:
     return learning_memory(learning_of(job), plans).total
 
 
-def _meaningful(rows: np.ndarray, choices: Choices, decided: Choices) -> Any:
+def meaningful(rows: np.ndarray, choices: Choices, decided: Choices) -> Any:
     """Rows to which the block's ZeRO stage and schedule apply: state can only be spread over
     ranks, FSDP gathers over so many at most, and some schedules know no virtual stages."""
     named = dict(zip(COLUMNS, rows.T, strict=True))
@@ -137,23 +151,23 @@ def _meaningful(rows: np.ndarray, choices: Choices, decided: Choices) -> Any:
 
 def _degrees(job: Learner, pool: Pool, choices: Choices) -> Any:
     """Every combination of degrees and micro-batch that divides what it has to, one row each."""
-    cuts = _cuts(job, pool, choices)
+    cuts = cuts_of(job, pool, choices)
     if not cuts:
         return np.empty((0, len(COLUMNS)), dtype=int)
     found = np.concatenate([_with_data(cut, pool, choices) for cut in cuts])
-    experts = options(choices, "expert", _expert_degrees(job.model))
+    experts = options(choices, "expert", expert_degrees(job.model))
     micros = options(choices, "micro_batch", WIDE if choices.get("stream") else MICRO)
     each = np.array([(expert, micro) for expert in experts for micro in micros])
     rows = np.hstack([np.repeat(found, len(each), axis=0), np.tile(each, (len(found), 1))])
     tensor, context, data, expert = rows[:, 0], rows[:, 1], rows[:, 4], rows[:, 5]
     rows = rows[tensor * context * data % expert == 0]
-    return rows[_divides(job, choices, rows)]
+    return rows[divides(job, choices, rows)]
 
 
-def _cuts(job: Learner, pool: Pool, choices: Choices) -> list[tuple[int, int, int, int]]:
+def cuts_of(job: Learner, pool: Pool, choices: Choices) -> list[tuple[int, int, int, int]]:
     """Tensor, context and pipeline degree, and virtual stages."""
     layers = sum(stack.count for stack in job.model.stacks)
-    length = _length(job)
+    length = sequence_length(job)
     contexts = tuple(c for c in CONTEXT if c == 1 or c * SHORTEST <= length)
     return [
         (tensor, context, pipeline, virtual)
@@ -167,7 +181,7 @@ def _cuts(job: Learner, pool: Pool, choices: Choices) -> list[tuple[int, int, in
     ]
 
 
-def _length(job: Learner) -> int:
+def sequence_length(job: Learner) -> int:
     """Of a sequence [tokens]."""
     return int(job.prompt + job.answer) if isinstance(job, Align) else learning_of(job).sequence
 
@@ -190,13 +204,13 @@ def _data_counts(most: int) -> tuple[int, ...]:
     return tuple(int(n) for n in np.unique([*steps, *powers, most]))
 
 
-def _expert_degrees(model: Model) -> tuple[int, ...]:
+def expert_degrees(model: Model) -> tuple[int, ...]:
     """Over how many ranks experts may be spread, at most 64."""
     experts = routed_experts(model)
     return tuple(degree for degree in divisors(experts) if degree <= 64) if experts else (1,)
 
 
-def _divides(job: Learner, choices: Choices, rows: Any) -> Any:
+def divides(job: Learner, choices: Choices, rows: Any) -> Any:
     """Rows whose micro-batches and ranks divide a global batch of about what was asked, so that all
     are compared at the same one; else those that stay nearest to it."""
     named = dict(zip(COLUMNS, rows.T, strict=True))

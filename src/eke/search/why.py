@@ -134,7 +134,7 @@ def _prices(found: Found) -> tuple[Turn, ...]:
     best, rows, seen = found.best[0], [], {found.best[0].plan.chip}
     for kept in found.best:
         pool = kept.block.place.pool
-        if kept.plan.chip in seen or kept.block.plans.prefill is not None or not pool.rent:
+        if kept.plan.chip in seen or kept.block.plans.other is not None or not pool.rent:
             continue
         seen.add(kept.plan.chip)
         at = pool.rent * best.value / kept.value
@@ -183,12 +183,12 @@ def others(found: Found) -> list[Candidate]:
 
 
 def _chips(plan: Plan) -> tuple[str, str]:
-    return plan.chip, plan.prefill.chip if plan.prefill is not None else ""
+    return plan.chip, plan.other.chip if plan.other is not None else ""
 
 
 def _layout(plan: Plan) -> tuple[object, ...]:
     """What makes two plans different to people; settings and copies do not."""
-    half = plan.prefill
+    half = plan.other
     own = (plan.chip, plan.tensor, plan.pipeline, plan.context, plan.expert, plan.weights)
     learns = (plan.shard, plan.recompute, plan.offload, bool(plan.adapter_slots))
     return own + learns + ((half.tensor, half.pipeline) if half is not None else ())

@@ -90,4 +90,4 @@ class Knobs(Record):
     memory_change: Any = 1.0
     link_change: Any = 1.0
     network_change: Any = 1.0
-    prefill: Knobs | None = None  # of the chips that take in prompts, where those are others
+    other: Knobs | None = None  # of the other half of a plan, where its chips are others

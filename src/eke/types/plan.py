@@ -35,6 +35,7 @@ DEGREES = ("tensor", "pipeline", "virtual", "context", "expert", "data", "replic
 Recompute = Literal["none", "selective", "full"]
 Schedule = Literal["1f1b", "interleaved", "zero-bubble", "gpipe"]
 WHOLE_STAGES = ("gpipe", "zero-bubble")  # schedules without virtual stages
+UNEVEN = ("1f1b", "gpipe")  # schedules whose stages may take different times
 Optimizer = Literal["adam", "adam-8bit", "muon", "adafactor", "sgd"]
 
 
@@ -55,6 +56,9 @@ class Plan(Record):
     adapter_slots: fine-tunes resident on a replica, which serves several of them at once; 0 gives
     each a merged copy of the model, on replicas of its own.
     prefill: a disaggregated plan's other half; this half then only decodes.
+    rear: the later stages of the pipeline, on other chips: a half with a chip, formats, a tensor
+    degree and a number of stages of its own; the rest (ALIKE) is as this half, the front, says.
+    stage_layers: layers on the fullest stage; 0 is an even share, of two halves the fastest one.
     stream: weights and optimizer state stay in the chip's external memory and stream through.
     """
 
@@ -90,6 +94,8 @@ class Plan(Record):
     adapter_slots: int = 0
     engine: str = ""
     prefill: Plan | None = None
+    rear: Plan | None = None
+    stage_layers: int = 0
 
     @property
     def group(self) -> int:
@@ -97,14 +103,32 @@ class Plan(Record):
         return self.tensor * self.pipeline * self.context * self.data
 
     @property
+    def other(self) -> Plan | None:
+        """The other half as a plan of its own, of a plan that has one."""
+        return self.prefill if self.rear is None else later_stages(self)
+
+    @property
+    def own_chips(self) -> int:
+        """Chips of this half."""
+        return self.group * self.replicas
+
+    @property
+    def other_chips(self) -> int:
+        """Chips of the other half, of a plan that has one."""
+        other = self.other
+        return other.chips if other is not None else 0
+
+    @property
     def chips(self) -> int:
-        """All chips, the prefill half included."""
-        own = self.group * self.replicas
-        return own + (self.prefill.chips if self.prefill is not None else 0)
+        """All chips, of both halves."""
+        return self.own_chips + self.other_chips
 
 
 NUMBERS = (*DEGREES, "micro_batch", "batch", "token_budget", "block")
-COUNTS = (*NUMBERS, "drafts", "adapter_slots")  # those that may be 0 included
+COUNTS = (*NUMBERS, "drafts", "adapter_slots", "stage_layers")  # those that may be 0 included
+COMMON = ("context", "data", "micro_batch", "batch")
+SETTINGS = ("shard", "shard_ranks", "schedule", "optimizer", "gradients", "engine")
+ALIKE = (*COMMON, *SETTINGS)  # what both halves of a pipeline share, said by the front
 
 
 def check_plan(plan: Plan) -> None:
@@ -136,8 +160,34 @@ def check_plan(plan: Plan) -> None:
             f"virtual is {plan.virtual}, but {plan.schedule} has one stage per rank; only 1f1b and "
             "interleaved schedules divide it."
         )
+    if not isinstance(plan.stage_layers, int) or plan.stage_layers < 0:
+        raise BadInput(f"stage_layers is {plan.stage_layers!r}; it is a number of layers, or 0.")
     if plan.prefill is not None:
         check_plan(plan.prefill)
+    if plan.rear is not None:
+        _check_rear(plan, plan.rear)
+
+
+def _check_rear(plan: Plan, rear: Plan) -> None:
+    """Refuse later stages that do not go with the front."""
+    usual = Plan(chip=rear.chip)
+    for name in ALIKE:
+        said = getattr(rear, name)
+        if said not in (getattr(usual, name), getattr(plan, name)):
+            raise BadInput(
+                f"{name} of the rear is {said}, of the front {getattr(plan, name)}; both halves "
+                "of a pipeline share it: say it once, in front."
+            )
+    if any(half is not None for half in (plan.prefill, rear.prefill, rear.rear)):
+        raise BadInput("a pipeline has two halves at most, and none of them a prefill half.")
+    if plan.schedule not in UNEVEN or plan.virtual > 1 or rear.virtual > 1:
+        raise BadInput(
+            f"a pipeline over two kinds of chips runs under {' or '.join(UNEVEN)}, with one stage "
+            f"per rank; the plan says {plan.schedule}, virtual {max(plan.virtual, rear.virtual)}."
+        )
+    if plan.stream or rear.stream or plan.replicas > 1 or rear.replicas > 1:
+        raise BadInput("stages on other chips go with neither streamed weights nor replicas.")
+    check_plan(later_stages(plan))
 
 
 class Plans(Record):
@@ -145,7 +195,7 @@ class Plans(Record):
 
     Field names are those of `Plan`, so that the same wiring prices one plan or a million. Where
     layouts stand along one axis and copies along another, what depends on the layout alone is
-    worked out once per layout. prefill: the other halves of disaggregated plans, as `Plans`.
+    worked out once per layout. prefill, rear: the other halves, as `Plans`.
     """
 
     base: Plan
@@ -163,6 +213,8 @@ class Plans(Record):
     drafts: Any = 0
     adapter_slots: Any = 0
     prefill: Any = None
+    rear: Any = None
+    stage_layers: Any = 0
 
     def __getattr__(self, name: str) -> Any:
         """What all plans of the block share comes from `base`."""
@@ -174,17 +226,32 @@ class Plans(Record):
         return self.tensor * self.pipeline * self.context * self.data
 
     @property
+    def other(self) -> Any:
+        """The other halves as plans of their own, of plans that have them."""
+        return self.prefill if self.rear is None else later_stages(self)
+
+    @property
+    def own_chips(self) -> Any:
+        """Chips of this half, per plan."""
+        return self.group * self.replicas
+
+    @property
+    def other_chips(self) -> Any:
+        """Chips of the other half, per plan, of plans that have one."""
+        other = self.other
+        return other.chips if other is not None else 0
+
+    @property
     def chips(self) -> Any:
-        """All chips, per plan, the prefill half included."""
-        half = self.prefill
-        return self.group * self.replicas + (half.chips if half is not None else 0)
+        """All chips, of both halves, per plan."""
+        return self.own_chips + self.other_chips
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of the arrays, once broadcast."""
         import numpy as np
 
-        half = self.prefill.shape if isinstance(self.prefill, Plans) else ()
+        half = self.other.shape if isinstance(self.other, Plans) else ()
         return np.broadcast_shapes(half, *(np.shape(getattr(self, name)) for name in COUNTS))
 
     def __len__(self) -> int:
@@ -208,15 +275,31 @@ class Plans(Record):
             for name in COUNTS
             if np.ndim(getattr(self, name))
         }
-        half = self.prefill
-        return replace(
-            self, **picked, prefill=half._taken(those, shape) if isinstance(half, Plans) else half
-        )
+        halves = {
+            name: half._taken(those, shape)
+            for name in HALVES
+            if isinstance(half := getattr(self, name), Plans)
+        }
+        return replace(self, **picked, **halves)
 
     def _at(self, place: Any) -> Plan:
-        picked = {name: _pick(getattr(self, name), place) for name in COUNTS}
-        half = self.prefill._at(place) if isinstance(self.prefill, Plans) else self.prefill
-        return Plan(**(fields(self.base) | picked | {"prefill": half}))
+        picked: dict[str, Any] = {name: _pick(getattr(self, name), place) for name in COUNTS}
+        halves = {name: getattr(self, name) for name in HALVES}
+        picked |= {n: h._at(place) if isinstance(h, Plans) else h for n, h in halves.items()}
+        return Plan(**(fields(self.base) | picked))
+
+
+HALVES = ("prefill", "rear")
+
+
+def later_stages(plan: Plan | Plans) -> Any:
+    """The rear half of a pipeline as a plan of its own, with what the front says for both."""
+    counts = {name: getattr(plan, name) for name in COMMON}
+    settings = {name: getattr(plan, name) for name in SETTINGS}
+    rear: Any = plan.rear
+    if isinstance(rear, Plans):
+        return replace(rear, base=replace(rear.base, **settings), **counts)
+    return replace(rear, **settings, **counts)
 
 
 def _pick(value: Any, place: Any) -> int:
