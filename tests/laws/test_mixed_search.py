@@ -102,7 +102,7 @@ def test_bounds_of_the_search_stay_below_what_they_bound() -> None:
 def test_a_search_in_one_place_looks_at_one_kind() -> None:
     job = Train(model=catalogued("llama-3.1-8b"), tokens=1e11, sequence=4096)
     alone = search([job], [place(FAST)], Goal(least="time"))
-    both = search([job], [place(FAST), place(SLOW)], Goal(least="time"), whole=True)
+    both = search([job], [place(FAST), place(SLOW)], Goal(least="time"), apart="never")
     assert all(kept.plan.rear is None for kept in (*alone.best, *both.best))
     assert not list(
         mixed(Pair(job=job, place=place(FAST, virtual=2), other=place(SLOW)), Tally("time"))

@@ -33,7 +33,7 @@ FIGURES = {"cost": "money", "chips": "chips", "time": "time", "energy": "energy"
 def priced(job: Any, one: Plan, where: Fleet) -> dict[str, float] | None:
     """The figures of a plan by itself; None where it makes no sense or misses a limit."""
     try:
-        check_fits(one, job.model, where)
+        check_fits(one, job, where)
     except BadInput:
         return None
     result = outcome(job, one, where, likely(values_of(job, one, where)))

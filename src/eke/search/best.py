@@ -27,6 +27,8 @@ from eke.types.plan import Plan, Plans
 from eke.types.record import Record, replace
 
 KEPT = 48  # plans of a block that are kept, the best
+ALL = 192  # of all blocks together
+OF_KIND = 4  # at least, of every kind of chips
 Progress = Callable[[int, float], None]  # plans considered, best figure so far
 
 
@@ -125,7 +127,7 @@ def search(
     nearest: Candidate | None = None
     for job in jobs:
         for block in blocks(job, places, tally, apart):
-            some, missing, miss = _sift(block, goal, tally, margin)
+            some, missing, miss = _sift(block, goal, tally, margin, _cut(best))
             best = _first(best + some)
             for name, kept in missing.items():
                 almost[name] = _first(almost.get(name, []) + kept)
@@ -166,7 +168,7 @@ def _first(kept: list[Candidate]) -> list[Candidate]:
     for each in ranked:
         kind = tuple(pool.chip.id for pool in each.block.fleet.pools)
         of_kind[kind] = of_kind.get(kind, 0) + 1
-        if len(found) < 4 * KEPT or of_kind[kind] <= 4:
+        if len(found) < ALL or of_kind[kind] <= OF_KIND:
             found.append(each)
     return found
 
@@ -176,10 +178,15 @@ def nearer(one: Candidate | None, other: Candidate) -> Candidate:
     return other if one is None or misses(other.ratios) < misses(one.ratios) else one
 
 
+def _cut(best: list[Candidate]) -> float:
+    """The figure beyond which a plan is not remembered, but for the first few of its kind."""
+    return best[ALL - 1].value if len(best) >= ALL else np.inf
+
+
 Sifted = tuple[list[Candidate], dict[str, list[Candidate]], Candidate | None]
 
 
-def _sift(block: Block, goal: Goal, tally: Tally, margin: float) -> Sifted:
+def _sift(block: Block, goal: Goal, tally: Tally, margin: float, cut: float) -> Sifted:
     """The plans of a block worth remembering: the best, the best that miss a single limit, and
     the one that misses least."""
     result = outcome(block.job, block.plans, block.fleet, block.knobs)
@@ -188,11 +195,12 @@ def _sift(block: Block, goal: Goal, tally: Tally, margin: float) -> Sifted:
     missed = priced.missed.sum(axis=0)
     feasible = missed == 0
     tally.saw(count, float(priced.value[feasible].min()) if feasible.any() else np.inf)
-    best = [priced.keep(i) for i in priced.best(feasible, KEPT)]
+    best = priced.best(feasible, KEPT)
+    best = best[(priced.value[best] <= cut) | (np.arange(len(best)) < OF_KIND)]
     nearest = None
     if not feasible.any() and count:
         nearest = priced.nearest()
-    return best, priced.almost(missed), nearest
+    return [priced.keep(i) for i in best], priced.almost(missed), nearest
 
 
 class Priced:

@@ -74,6 +74,8 @@ def mixed(pair: Pair, tally: Tally) -> Iterator[Plans]:
     for choices in shared_fields(pair.place):
         if choices["schedule"] not in UNEVEN or choices.get("stream"):
             continue
+        if "shard" not in decided and choices["shard"] > 1:
+            continue  # a pipeline holds on to its weights; who shards them too says so
         rows = degrees[meaningful(degrees[:, :OWN], choices, decided)]
         if not len(rows):
             continue
