@@ -11,9 +11,12 @@ from eke.errors import BadInput
 from eke.physics.answer import answer, outcome
 from eke.physics.scenarios import likely, span
 from eke.search.base import check_choices, engine_for, published_width, with_build
-from eke.search.best import Apart, Candidate, Found, Progress, first_missed, search
+from eke.search.best import Found, Progress, search
+from eke.search.block import Apart
 from eke.search.front import front
+from eke.search.limits import first_missed
 from eke.search.place import Place, options
+from eke.search.priced import Candidate
 from eke.search.smallest import smallest
 from eke.search.why import (
     binds,

@@ -14,11 +14,11 @@ from tests.two_kinds import ALONE, FAST, SLOW, VALUES, priced
 
 from eke.catalog.models import model as catalogued
 from eke.physics.answer import outcome
-from eke.search.best import figure_of, search
+from eke.search.best import search
 from eke.search.mixed import Pair, least_time, machines, mixed
 from eke.search.place import Place
 from eke.search.tally import Tally
-from eke.types.goal import Goal
+from eke.types.goal import Goal, figure_of
 from eke.types.job import Train, Tune
 from eke.types.plan import Plan
 from eke.types.record import replace

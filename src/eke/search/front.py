@@ -8,18 +8,12 @@ from typing import Any
 import numpy as np
 
 from eke.physics.answer import outcome
-from eke.search.best import (
-    Apart,
-    Candidate,
-    Found,
-    Priced,
-    Progress,
-    blocks,
-    figure,
-    nearer,
-)
+from eke.search.best import Found, Progress
+from eke.search.block import Apart, blocks
 from eke.search.heap import keep_freed_memory
+from eke.search.limits import figure
 from eke.search.place import Place
+from eke.search.priced import Candidate, Priced, nearer
 from eke.search.tally import Tally
 from eke.types.goal import Front, Goal, Point, figure_of
 from eke.types.job import Job

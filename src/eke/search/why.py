@@ -10,7 +10,9 @@ import numpy as np
 
 from eke.physics.answer import outcome
 from eke.physics.scenarios import scenarios, span
-from eke.search.best import RATES, Candidate, Found, figure, limit_ratio, limits_of
+from eke.search.best import Found
+from eke.search.limits import RATES, figure, limit_ratio, limits_of
+from eke.search.priced import Candidate
 from eke.types.efficiency import Efficiency
 from eke.types.goal import Bind, Goal, Kept, Rival, Turn
 from eke.types.job import Serve

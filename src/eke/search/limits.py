@@ -1,0 +1,117 @@
+"""What a plan has to keep, and by how much it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from eke.errors import BadInput
+from eke.physics.adapters import distinct_adapters, sharing
+from eke.physics.outcome import Limit, Outcome
+from eke.search.block import Block
+from eke.search.place import Place
+from eke.types.goal import Goal, figure_of
+from eke.types.job import Serve
+
+RATES = ("throughput", "prefill", "host link")
+CERTAIN = (
+    "chips",
+    "memory",
+    "external memory",
+    "prefill memory",
+    "replicas",
+    "rollout chips",
+    "adapter slots",
+)
+
+
+def limits_of(block: Block, goal: Goal, result: Outcome) -> list[Limit]:
+    """Of the job, of the pools and of the goal."""
+    wanted = _wanted(goal, result, block.place)
+    return [*_within_pools(block), *result.limits, *_slots(block, result), *wanted]
+
+
+def _within_pools(block: Block) -> list[Limit]:
+    """No more chips than the pools have."""
+    plans, pools = block.plans, block.fleet.pools
+    if plans.other is None:
+        return []
+    halves = [(plans.own_chips, pools[0]), (plans.other_chips, pools[-1])]
+    if len(pools) == 1:
+        halves = [(plans.chips, pools[0])]
+    return [
+        Limit(name="chips", need=need, have=pool.chips, unit="1", hint="more chips")
+        for need, pool in halves
+    ]
+
+
+def _slots(block: Block, result: Outcome) -> list[Limit]:
+    """As many fine-tunes resident as a batch has different ones: the physics does not count the
+    wait for one to be released, so a plan that would live on it is not looked for."""
+    job, plans = block.job, block.plans
+    if not isinstance(job, Serve) or not job.adapters:
+        return []
+    at_once = result["concurrency"] / sharing(job, plans)
+    wanted = distinct_adapters(adapters=job.adapters, sequences=at_once)
+    slots = np.asarray(plans.adapter_slots)
+    have = np.where(slots > 0, slots, np.inf)
+    hint = "more adapter slots"
+    return [Limit(name="adapter slots", need=wanted, have=have, unit="1", hint=hint)]
+
+
+def _wanted(goal: Goal, result: Outcome, place: Place) -> list[Limit]:
+    """The goal's own limits."""
+    figures = {amount.name: amount.value for amount in result.amounts if amount.value is not None}
+    units = {amount.name: amount.unit for amount in result.amounts}
+    return [
+        Limit(
+            name=limit.figure,
+            need=figure(figures, limit.figure, place),
+            have=limit.most,
+            unit=units[figure_of(limit.figure)],
+            hint="a looser limit",
+        )
+        for limit in goal.within
+    ]
+
+
+def figure(figures: dict[str, Any], name: str, place: Place) -> Any:
+    """A figure of the answer by the goal's word. Raises BadInput where there is none."""
+    wanted = figure_of(name)
+    if wanted in figures:
+        return figures[wanted]
+    if wanted == "money":
+        raise BadInput(
+            f"nobody has published what {place.pool.chip.id} costs; give --price, or another goal."
+        )
+    if wanted in ("energy", "carbon"):
+        raise BadInput(
+            f"nobody has published the power of {place.pool.chip.id}; choose another goal."
+        )
+    raise BadInput(f"no figure {name!r}; there are {', '.join(figures)}.")
+
+
+def limit_ratio(limit: Limit, goal: Goal) -> Any:
+    """Need over have; memory less what is to stay free."""
+    have = np.asarray(limit.have, dtype=float)
+    if limit.name in ("memory", "rear memory"):
+        have = have * (1 - goal.headroom)
+    return np.where(have > 0, limit.need / np.where(have > 0, have, 1.0), np.inf)
+
+
+def misses(ratios: Mapping[str, Any]) -> tuple[Any, ...]:
+    """How far limits are missed, the ones that others follow from first: what does not fit cannot
+    run, and what cannot keep up makes everybody wait."""
+    groups: tuple[list[Any], ...] = ([1.0], [1.0], [1.0])
+    for name, ratio in ratios.items():
+        groups[0 if name in CERTAIN else 1 if name in RATES else 2].append(ratio)
+    worst = (np.maximum.reduce(np.broadcast_arrays(*group)) for group in groups)
+    return tuple(np.broadcast_arrays(*worst))
+
+
+def first_missed(ratios: Mapping[str, float]) -> str:
+    """The limit to speak of where several are missed."""
+    order = sorted(ratios, key=lambda name: (name not in CERTAIN, name not in RATES, -ratios[name]))
+    return next(name for name in order if ratios[name] > 1)
