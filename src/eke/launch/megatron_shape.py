@@ -110,10 +110,8 @@ def _attention(model: Model, block: Block, sequence: int) -> dict[str, Value]:
     mixer = block.mixer
     if isinstance(mixer, LatentAttention) and not mixer.top_tokens and not mixer.index_heads:
         return _latent(mixer)
-    plain = isinstance(mixer, Attention) and mixer.causal
-    if not plain or mixer.gated or mixer.cross or mixer.top_tokens or mixer.shares_cache:
+    if not isinstance(mixer, Attention) or not _plain(mixer):
         raise BadInput(f"megatron's pretrain_gpt.py has no attention as in {model.name}.")
-    assert isinstance(mixer, Attention)
     if mixer.window is not None and mixer.window < sequence:
         raise BadInput(
             f"{model.name} sees a window of {mixer.window} tokens; eke writes full attention: "
@@ -127,6 +125,12 @@ def _attention(model: Model, block: Block, sequence: int) -> dict[str, Value]:
         "kv-channels": mixer.head_size,
         **_vectors(model, mixer),
     }
+
+
+def _plain(mixer: Attention) -> bool:
+    odd = (mixer.gated, mixer.cross, mixer.top_tokens, mixer.shares_cache)
+    alike = mixer.value_size in (None, mixer.head_size)
+    return mixer.causal and alike and not any(odd)
 
 
 def _vectors(model: Model, mixer: Attention) -> dict[str, Value]:
@@ -164,7 +168,8 @@ def _feeds(model: Model, kind: Family) -> dict[str, Value]:
     routed = [feed for feed in feeds if isinstance(feed, Experts)]
     if len(dense) > 1 or len(routed) > 1 or len(dense) + len(routed) < len(feeds):
         raise BadInput(f"{model.name} has feed-forwards of several widths; megatron has one.")
-    if any(feed.gated == kind.learned for feed in (*dense, *routed)):
+    gated = [feed.gated for feed in dense] + [feed.gated for feed in routed]
+    if kind.learned in gated:
         raise BadInput(f"{model.name} has another kind of feed-forward than its family has.")
     width = dense[0].width if dense else routed[0].width
     sizes: dict[str, Value] = {"ffn-hidden-size": width, "swiglu": not kind.learned}

@@ -60,6 +60,20 @@ CASES: dict[str, tuple[str, str, str, dict[str, Any], dict[str, Any]]] = {
         {"tensor": 8, "pipeline": 16, "data": 4, "shard": 1, "batch": 256, "recompute": "full"}
         | {"compute": "fp8"},
     ),
+    "uneven interleaved": (
+        "train",
+        "llama-3.1-70b",
+        "64xh100-sxm",
+        TRAIN,
+        {"tensor": 4, "pipeline": 4, "virtual": 3, "data": 4, "shard": 1, "batch": 64},
+    ),
+    "sharded pipeline": (
+        "train",
+        "qwen3-8b",
+        "16xh100-sxm",
+        TRAIN,
+        {"pipeline": 2, "data": 8, "shard": 3, "batch": 64, "gradients": "bf16"},
+    ),
     "long context": (
         "train",
         "llama-3.1-8b",

@@ -8,12 +8,16 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-STAND_IN = '#!/bin/sh\nprintf "%s\\0" "$(basename "$0")" "$@" >> "$EKE_SAW"\nprintf "\\n" >> "$EKE_SAW"\n'
+STAND_IN = (
+    '#!/bin/sh\nprintf "%s\\0" "$(basename "$0")" "$@" >> "$EKE_SAW"\nprintf "\\n" >> "$EKE_SAW"\n'
+)
 NEEDED = re.compile(r"^: \"\$\{(\w+):\?", re.M)
 VALUES = {"HEAD": "first:29500", "ROTARY_BASE": "500000", "RANK_OF_SERVER": "0"}
 
 
-def started(files: dict[str, str], script: str, *programs: str, **variables: str) -> list[list[str]]:
+def started(
+    files: dict[str, str], script: str, *programs: str, **variables: str
+) -> list[list[str]]:
     """The arguments of every start of one of the programs, as the shell hands them over."""
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
