@@ -1,7 +1,7 @@
 """Megatron-LM: a shell script that runs pretrain_gpt.py with the arguments of its release.
 
 Option names and choices as `add_megatron_arguments` of core_v0.19.0 has them; the recorded list is
-in tests/oracles/record/megatron.json.
+in tests/oracles/record/megatron_arguments.json.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 
-from eke.launch.servers import servers
+from eke.launch.nodes import nodes
 from eke.launch.start import Start
 from eke.physics.train import learning_sequence
 from eke.types.job import Align, Serve
@@ -33,7 +33,7 @@ def expected(start: Start) -> str:
     batch = f"{plan.batch:,} sequences a step, {plan.micro_batch} at once"
     if not isinstance(job, Align):
         batch += f", of {learning_sequence(job):,} tokens"
-    return f"{plan.chips:,} × {plan.chip} on {servers(start).text}; {layout}; {batch}"
+    return f"{plan.chips:,} × {plan.chip} on {nodes(start).text}; {layout}; {batch}"
 
 
 def bash(start: Start, lines: Iterable[str], *notes: str) -> str:
@@ -83,7 +83,7 @@ def word(value: object) -> str:
 
 def torchrun(start: Start) -> tuple[list[str], str]:
     """Lines before the launch, and torchrun for all servers: the same script runs on each."""
-    here = servers(start)
+    here = nodes(start)
     if here.count == 1:
         return [], f"torchrun --standalone --nproc-per-node {here.each}"
     asks = needed("HEAD", "host:port of the first server, the same on all of them")

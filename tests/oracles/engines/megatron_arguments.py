@@ -107,7 +107,7 @@ def main() -> None:
         found[name] = check(name)
         print(f"megatron accepts {name}", file=sys.stderr)
     known = options(add_megatron_arguments(argparse.ArgumentParser(allow_abbrev=False)))
-    record("megatron", {"release": RELEASE, "options": known, "accepted": found})
+    record("megatron_arguments", {"release": RELEASE, "options": known, "accepted": found})
 
 
 if __name__ == "__main__":
