@@ -143,14 +143,28 @@ CASES: dict[str, tuple[str, str, str, dict[str, Any], dict[str, Any]]] = {
         "llama-3.1-8b",
         "16xh100-sxm",
         {"tokens": 1e8, "objective": "dpo", "method": "lora"},
-        {"data": 16, "shard": 3, "batch": 64},
+        {"data": 16, "shard": 3, "batch": 64, "micro_batch": 2},
+    ),
+    "whole norms": (
+        "train",
+        "llama-3.1-8b",
+        "16xh100-sxm",
+        TRAIN,
+        {"tensor": 2, "data": 8, "shard": 1, "batch": 64, "sequence": False, "recompute": "full"},
+    ),
+    "experts, all sharded": (
+        "train",
+        "mixtral-8x7b",
+        "64xh100-sxm",
+        TRAIN,
+        {"data": 64, "expert": 8, "shard": 3, "batch": 128, "recompute": "full"},
     ),
     "reward model": (
         "tune",
         "llama-3.1-8b",
         "8xh100-sxm",
         {"tokens": 1e8, "objective": "reward"},
-        {"data": 8, "shard": 2, "batch": 64},
+        {"data": 8, "shard": 2, "batch": 64, "micro_batch": 2},
     ),
     "grpo": (
         "align",
@@ -178,7 +192,7 @@ CASES: dict[str, tuple[str, str, str, dict[str, Any], dict[str, Any]]] = {
         "llama-3.1-8b",
         "8xh100-sxm",
         {"method": "dpo", "prompts": 50_000},
-        {"data": 8, "shard": 3, "batch": 64},
+        {"data": 8, "shard": 3, "batch": 64, "micro_batch": 2},
     ),
 }
 KINDS: dict[str, type] = {"train": Train, "tune": Tune, "align": Align}
