@@ -193,7 +193,7 @@ def _refuse_rounds(job: Align, plan: Plan) -> None:
     written = per_round(NAME, job)
     if written % plan.batch:
         raise BadInput(
-            f"batch is {plan.batch} answers; TRL needs a divisor of the {written} that an iteration "
+            f"batch is {plan.batch} answers; TRL needs a divisor of the {written} an iteration "
             "writes."
         )
 
