@@ -39,6 +39,21 @@ def known(name: str) -> set[str]:
         return set(keys(OmegaConf.to_container(compose(name), resolve=False)))
 
 
+def tiny(folder: Path) -> str:
+    """A model so small that verl's records, which read one, can be built without a hub."""
+    from tokenizers import Tokenizer, models
+    from transformers import LlamaConfig, PreTrainedTokenizerFast
+
+    words = {"a": 0, "<eos>": 1}
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordLevel(words, unk_token="a")), eos_token="<eos>"
+    )
+    made.save_pretrained(folder)
+    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    LlamaConfig(**shape, architectures=["LlamaForCausalLM"], vocab_size=2).save_pretrained(folder)
+    return str(folder)
+
+
 def check(name: str) -> dict[str, object]:
     """What Hydra and verl's checks made of a case."""
     from verl.utils.config import validate_config
@@ -49,8 +64,13 @@ def check(name: str) -> dict[str, object]:
     overrides = [word for word in saw[0] if "=" in word]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "verl.yaml").write_text(files["verl.yaml"])
+        small = tiny(Path(folder) / "tiny")
+        paths = [each for each in overrides if each.split("=")[0].endswith("model.path")]
+        overrides += [f"{each.split('=')[0]}='{small}'" for each in paths]
         with initialize_config_dir(folder, version_base=None):
             made = compose("verl", overrides=overrides)
+        with open_dict(made):
+            validate_config(made, use_reference_policy=True, use_critic=given.job.method == "ppo")
     own = yaml.safe_load(files["verl.yaml"])
     strange = set(keys({k: v for k, v in own.items() if k not in ("hydra", "defaults")}))
     strange -= ALL[own["defaults"][0]]
@@ -58,8 +78,6 @@ def check(name: str) -> dict[str, object]:
     assert made.trainer.nnodes * made.trainer.n_gpus_per_node == given.plan.chips
     actor, answers = made.actor_rollout_ref.actor, made.actor_rollout_ref.rollout.n
     assert actor.ppo_mini_batch_size * answers == given.plan.batch
-    with open_dict(made):
-        validate_config(made, use_reference_policy=True, use_critic=given.job.method == "ppo")
     return {"strategy": actor.strategy, "mini_batch": actor.ppo_mini_batch_size, "n": answers}
 
 
