@@ -159,6 +159,35 @@ CASES: dict[str, tuple[str, str, str, dict[str, Any], dict[str, Any]]] = {
         TRAIN,
         {"data": 64, "expert": 8, "shard": 3, "batch": 128, "recompute": "full"},
     ),
+    "everything cut": (
+        "train",
+        "llama-3.1-405b",
+        "512xh100-sxm",
+        TRAIN,
+        {"tensor": 8, "pipeline": 8, "virtual": 4, "data": 8, "shard": 2, "batch": 256}
+        | {"compute": "fp8", "recompute": "full", "schedule": "interleaved"},
+    ),
+    "one pipeline": (
+        "train",
+        "llama-3.1-70b",
+        "64xh100-sxm",
+        TRAIN,
+        {"tensor": 4, "pipeline": 4, "data": 4, "shard": 2, "batch": 64, "schedule": "gpipe"},
+    ),
+    "experts in shards": (
+        "train",
+        "qwen3-30b-a3b",
+        "64xh100-sxm",
+        TRAIN,
+        {"data": 64, "expert": 8, "shard": 3, "batch": 512, "recompute": "full"},
+    ),
+    "latent attention in shards": (
+        "train",
+        "deepseek-v3",
+        "512xh100-sxm",
+        TRAIN | {"sequence": 4096},
+        {"pipeline": 8, "data": 64, "expert": 64, "shard": 3, "batch": 4096, "recompute": "full"},
+    ),
     "reward model": (
         "tune",
         "llama-3.1-8b",
