@@ -28,6 +28,7 @@ def files(start: Start) -> dict[str, str]:
     refusals.for_jobs(NAME, start, "train", "tune", instead="For others: --write trl or verl.")
     plan = start.plan
     _refuse(plan)
+    refusals.experts(NAME, start.job.model, plan)
     whole = {**engine(start), **_parallel(plan), "optimizer": _optimizer(plan)}
     return {
         "deepspeed.json": json.dumps(whole, indent=2, ensure_ascii=False) + "\n",

@@ -127,6 +127,7 @@ def _refuse_batches(job: Train, plan: Plan) -> None:
 
 def _refuse_cuts(model: Model, plan: Plan) -> None:
     """What tensor and expert parallelism have to divide."""
+    refusals.experts(NAME, model, plan)
     for stack in model.stacks:
         heads = getattr(stack.block.mixer, "heads", plan.tensor)
         kv = getattr(stack.block.mixer, "kv_heads", plan.tensor)
@@ -135,16 +136,14 @@ def _refuse_cuts(model: Model, plan: Plan) -> None:
                 f"tensor is {plan.tensor}; megatron needs a divisor of the {heads} heads of "
                 f"{model.name}, in step with its {kv} of keys and values."
             )
-        feed = stack.block.feed
-        if isinstance(feed, Experts):
-            _refuse_experts(feed, plan)
+    if any(isinstance(stack.block.feed, Experts) for stack in model.stacks):
+        _refuse_experts(plan)
 
 
-def _refuse_experts(feed: Experts, plan: Plan) -> None:
-    if feed.count % plan.expert or (plan.tensor > plan.expert and plan.tensor % plan.expert):
+def _refuse_experts(plan: Plan) -> None:
+    if plan.tensor > plan.expert and plan.tensor % plan.expert:
         raise BadInput(
-            f"expert is {plan.expert}; megatron needs a divisor of the {feed.count} experts, and "
-            f"of tensor {plan.tensor} where it is the smaller."
+            f"expert is {plan.expert}; megatron needs a divisor of tensor {plan.tensor}."
         )
     if plan.tensor > 1 and not plan.sequence:
         raise BadInput("megatron needs sequence parallelism where tensor ranks share experts.")
@@ -152,8 +151,6 @@ def _refuse_experts(feed: Experts, plan: Plan) -> None:
 
 def _layout(model: Model, plan: Plan) -> dict[str, Value]:
     routed = any(isinstance(stack.block.feed, Experts) for stack in model.stacks)
-    if plan.expert > 1 and not routed:
-        raise BadInput(f"expert is {plan.expert}; {model.name} has no experts.")
     return {
         "tensor-model-parallel-size": plan.tensor,
         "sequence-parallel": plan.sequence and plan.tensor > 1,

@@ -8,7 +8,8 @@ from typing import Any
 from eke.errors import BadInput
 from eke.launch.start import Start
 from eke.physics.answer import job_kind
-from eke.types.plan import Plan
+from eke.types.model import Experts, Model
+from eke.types.plan import Plan, check_plan
 
 VERBS = {"train": "eke plan train", "tune": "eke plan tune", "align": "eke plan align"}
 
@@ -41,10 +42,19 @@ def alone(engine: str, plan: Plan, *fields: str) -> None:
             )
 
 
-def a_trainer(engine: str, plan: Plan) -> None:
-    """Refuse what belongs to serving, and what no trainer does."""
-    told = {"replicas": 1, "prefill": None, "drafts": 0, "padded": False, "sparse": False}
-    for field, value in {**told, "stream": False}.items():
+SERVING = {"replicas": 1, "prefill": None, "drafts": 0, "padded": False, "sparse": False}
+SERVING |= {"stream": False}
+ENGINE = {"cache": "bf16", "token_budget": 8192, "block": 16}  # of what writes answers
+STORED = {"fp16": ("bf16", "fp16"), "fp32": ("bf16", "fp32")}  # compute → weights; else bf16
+
+
+def a_trainer(engine: str, plan: Plan, writes: bool = False) -> None:
+    """Refuse what belongs to serving, and what no trainer does.
+
+    writes: whether it also writes answers, so that settings of an engine mean something.
+    """
+    check_plan(plan)
+    for field, value in (SERVING if writes else {**SERVING, **ENGINE}).items():
         if getattr(plan, field) != value:
             raise BadInput(f"{field} means nothing to {engine}; plan without it.")
     if plan.shard_ranks and plan.shard != 3:
@@ -54,11 +64,25 @@ def a_trainer(engine: str, plan: Plan) -> None:
             f"shard_ranks is {plan.shard_ranks}; it must divide data × context "
             f"({plan.data} × {plan.context})."
         )
-    if plan.weights not in ("fp32", "bf16", "fp16", plan.compute):
+    if plan.weights not in STORED.get(plan.compute, ("bf16",)):
         raise BadInput(
             f"weights is {plan.weights} and compute {plan.compute}; {engine} keeps weights that "
-            "learn in 16 or 32 bits: plan with --weights bf16."
+            "learn in 16 or 32 bits and turns them as it computes: plan with --weights bf16."
         )
+
+
+def experts(engine: str, model: Model, plan: Plan) -> None:
+    """Refuse to spread experts that the model does not have, or unevenly."""
+    feeds = (stack.block.feed for stack in model.stacks)
+    counts = [feed.count for feed in feeds if isinstance(feed, Experts)]
+    if plan.expert > 1 and not counts:
+        raise BadInput(f"expert is {plan.expert}; {model.name} has no experts.")
+    for count in counts:
+        if count % plan.expert:
+            raise BadInput(
+                f"expert is {plan.expert}; {engine} needs a divisor of the {count} experts of "
+                f"{model.name}."
+            )
 
 
 def accumulation(engine: str, plan: Plan) -> int:

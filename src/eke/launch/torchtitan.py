@@ -218,8 +218,7 @@ def _refuse(job: Train, plan: Plan) -> None:
 
 def _refuse_experts(model: Model, plan: Plan) -> None:
     routed = any(isinstance(stack.block.feed, Experts) for stack in model.stacks)
-    if not routed and plan.expert > 1:
-        raise BadInput(f"expert is {plan.expert}; {model.name} has no experts.")
+    refusals.experts(NAME, model, plan)
     if routed and plan.compute == "fp8":
         raise BadInput("eke writes torchtitan's fp8 for dense models only: plan with bf16.")
     ranks = _inside(plan) * plan.context * plan.tensor

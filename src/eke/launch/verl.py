@@ -132,7 +132,8 @@ def _reward(start: Start, job: Align) -> dict[str, Any]:
 
 
 def _refuse(job: Align, plan: Plan) -> None:
-    refusals.a_trainer(NAME, plan)
+    refusals.a_trainer(NAME, plan, writes=True)
+    refusals.experts(NAME, job.model, plan)
     if job.method == "dpo":
         raise BadInput("verl has no DPO; write it for trl.")
     if job.split is not None:
