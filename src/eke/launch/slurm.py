@@ -97,7 +97,6 @@ def _options(start: Start, name: str, count: int, each: int, chip: str) -> dict[
         "mem": "0" if whole else None,
         "time": None if within is None else _time(within),
         "output": "%x-%j.out",
-        "open-mode": "append",
     }
 
 

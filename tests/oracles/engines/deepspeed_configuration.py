@@ -6,7 +6,9 @@ the data.
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import sys
 
 import deepspeed
@@ -37,6 +39,13 @@ class Noting(dict):
     def __contains__(self, key: object) -> bool:
         self.asked.add(str(key))
         return super().__contains__(key)
+
+    def keys(self) -> Noting:
+        return self
+
+    def __getitem__(self, key: str) -> object:
+        self.asked.add(key)
+        return super().__getitem__(key)
 
     def get(self, key: str, default: object = None) -> object:
         self.asked.add(key)
@@ -78,7 +87,8 @@ def main() -> None:
         found[name] = check(name)
         print(f"deepspeed accepts {name}", file=sys.stderr)
     zero = sorted({field.alias or name for name, field in DeepSpeedZeroConfig.model_fields.items()})
-    known = {"keys": sorted(Noting.asked), "zero_optimization": zero}
+    meshes = re.findall(r'config\["(\w+)"\]', inspect.getsource(deepspeed))  # of its initialize
+    known = {"keys": sorted(Noting.asked | set(meshes)), "zero_optimization": zero}
     record(
         "deepspeed_configuration",
         {"release": deepspeed.__version__, "options": known, "accepted": found},

@@ -2,7 +2,7 @@
 
 Run by `make oracles-engines` where sbatch is installed (Debian: slurm-client and
 slurm-wlm-basic-plugins). There is no cluster: sbatch reads a script's options before it looks for
-its controller, so that it complains of no controller only where it took them all.
+its controller, so that it waits for a controller only where it took them all.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ GresTypes=gpu
 NodeName=n[1-4] CPUs=64 Gres=gpu:8
 PartitionName=p Nodes=ALL Default=YES
 """
+WAIT = 1.5  # it refuses an option at once [s]
 TAKEN = "Unable to contact slurm controller"
 
 
@@ -37,7 +38,11 @@ def said(folder: Path, *words: str) -> str:
     plugins = os.environ.get("SLURM_PLUGINS")
     (folder / "slurm.conf").write_text(CLUSTER + (f"PluginDir={plugins}\n" if plugins else ""))
     environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
-    run = subprocess.run(["sbatch", *words], capture_output=True, text=True, env=environment)
+    asked = ["sbatch", *words]
+    try:
+        run = subprocess.run(asked, capture_output=True, text=True, env=environment, timeout=WAIT)
+    except subprocess.TimeoutExpired:
+        return TAKEN
     return run.stdout + run.stderr
 
 
