@@ -20,10 +20,13 @@ import numpy as np
 
 from eke import Serve, Train, fleet, model, need
 from eke.catalog.efficiencies import efficiencies
+from eke.physics.answer import outcome
 from eke.physics.engine import decode_pass
 from eke.physics.machine import machine
 from eke.physics.scenarios import likely
 from eke.physics.train import train
+from eke.search.heap import keep_freed_memory
+from eke.types.job import Promise
 from eke.types.plan import Plan, Plans
 
 EKE = Path(sys.executable).parent / "eke"
@@ -69,11 +72,48 @@ def decode_plans() -> float:
 
 def training_plans() -> float:
     """Full training plans of a 70B priced per second: time, memory, failures, energy, money."""
+    keep_freed_memory()
     pool = fleet("16384xh100-sxm").pools[0]
     job = Train(model=model("llama-3.1-70b"), tokens=15e12)
     plans = Plans(base=Plan(chip="h100-sxm", shard=1), **columns(np.random.default_rng(2)))
     values = likely(efficiencies("hopper"))
     return per_second(lambda: train(job, plans, pool, values), BLOCK)
+
+
+def serving_plans() -> float:
+    """Full serving plans of a 70B priced per second, with promises at percentiles: latencies,
+    throughput, memory, energy, money; as the search does it, layouts down and copies across."""
+    keep_freed_memory()
+    where = fleet("16384xh100-sxm")
+    fast, steady = Promise(limit=0.5, percentile=0.99), Promise(limit=0.04, percentile=0.9)
+    job = Serve(
+        model=model("llama-3.1-70b"), rate=20, prompt=2000, answer=300, ttft=fast, tpot=steady
+    )
+    rng = np.random.default_rng(3)
+    layouts, copies = 48, 256
+    down = {
+        name: 2 ** rng.integers(low, high + 1, (layouts, 1))
+        for name, low, high in (("tensor", 0, 3), ("pipeline", 0, 4), ("batch", 4, 10))
+    }
+    across = np.arange(1, copies + 1)[None, :]
+    plans = Plans(base=Plan(chip="h100-sxm", engine="vllm-1"), replicas=across, **down)
+    values = likely(efficiencies("hopper", "vllm-1"))
+    return per_second(lambda: outcome(job, plans, where, values).feasible, layouts * copies)
+
+
+def search_wall(*words: str) -> float:
+    """Median wall time of a whole `eke plan`, start-up included, on one core [s]."""
+    times = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        subprocess.run([EKE, "plan", *words], check=True, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+SERVED = ("serve", "llama-3.1-70b", "--on", "32xh100-sxm", "--rate", "10/s", "--prompt", "2000")
+SERVED += ("--answer", "300", "--ttft", "1s@p99", "--tpot", "50ms@p90", "--least", "cost")
+TRAINED = ("train", "llama-3.1-70b", "--on", "32xh100-sxm", "--tokens", "100B")
 
 
 def one_answer() -> float:
@@ -96,7 +136,10 @@ def main() -> None:
         ),
         ("one need, plan given", one_answer() * 1e6, "µs", None, False),
         ("decode steps priced", decode_plans() / 1e6, "M plans/s", 1.0, True),
+        ("serving plans priced", serving_plans() / 1e6, "M plans/s", 1.0, True),
         ("training plans priced", training_plans() / 1e3, "k plans/s", 200.0, True),
+        ("search: serve a 70B on 32 chips", search_wall(*SERVED), "s wall", 2.0, False),
+        ("search: train a 70B on 32 chips", search_wall(*TRAINED), "s wall", 2.0, False),
     ]
     missed = 0
     print(f"{'':32}{'measured':>12}   {'target':>12}")

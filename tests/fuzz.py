@@ -33,6 +33,8 @@ WORDS = [
     "need train gpt-3 --tokens 300B --on 512xv100-sxm2-32 --within 90d",
     "need tune qwen3-8b --tokens 50M --lora 16 --on 1xl40s --epochs 2",
     "need align llama-3.1-8b --method grpo --samples 8 --prompts 100k --on 16xa100-sxm-80",
+    "need serve llama-3.1-8b --on 4xh100-sxm --reuse 60% --pause 60s --offload --adapters 9 "
+    "--adapter-slots 4 --carbon 400g/kWh",
     "need serve mixtral-8x7b --on 4xmi300x --tiers 8k:98%,32k:2% --ttft 2s@p99 --drafts 2",
     "explain serve gemma-3-4b --on 1xrtx-4090 --images 2 --weights int8 --cache fp8",
     "catalog chips h100-sxm",

@@ -19,9 +19,15 @@ if TYPE_CHECKING:
     from eke.catalog.systems import system as system
     from eke.errors import BadInput as BadInput
     from eke.errors import EkeError as EkeError
+    from eke.planning import frontier as frontier
+    from eke.planning import plan as plan
     from eke.types.chip import Chip as Chip
     from eke.types.fleet import Fleet as Fleet
     from eke.types.fleet import Pool as Pool
+    from eke.types.goal import AtMost as AtMost
+    from eke.types.goal import Front as Front
+    from eke.types.goal import Goal as Goal
+    from eke.types.goal import Planned as Planned
     from eke.types.job import Align as Align
     from eke.types.job import Promise as Promise
     from eke.types.job import Serve as Serve
@@ -44,8 +50,10 @@ _HOMES = {
     "catalog.models": ("model",),
     "catalog.systems": ("system",),
     "errors": ("BadInput", "EkeError"),
+    "planning": ("frontier", "plan"),
     "types.chip": ("Chip",),
     "types.fleet": ("Fleet", "Pool"),
+    "types.goal": ("AtMost", "Front", "Goal", "Planned"),
     "types.job": ("Align", "Promise", "Serve", "Tier", "Train", "Tune"),
     "types.model": ("Model",),
     "types.need": ("Infeasible", "Need", "Span"),

@@ -9,9 +9,10 @@ from eke.catalog.engines import engine_id
 from eke.catalog.fleets import fleet
 from eke.catalog.models import model
 from eke.errors import BadInput
-from eke.search.smallest import prefill_plan
+from eke.search.simple import prefill_plan
 from eke.types.chip import Fact
 from eke.types.fleet import Fleet
+from eke.types.goal import AtMost, Goal, figure_of, usual_goal
 from eke.types.job import Align, Job, Promise, Serve, Tier, Train, Tune
 from eke.types.plan import DEGREES
 from eke.types.record import replace
@@ -20,7 +21,7 @@ from eke.units import quantity
 JOB_FIELDS = {
     "serve": (
         *("rate", "prompt", "answer", "reuse", "tiers", "ttft", "tpot", "images", "sound"),
-        *("spread", "utilisation", "confidential"),
+        *("spread", "utilisation", "confidential", "pause", "adapters", "adapter_rank"),
     ),
     "train": ("tokens", "sequence", "batch", "within"),
     "tune": ("tokens", "epochs", "lora", "qlora", "objective", "sequence", "batch", "within"),
@@ -38,13 +39,15 @@ FIELD_UNITS = {
     **dict.fromkeys(("prompt", "answer", "longest", "tokens", "sequence"), "token"),
     **dict.fromkeys(("reuse", "images", "spread", "utilisation", "split", "acceptance"), "1"),
     **dict.fromkeys(("epochs", "prompts", "labels", "batch"), "1"),
-    **dict.fromkeys(("sound", "within"), "s"),
+    **dict.fromkeys(("sound", "within", "pause"), "s"),
     "label_price": "USD",
     "price": "USD/s",
+    "carbon": "kg/J",
 }
 _PLAN = (
     *(*DEGREES, "micro_batch", "weights", "compute", "shard", "recompute", "schedule"),
     *("optimizer", "cache", "batch", "token_budget", "sparse", "drafts", "acceptance", "engine"),
+    *("offload", "adapter_slots"),
 )
 
 
@@ -54,7 +57,40 @@ def choices(given: Mapping[str, Any]) -> dict[str, Any]:
     kept = {
         name: value for name, value in found.items() if value is not None and value is not False
     }
-    return kept | ({"engine": engine_id(kept["engine"])} if "engine" in kept else {})
+    engine = kept.get("engine")
+    if isinstance(engine, tuple):
+        return kept | {"engine": tuple(engine_id(name) for name in engine)}
+    return kept | ({"engine": engine_id(engine)} if engine else {})
+
+
+_FIGURES = {  # figures that may be limited, by the unit people give them in
+    **dict.fromkeys(("cost", "money", "cost_per_million_tokens"), "USD"),
+    **dict.fromkeys(("time", "ttft", "tpot", "step_time", "ttft_promised", "tpot_promised"), "s"),
+    "energy": "J",
+    "carbon": "kg",
+    "memory": "B",
+    "chips": "1",
+    "energy_per_token": "J",
+}
+
+
+def goal_of(given: Mapping[str, Any], job: Job, fleet: Fleet) -> Goal:
+    """What is to be made least, and within which limits."""
+    usual = usual_goal(job, fleet)
+    wanted = {name: given[name] for name in ("least", "headroom", "sure") if given.get(name)}
+    within = tuple(_at_most(text, job) for text in given.get("at_most") or ())
+    return replace(usual, within=within, **wanted)
+
+
+def _at_most(text: str, job: Job) -> AtMost:
+    """ "cost=500 USD/h" as a limit; of serving, costs per time are those of the whole fleet."""
+    name, equals, value = text.partition("=")
+    name = name.strip()
+    if not equals:
+        raise BadInput(f"{text[:40]!r} is no limit; expected WHAT=VALUE, such as chips=64.")
+    if name == "cost" and isinstance(job, Serve) and "/" in value:
+        return AtMost(figure="cost_per_hour", most=quantity(value, "USD/s") * 3600.0)
+    return AtMost(figure=figure_of(name), most=quantity(value, _FIGURES.get(name, "1")))
 
 
 def make_job(kind: str, model: Any, given: dict[str, Any]) -> Job:
@@ -137,6 +173,8 @@ def ask(kind: str, given: Mapping[str, Any]) -> tuple[Job, Fleet, dict[str, Any]
         where = _priced(where, given["price"])
     if given.get("own"):
         where = _owned(where)
+    if given.get("carbon") is not None:
+        where = _on_grid(where, given["carbon"])
     mine = {name: given[name] for name in JOB_FIELDS[kind] if given.get(name) is not None}
     if "sequence" in mine:
         mine["sequence"] = int(mine["sequence"])
@@ -148,6 +186,16 @@ def ask(kind: str, given: Mapping[str, Any]) -> tuple[Job, Fleet, dict[str, Any]
         where = replace(where, pools=(*where.pools, *other.pools))
         decided["prefill"] = prefill_plan(job, other.pools[0], decided)
     return job, where, decided
+
+
+def _on_grid(where: Fleet, carbon: float) -> Fleet:
+    """The fleet on the user's own grid."""
+    note = "given with --carbon"
+    fact = Fact(value=carbon, unit="kg/J", source="you", kind="assumed", note=note)
+    pools = tuple(
+        replace(pool, carbon=carbon, facts={**pool.facts, "carbon": fact}) for pool in where.pools
+    )
+    return replace(where, pools=pools)
 
 
 def _owned(where: Fleet) -> Fleet:

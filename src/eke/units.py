@@ -1,8 +1,8 @@
 """Text ↔ SI: ``"4.8 TB/s"`` ↔ ``4.8e12``. Inside eke every number is in base units.
 
-Base units: s, B (byte), FLOP, token, USD, W, J, m, m2, and 1 for plain numbers. Decimal prefixes
-(k M G T P E) and binary prefixes (Ki Mi Gi Ti Pi) differ; ``b`` is a bit, ``B`` a byte. A bare
-``K``, ``M``, ``B``, ``T`` after a number is a count (``"300B"`` tokens) where a count is wanted.
+Base units: s, B (byte), FLOP, token, USD, W, J, kg, m, m2, and 1 for plain numbers. Decimal
+prefixes (k M G T P E) and binary prefixes (Ki Mi Gi Ti Pi) differ; ``b`` is a bit, ``B`` a byte.
+A bare ``K``, ``M``, ``B``, ``T`` after a number is a count (``"300B"`` tokens) where one is wanted.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ _UNITS: dict[str, tuple[str, float, dict[str, float]]] = {
     "m": ("m", 1.0, {"n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "c": 1e-2, "": 1.0, "k": 1e3}),
     "m2": ("m2", 1.0, {"m": 1e-6, "c": 1e-4, "": 1.0}),
     "Hz": ("1/s", 1.0, _BIG),
-    "g": ("kg", 1e-3, {"": 1.0, "k": 1e3}),
-    "t": ("kg", 1e3, {"": 1.0}),
+    "g": ("kg", 1e-3, {"": 1.0, "m": 1e-3, "k": 1e3}),
+    "t": ("kg", 1e3, {"": 1.0, "k": 1e3, "M": 1e6}),
     "%": ("1", 0.01, {"": 1.0}),
     "1": ("1", 1.0, {"": 1.0}),
 }
@@ -89,6 +89,8 @@ DIMENSIONS = {
     "USD/J": "dollars per energy, such as 0.08 USD/kWh",
     "W": "power, such as 700 W",
     "J": "energy, such as 5 kWh",
+    "kg": "mass, such as 120 g or 5.3 t",
+    "kg/J": "mass per energy, such as 400 g/kWh",
     "m": "length, such as 4 nm",
     "m2": "area, such as 814 mm2",
 }
@@ -169,6 +171,7 @@ _TIMES: _Scales = (
     *((365.25 * 86400, "years"), (86400.0, "days"), (3600.0, "h"), (60.0, "min"), (1.0, "s")),
     *((1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")),
 )
+_MASSES: _Scales = ((1e9, "Mt"), (1e6, "kt"), (1e3, "t"), (1.0, "kg"))
 
 
 def show(value: float, unit: str = "1", digits: int = 3, joules: bool = False) -> str:
@@ -186,6 +189,8 @@ def show(value: float, unit: str = "1", digits: int = 3, joules: bool = False) -
         return f"{_scaled(value / 3600, ((1e9, 'B'), (1e6, 'M'), (1e3, 'k')), digits)} chip-hours"
     if unit == "USD/J":
         return f"{_digits(value * 3.6e6, digits)} USD/kWh"
+    if unit in ("kg", "kg/J"):
+        return _show_mass(value, unit, digits)
     if unit in ("USD", "USD/s"):
         return _show_money(value, unit)
     if unit == "J" and abs(value) >= 3.6e3 and not joules:
@@ -241,6 +246,16 @@ def _show_time(value: float, digits: int) -> str:
         if abs(value) >= at_least:
             return f"{_digits(value / scale, digits)} {word}"
     return f"{_digits(value / 1e-9, digits)} ns"
+
+
+def _show_mass(value: float, unit: str, digits: int) -> str:
+    if unit == "kg/J":
+        return f"{_digits(value * 3.6e9, digits)} g/kWh"
+    for scale, word in _MASSES:
+        if abs(value) >= scale * 0.9995:
+            return f"{_digits(value / scale, digits)} {word}"
+    grams = abs(value) >= 0.9995e-4  # 0.12 g reads better than 120 mg
+    return f"{_digits(value * 1e3, digits)} g" if grams else f"{_digits(value * 1e6, digits)} mg"
 
 
 def _show_money(value: float, unit: str) -> str:

@@ -12,8 +12,9 @@ from eke.errors import BadInput
 from eke.physics.answer import answer, outcome, pool_of
 from eke.physics.formula import Call, recording
 from eke.physics.layers import attention_heads
-from eke.physics.scenarios import likely
-from eke.search.smallest import engine_for, smallest
+from eke.physics.scenarios import likely, with_prefill
+from eke.search.base import engine_for
+from eke.search.smallest import smallest
 from eke.types.efficiency import Efficiency
 from eke.types.fleet import Fleet, Pool
 from eke.types.job import Job, Serve, Tier
@@ -39,13 +40,14 @@ def need(
     measured: numbers of one's own for this stack, which every prediction then follows. Raises
     EkeError for input that makes no sense.
     """
-    _check_job(job)
-    where = _fleet(fleet, plan)
+    check_job(job)
+    where = fleet_of(fleet, plan)
     picked = plan if plan is not None else _smallest(job, where, choices)
     if isinstance(picked, Infeasible):
         return picked
-    _check(picked, job.model, where)
-    values = _values(job, picked, where, measured)
+    check_fits(picked, job.model, where)
+    check_uses(job, picked)
+    values = values_of(job, picked, where, measured)
     found = answer(job, picked, where, values, chosen=plan is None)
     if isinstance(found, Need) and isinstance(job, Serve) and len(job.tiers) > 1:
         said = (*found.remarks, _for_everyone(job, picked, where))
@@ -53,11 +55,16 @@ def need(
     return found
 
 
-def _values(
+def values_of(
     job: Job, plan: Plan, fleet: Fleet, measured: Sequence[Measured] = ()
 ) -> dict[str, Efficiency]:
     """The efficiencies of a plan, after own measurements of it."""
-    values = efficiencies(*_tables(job, pool_of(fleet, plan.chip), plan.engine))
+    values = efficiencies(*tables_of(job, pool_of(fleet, plan.chip), plan.engine))
+    if plan.prefill is not None and plan.prefill.chip != plan.chip:
+        half = tables_of(job, pool_of(fleet, plan.prefill.chip), plan.prefill.engine)
+        values = with_prefill(values, efficiencies(*half))
+    if not (isinstance(job, Serve) and job.adapters):  # nothing to vary: a case less
+        values = {name: each for name, each in values.items() if "adapter_time" not in name}
     if not measured:
         return values
     from eke.calibrate.own import conditioned
@@ -65,7 +72,7 @@ def _values(
     return conditioned(job, plan, fleet, values, measured)
 
 
-def _tables(job: Job, pool: Pool, engine: str) -> tuple[str, str]:
+def tables_of(job: Job, pool: Pool, engine: str) -> tuple[str, str]:
     """The tables a job rests on: of the chip's family, and of the engine, where none is named of
     what training frameworks reach."""
     return pool.chip.family, engine or ("" if isinstance(job, Serve) else "training")
@@ -75,7 +82,7 @@ def _smallest(job: Job, fleet: Fleet, choices: Mapping[str, Any] | None) -> Plan
     pools = []
     for pool in fleet.pools:
         runs = engine_for(job, pool, choices or {})
-        tables = _tables(job, pool, runs.id if runs else "")
+        tables = tables_of(job, pool, runs.id if runs else "")
         pools.append((pool, likely(efficiencies(*tables))))
     return smallest(job, pools, choices)
 
@@ -85,7 +92,8 @@ def _for_everyone(job: Serve, plan: Plan, fleet: Fleet) -> str:
     longest = max(tier.context for tier in job.tiers)
     pool = pool_of(fleet, plan.chip)
     more = replace(pool, chips=max(pool.chips, 64 * plan.chips))
-    same = {"tensor": plan.tensor, "pipeline": plan.pipeline, "weights": plan.weights}
+    alike = ("tensor", "pipeline", "weights", "offload", "adapter_slots")
+    same = {name: getattr(plan, name) for name in alike}
     wider = replace(job, tiers=(Tier(context=longest, share=1.0),))
     found = _smallest(wider, Fleet(pools=(more,)), same)
     if isinstance(found, Infeasible):
@@ -102,14 +110,14 @@ def working(
     job: Job, plan: Plan, fleet: Fleet | str, *, measured: Sequence[Measured] = ()
 ) -> list[Call]:
     """Every formula at work behind the likeliest figures of an answer, in order."""
-    where = _fleet(fleet)
-    values = _values(job, plan, where, measured)
+    where = fleet_of(fleet)
+    values = values_of(job, plan, where, measured)
     with recording() as tape:
         outcome(job, plan, where, likely(values))
     return tape
 
 
-def _check_job(job: Any) -> None:
+def check_job(job: Any) -> None:
     """Refuse what type checkers would have caught. Raises BadInput."""
     if not isinstance(job, Job):
         raise BadInput(f"the job is {job!r:.60}; expected Train, Tune, Align or Serve.")
@@ -117,7 +125,7 @@ def _check_job(job: Any) -> None:
         raise BadInput(f'the model is {job.model!r:.60}; expected model("llama-3.1-8b") or such.')
 
 
-def _fleet(fleet: Any, plan: Any = None) -> Fleet:
+def fleet_of(fleet: Any, plan: Any = None) -> Fleet:
     if plan is not None and not isinstance(plan, Plan):
         raise BadInput(f"the plan is {plan!r:.60}; expected a Plan. Chips are given as fleet=….")
     if fleet is None:
@@ -133,7 +141,21 @@ def _fleet(fleet: Any, plan: Any = None) -> Fleet:
 SPARSE = ("ampere", "ampere-rtx", "ada", "hopper", "blackwell", "blackwell-rtx", "cdna3", "cdna4")
 
 
-def _check(plan: Plan, model: Model, fleet: Fleet) -> None:
+def check_uses(job: Job, plan: Plan) -> None:
+    """Refuse fields of a plan that the job has no use for. Raises BadInput."""
+    if plan.offload and not (isinstance(job, Serve) and job.reuse):
+        raise BadInput(
+            "offload keeps what prompts reuse in the host's memory, but nothing is reused; say how "
+            "much is, such as --reuse 60%, or drop --offload."
+        )
+    if plan.adapter_slots and not (isinstance(job, Serve) and job.adapters):
+        raise BadInput(
+            f"adapter_slots is {plan.adapter_slots}, but no fine-tunes are asked for; say how "
+            "many, such as --adapters 50, or drop --adapter-slots."
+        )
+
+
+def check_fits(plan: Plan, model: Model, fleet: Fleet) -> None:
     check_plan(plan)
     family = pool_of(fleet, plan.chip).chip.family
     if plan.sparse and family not in SPARSE:
@@ -155,7 +177,8 @@ def _check(plan: Plan, model: Model, fleet: Fleet) -> None:
     known = [pool.chip.id for pool in fleet.pools]
     if plan.chip not in known:
         raise BadInput(f"the plan is for {plan.chip}, the fleet has {', '.join(known)}.")
-    own = plan.chips - (plan.prefill.chips if plan.prefill is not None else 0)
-    have = pool_of(fleet, plan.chip).chips
+    half = plan.prefill
+    own = plan.chips - (half.chips if half is not None and half.chip != plan.chip else 0)
+    have = sum(pool.chips for pool in fleet.pools if pool.chip.id == plan.chip)
     if own > have:
         raise BadInput(f"the plan takes {own:,} chips, the fleet has {have:,}.")

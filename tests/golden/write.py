@@ -22,6 +22,22 @@ COMMANDS = {
     "claims": "claims",
     "claim-12": "claims 12",
     "json-8b": "need serve llama-3.1-8b --on 1xl40s --rate 1/s --json",
+    "plan-serve": (
+        "plan serve llama-3.1-70b --on 16xh100-sxm --on 16xh200 --rate 10/s --prompt 2000 "
+        "--answer 300 --ttft 1500ms@p99 --tpot 50ms@p90 --least cost"
+    ),
+    "plan-train": (
+        "plan train llama-3.1-70b --tokens 2T --within 30d --least chips "
+        "--among h100-sxm,mi300x,tpu-v5p"
+    ),
+    "plan-infeasible": (
+        "plan serve llama-3.1-70b --on 16xh100-sxm --rate 20/s --prompt 2000 --answer 300 "
+        "--ttft 500ms@p99 --tpot 40ms@p90 --least cost"
+    ),
+    "plan-frontier": (
+        "plan serve llama-3.1-70b --on 16xh100-sxm --rate 5/s --prompt 2000 --answer 300 "
+        "--frontier cost,ttft"
+    ),
     "chip": "catalog chips wse-2",
 }
 

@@ -22,10 +22,18 @@ for line in (
     "watt = [power]",
     "metre = [length]",
     "year = [calendar]",
+    "kilogram = [mass]",
 ):
     UNITS.define(line)
 NAMES = {"s": "second", "B": "octet", "FLOP": "operation", "USD": "dollar", "W": "watt"}
-NAMES |= {"m": "metre", "1": "", "J": "watt*second", "m2": "metre**2", "yr": "year"}
+NAMES |= {
+    "m": "metre",
+    "1": "",
+    "J": "watt*second",
+    "m2": "metre**2",
+    "yr": "year",
+    "kg": "kilogram",
+}
 
 
 def unit(text: str) -> pint.Unit:

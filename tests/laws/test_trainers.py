@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from tests.launching import step
 from tests.oracles.engines.cases import CASES, start
 
+from eke.catalog.fleets import fleet
+from eke.catalog.models import model
 from eke.errors import BadInput
 from eke.launch import configuration
 from eke.launch.start import Start
+from eke.types.job import Serve
 from eke.types.plan import Plan, check_plan
 from eke.types.record import replace
 
@@ -122,7 +125,37 @@ OTHER: dict[str, tuple[Any, ...]] = {
     "drafts": (2,),
     "stream": (True,),
     "padded": (True,),
+    "offload": (True,),
+    "adapter_slots": (4,),
 }
+UNHEARD = {  # of Plan: what no trainer is told
+    "chip",  # the fleet's
+    "sequence",  # means nothing without tensor parallelism, see below
+    "schedule",  # means nothing without a pipeline, see below
+    "acceptance",  # of drafts, which are refused
+    "draft_cost",
+    "engine",  # whose figures priced the plan
+    "prefill",
+}
+
+
+def test_every_field_of_a_plan_is_heard_or_known_not_to_be() -> None:
+    assert set(OTHER) | UNHEARD == set(Plan.__annotations__)
+
+
+@pytest.mark.parametrize("engine", TRAINERS)
+def test_a_pipeline_and_tensor_ranks_are_as_the_plan_has_them(engine: str) -> None:
+    for name in CASES:
+        made = start(name)
+        before = written(engine, made)
+        if before is None:
+            continue
+        others: dict[str, Any] = {"prefill": made.plan}
+        others |= {"sequence": not made.plan.sequence} if made.plan.tensor > 1 else {}
+        others |= {"schedule": "zero-bubble"} if made.plan.pipeline > 1 else {}
+        for field, value in others.items():
+            after = written(engine, replace(made, plan=replace(made.plan, **{field: value})))
+            assert after is None or body(after) != body(before), (name, field)
 
 
 def body(files: dict[str, str]) -> dict[str, str]:
@@ -217,3 +250,74 @@ def _meaningless(field: str, made: Start) -> bool:
         "method": False,
     }
     return unused.get(field, False)
+
+
+def serving(**plan: Any) -> Start:
+    """A plan to serve, which Slurm starts through vLLM."""
+    here, of = fleet("32xh100-sxm"), model("llama-3.1-8b")
+    layout = Plan(chip=here.pools[0].chip.id, **plan)
+    command = "eke plan serve llama-3.1-8b --write slurm"
+    return Start(job=Serve(model=of), plan=layout, fleet=here, checkpoint="org/x", command=command)
+
+
+@pytest.mark.parametrize(
+    ("layout", "servers", "each"),
+    [
+        ({"tensor": 2, "replicas": 4}, 1, 8),
+        ({"tensor": 2, "replicas": 5}, 2, 8),
+        ({"tensor": 8, "pipeline": 2, "replicas": 2}, 4, 8),
+        ({"tensor": 1, "replicas": 1}, 1, 1),
+    ],
+)
+def test_slurm_gives_every_replica_its_servers(
+    layout: dict[str, Any], servers: int, each: int
+) -> None:
+    made = serving(**layout)
+    files = configuration("slurm", made)
+    (batch,) = [text for name, text in files.items() if name.endswith(".sbatch")]
+    subprocess.run(["bash", "-n"], input=batch.encode(), check=True)
+    assert f"#SBATCH --nodes={servers}\n" in batch
+    assert f"#SBATCH --gpus-per-node={each}\n" in batch
+    (script,) = [name for name in files if f"bash {name} " in batch]
+    assert "server=${1:?" in files[script]
+
+
+def test_the_time_limit_is_the_deadline() -> None:
+    made = start("pipeline")
+    made = replace(made, job=replace(made.job, within=3 * 86400 + 61.0))
+    assert "#SBATCH --time=3-00:02:00\n" in configuration("slurm", made)["slurm.sbatch"]
+
+
+def test_slurm_is_asked_for_gpus_only() -> None:
+    made = start("one server")
+    here = fleet("8xtpu-v5p")
+    other = replace(made, fleet=here, plan=replace(made.plan, chip=here.pools[0].chip.id))
+    assert written("slurm", other) is None
+
+
+@pytest.mark.parametrize(
+    "command", ["eke plan\nrm -rf x", "eke 'plan' \"it\" $(date) `date` \u2028x"]
+)
+@pytest.mark.parametrize("engine", (*TRAINERS, "slurm"))
+def test_a_command_cannot_leave_its_comment(engine: str, command: str) -> None:
+    for name in CASES:
+        made = replace(start(name), command=command)
+        for file, text in (written(engine, made) or {}).items():
+            lines = text.splitlines() if file.endswith((".sh", ".sbatch", ".yaml", ".py")) else []
+            assert not [line for line in lines if "rm -rf" in line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("engine", TRAINERS)
+def test_a_checkpoint_stays_one_word(engine: str) -> None:
+    odd = '/data/it\'s $(here) `x` "y"'
+    for name in CASES:
+        files = written(engine, replace(start(name), checkpoint=odd)) or {}
+        for file, text in files.items():
+            if file.endswith(".sh"):
+                subprocess.run(["bash", "-n"], input=text.encode(), check=True)
+                asked = [line for line in text.splitlines() if line.startswith(": ")]
+                assert not [
+                    line for line in asked if ":?" in line and ("$(" in line or "`" in line)
+                ]
+            if file.endswith(".py"):
+                compile(text, file, "exec")

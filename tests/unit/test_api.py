@@ -43,6 +43,9 @@ def test_a_plan_that_does_not_fit_says_by_how_much() -> None:
         (Plan(chip="h100-sxm", tensor=3), "must divide the 32 attention heads"),
         (Plan(chip="h100-sxm", tensor=1, pipeline=8, virtual=8), "has only 32 layers"),
         (Plan(chip="h100-sxm", virtual=2), "no pipeline to interleave"),
+        (Plan(chip="h100-sxm", adapter_slots=-1), "adapter_slots is -1"),
+        (Plan(chip="h100-sxm", adapter_slots=3), "no fine-tunes are asked for"),
+        (Plan(chip="h100-sxm", offload=True), "nothing is reused"),
     ],
 )
 def test_plans_that_mean_nothing(plan: Plan, says: str) -> None:
@@ -78,6 +81,11 @@ LLAMA = model("llama-3.1-8b")
         (lambda: need(Serve(model=LLAMA), Plan(chip="h100-sxm", weights="fp7"), "8xh100"), "fp7"),  # type: ignore[arg-type]
         (lambda: need(Serve(model=LLAMA), fleet="8xh100", choices={"tensr": 2}), "closest: tensor"),
         (lambda: need(Serve(model=LLAMA), fleet="8xh100", choices={"tensor": "2"}), "whole number"),
+        (lambda: need(Serve(model=LLAMA), fleet="8xh100", choices={"adapter_slots": -2}), "from 0"),
+        (lambda: Serve(model=LLAMA, adapters=-3), "adapters is -3"),
+        (lambda: Serve(model=LLAMA, adapters=2.5), "whole number"),  # type: ignore[arg-type]
+        (lambda: Serve(model=LLAMA, adapter_rank=0), "adapter_rank is 0"),
+        (lambda: Serve(model=LLAMA, reuse=0.5, pause=-1), "pause is -1"),
         (lambda: eke.quantity(5), "5 is not a text"),  # type: ignore[arg-type]
     ],
 )

@@ -53,6 +53,10 @@ def test_fleets() -> None:
     assert (eight.chips, eight.domain, eight.network_speed) == (8, 8, 50e9)
     assert fleet("2xdgx-h100").pools[0].chips == 16
     assert fleet("1xgb200-nvl72").pools[0].domain == 72
+    assert eight.host_speed == 63e9 and eight.facts["host_memory"].kind == "assumed"
+    assert fleet("1xdgx-h100").pools[0].host_memory == 250e9
+    assert fleet("1xgb200-nvl72").pools[0].facts["host_memory"].kind == "published"
+    assert fleet("4xl40s").pools[0].host_speed == fleet("4xl40s").pools[0].link_speed
     assert fleet("8xh100-sxm+4xl40s").chips == 12
     with pytest.raises(UnknownChip, match="closest: h100-sxm"):
         fleet("8xh100-smx")

@@ -28,6 +28,10 @@ from eke.units import dimension, quantity, show
         ("85 %", 0.85, "1"),
         ("1.3 MW", 1.3e6, "W"),
         ("48.1 GUSD", 48.1e9, "USD"),
+        ("120 mg", 1.2e-4, "kg"),
+        ("5.3 kt", 5.3e6, "kg"),
+        ("400 g/kWh", 0.4 / 3.6e6, "kg/J"),
+        ("0.4 kg/kWh", 0.4 / 3.6e6, "kg/J"),
     ],
 )
 def test_quantities(text: str, value: float, unit: str) -> None:
@@ -75,13 +79,19 @@ def test_a_wrong_dimension_says_what_is_allowed() -> None:
         (0, "B", "0 B"),
         (2.3e-8, "USD/J", "0.0828 USD/kWh"),
         (2e-30, "1", "2.00e-30"),
+        (1.2e-4, "kg", "0.12 g"),
+        (2.5e-5, "kg", "25 mg"),
+        (0.0123, "kg", "12.3 g"),
+        (5300, "kg", "5.3 t"),
+        (2.2e9, "kg", "2.2 Mt"),
+        (0.4 / 3.6e6, "kg/J", "400 g/kWh"),
     ],
 )
 def test_show(value: float, unit: str, text: str) -> None:
     assert show(value, unit) == text
 
 
-@given(st.floats(1e-6, 1e24), st.sampled_from(["B", "B/s", "FLOP/s", "W"]))
+@given(st.floats(1e-6, 1e24), st.sampled_from(["B", "B/s", "FLOP/s", "W", "kg"]))
 def test_what_is_shown_reads_back(value: float, unit: str) -> None:
     assert quantity(show(value, unit, 6), unit) == pytest.approx(value, rel=1e-5)
 

@@ -83,7 +83,7 @@ def priced(block: Block, space: Space, at: Any) -> tuple[Any, dict[int, Any]]:
         column[1 + index] = float(each.value(here + shift))
         columns[name] = column
         shifts.append(shift)
-    fixed = {name: each.likely for name, each in space.fixed.items()}
+    fixed: dict[str, Any] = {name: each.likely for name, each in space.fixed.items()}
     with np.errstate(all="ignore"):
         found = np.asarray(block.predict(Knobs(**fixed, **columns)), dtype=float)
         found = np.broadcast_to(found, (len(block.rows), cases))

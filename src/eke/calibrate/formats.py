@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from eke.search.smallest import compute_width, published_width, sixteen_bit
+from eke.search.base import compute_width, published_width, sixteen_bit
 from eke.types.fleet import Pool
 from eke.types.model import Model
 from eke.types.plan import Width

@@ -57,6 +57,10 @@ class StreamPart(Record):
     speed: Value | None = None
 
 
+class HostPart(Record):
+    speed: Value | None = None
+
+
 class ChipFile(Record):
     """A chip as its file says it; see any file in data/chips for the shape."""
 
@@ -76,6 +80,7 @@ class ChipFile(Record):
     power: PowerPart = PowerPart()
     die: DiePart = DiePart()
     stream: StreamPart = StreamPart()
+    host: HostPart = HostPart()
 
 
 # Chip field: where the file has it, its unit, and the range outside which it is absurd.
@@ -91,6 +96,7 @@ FIELDS: dict[str, tuple[str, str, str, float, float]] = {
     "process": ("die", "process", "m", 1e-10, 1e-6),
     "stream_size": ("stream", "size", "B", 1e6, 1e17),
     "stream_speed": ("stream", "speed", "B/s", 1e6, 1e15),
+    "host_speed": ("host", "speed", "B/s", 1e6, 1e14),
 }
 PEAKS = (1e9, 1e19)  # FLOP/s of one chip
 

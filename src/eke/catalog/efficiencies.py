@@ -12,7 +12,9 @@ from eke.types.efficiency import Efficiency, Knobs
 from eke.units import quantity
 
 COLUMNS = ("name", "low", "likely", "high", "unit", "kind", "source", "note")
-NAMES = tuple(name for name in Knobs.__annotations__ if not name.endswith("_change"))
+NAMES = tuple(
+    name for name in Knobs.__annotations__ if not name.endswith("_change") and name != "prefill"
+)
 ABOVE_ONE = (
     "matmul_rows",
     "matmul_columns",
@@ -27,6 +29,7 @@ ABOVE_ONE = (
     "scatter",
     "full",
     "first",
+    "adapter_time",
 )
 BEATEN = 1.5  # the most that is measured of a published figure: some chips run faster than sold
 KINDS = ("published", "measured", "fitted", "derived", "assumed")

@@ -11,6 +11,7 @@ from eke.catalog.systems import system, system_names
 from eke.errors import BadInput, Unknown, UnknownChip, closest
 from eke.types.chip import Chip, Fact, Price, System
 from eke.types.fleet import Fleet, Pool
+from eke.types.record import replace
 
 _PART = re.compile(r"\s*(\d{1,9})\s*[xX×*]\s*(.+?)\s*\Z")
 MOST = 100_000_000  # chips of one pool; more do not exist
@@ -63,6 +64,7 @@ def pool(of: Chip, count: int, joined: System | None = None) -> Pool:
     link = (joined.link_speed if joined else None) or of.link_speed or of.network_speed
     network = (joined.network_speed if joined else None) or of.network_speed
     facts = {name: _fact(row) for name, row in (("rent", rent), ("buy", buy)) if row}
+    host = _host(of, joined)
     return Pool(
         chip=of,
         chips=count,
@@ -73,7 +75,9 @@ def pool(of: Chip, count: int, joined: System | None = None) -> Pool:
         buy=buy.value if buy else None,
         pue=joined.pue if joined else None,
         host_link=domain > 1 and _on_host(of) and not (joined and joined.link_speed),
-        facts=facts | _assumed_network(network, link),
+        host_speed=host["host_speed"].value,
+        host_memory=host["host_memory"].value,
+        facts=facts | _assumed_network(network, link) | host,
     )
 
 
@@ -102,6 +106,28 @@ def _assumed_network(network: float | None, link: float | None) -> dict[str, Fac
         for name, value in named
         if not value
     }
+
+
+PCIE = ((2022, 63e9, 5), (2020, 31.5e9, 4), (0, 15.75e9, 3))  # x16, one direction, by year
+
+
+def _host(of: Chip, joined: System | None) -> dict[str, Fact]:
+    """The link to the host and the host's memory, each chip's share: published, or assumed."""
+    speed, size = of.facts.get("host_speed"), None
+    if speed is None and _on_host(of):
+        speed = of.facts.get("link_speed")
+    if speed is None:
+        value, generation = next((v, g) for year, v, g in PCIE if of.year >= year)
+        note = f"PCIe {generation} x16, as usual in {of.year}"
+        speed = Fact(value=value, unit="B/s", source="eke", kind="assumed", note=note)
+    if joined is not None and joined.host_memory and (joined.per_node or joined.chips):
+        said = joined.facts["host_memory"]
+        size = replace(said, value=said.value / float(joined.per_node or joined.chips or 1))
+    if size is None:
+        value = 2 * (of.memory_size or 64e9)
+        note = "twice the chip's own; servers in MLPerf Inference have 1.1 to 3.1 times"
+        size = Fact(value=value, unit="B", source="mlperf-systems", kind="assumed", note=note)
+    return {"host_speed": speed, "host_memory": size}
 
 
 def _fact(row: Price) -> Fact:

@@ -43,7 +43,7 @@ UNITS = {
 
 class ModelFile(Record):
     """A model as its file says it. config: as in a config.json; source: where it comes from.
-    unpublished: why there is none."""
+    unpublished: why there is none.  hub: id of its maker's weights on the Hugging Face hub."""
 
     id: str
     name: str
@@ -54,6 +54,7 @@ class ModelFile(Record):
     kind: SourceKind | None = None  # of the config, where it differs from the source's own
     notes: str = ""
     unpublished: str = ""
+    hub: str = ""
     config: dict[str, Any] = {}
     published: dict[str, Value] = {}
 
@@ -105,6 +106,7 @@ def read_model(path: Path) -> Model:
         facts=facts(read, path),
         source=read.source,
         notes=read.notes,
+        hub=read.hub,
     )
 
 

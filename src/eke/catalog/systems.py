@@ -19,6 +19,7 @@ UNITS = {
     "domain": "1",
     "link_speed": "B/s",
     "network_speed": "B/s",
+    "host_memory": "B",
     "node_power": "W",
     "power": "W",
     "pue": "1",

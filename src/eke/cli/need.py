@@ -10,8 +10,7 @@ from typing import Any
 import click
 
 from eke.cli import options as opt
-
-MODEL = click.argument("model", metavar="MODEL")
+from eke.cli.jobs import commands
 
 
 @click.group()
@@ -20,82 +19,6 @@ def command() -> None:
 
     MODEL is a name from `eke catalog models`, a config.json, or a hub id.
     """
-
-
-@command.command()
-@MODEL
-@opt.where
-@click.option("--rate", type=opt.RATE, default="1/s", show_default=True, help="Requests, at peak.")
-@click.option("--prompt", type=opt.TOKENS, default="1000", show_default=True)
-@click.option("--answer", type=opt.TOKENS, default="300", show_default=True)
-@click.option("--reuse", type=opt.NUMBER, help="Share of the prompt still cached, such as 60%.")
-@click.option("--tiers", metavar="TIERS", help="Context tiers, such as 8k:98%,32k:2%.")
-@click.option("--ttft", metavar="PROMISE", help="Time to first token, such as 500ms@p99.")
-@click.option("--tpot", metavar="PROMISE", help="Time per output token, such as 40ms@p90.")
-@click.option("--images", type=opt.NUMBER, help="Images per request.")
-@click.option("--sound", type=opt.DURATION, help="Speech per request, such as 30s.")
-@click.option("--spread", type=opt.NUMBER, help="Squared variation of the work per request.")
-@click.option("--utilisation", type=opt.NUMBER, help="Largest share of throughput planned with.")
-@click.option("--confidential", is_flag=True, default=None, help="Confidential computing.")
-@opt.layout
-@opt.serving_layout
-def serve(**given: Any) -> None:
-    """Answer requests at a rate."""
-    run("serve", given)
-
-
-@command.command()
-@MODEL
-@opt.where
-@click.option("--tokens", type=opt.TOKENS, required=True, help="To train on, such as 15T.")
-@click.option("--sequence", type=opt.TOKENS, help="Length of a training sequence.")
-@click.option("--batch-tokens", "batch", type=opt.TOKENS, help="Global batch, such as 4M.")
-@opt.layout
-@opt.learning_layout
-def train(**given: Any) -> None:
-    """Train from nothing."""
-    run("train", given)
-
-
-@command.command()
-@MODEL
-@opt.where
-@click.option("--tokens", type=opt.TOKENS, required=True, help="Of the examples, such as 50M.")
-@click.option("--epochs", type=opt.NUMBER)
-@click.option("--lora", type=click.IntRange(1), metavar="RANK", help="Low-rank factors.")
-@click.option("--qlora", type=click.IntRange(1), metavar="RANK", help="The same on 4-bit weights.")
-@click.option("--objective", type=click.Choice(["sft", "reward", "dpo"]))
-@click.option("--sequence", type=opt.TOKENS, help="Length of a training sequence.")
-@click.option("--batch-tokens", "batch", type=opt.TOKENS, help="Global batch, such as 128k.")
-@opt.layout
-@opt.learning_layout
-def tune(**given: Any) -> None:
-    """Fine-tune an existing model."""
-    run("tune", given)
-
-
-@command.command()
-@MODEL
-@opt.where
-@click.option("--method", type=click.Choice(["ppo", "grpo", "dpo"]))
-@click.option("--prompts", type=opt.NUMBER, help="Such as 100k.")
-@click.option("--prompt", type=opt.TOKENS, help="Length of a prompt.")
-@click.option("--answer", type=opt.TOKENS, help="Length of an answer.")
-@click.option("--longest", type=opt.TOKENS, help="Longest answer, which the others wait for.")
-@click.option("--samples", type=click.IntRange(1), help="Answers per prompt.")
-@click.option("--epochs", type=opt.NUMBER)
-@click.option("--prompts-per-step", "batch", type=opt.NUMBER, help="Prompts per iteration.")
-@click.option("--reward-model", metavar="MODEL", help="Default: as large as the model.")
-@click.option("--feedback", type=click.Choice(["human", "ai", "rule"]))
-@click.option("--labels", type=opt.NUMBER, help="Preference labels, such as 50k.")
-@click.option("--label-price", type=opt.DOLLARS, help="Of one human label.")
-@click.option("--judge", metavar="MODEL", help="Who gives AI feedback.")
-@click.option("--split", type=opt.NUMBER, help="Share of chips that only generate.")
-@opt.layout
-@opt.learning_layout
-def align(**given: Any) -> None:
-    """Align with feedback (RLHF, RLAIF, DPO)."""
-    run("align", given)
 
 
 def run(kind: str, given: dict[str, Any]) -> None:
@@ -173,3 +96,7 @@ def command_words(kind: str) -> str:
         return f"eke explain {kind}"
     at = arguments.index("need")
     return join(["eke", *arguments[:at], "explain", *arguments[at + 1 :]])
+
+
+for _command in commands(run, opt.where):
+    command.add_command(_command)

@@ -35,8 +35,8 @@ class Quantity(click.ParamType[float]):
         return found
 
 
-TOKENS, NUMBER, RATE, DURATION, DOLLARS, RENT = (
-    Quantity(unit) for unit in ("token", "1", "1/s", "s", "USD", "USD/s")
+TOKENS, NUMBER, RATE, DURATION, DOLLARS, RENT, CARBON = (
+    Quantity(unit) for unit in ("token", "1", "1/s", "s", "USD", "USD/s", "kg/J")
 )
 
 
@@ -46,6 +46,45 @@ DEGREE_WORDS = {
     "expert": "Chips the routed experts are spread over.",
     "data": "Data-parallel ranks; when serving, ranks of a replica that share experts.",
 }
+
+
+class Several(click.ParamType[Any]):
+    """One value, or several separated by commas, of which a search may choose."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.name = inner, f"{inner.name}s"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        """The inner type's, with the comma."""
+        words = param.metavar or self.inner.get_metavar(param, ctx) or self.inner.name.upper()
+        return f"{words}[,…]"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        parts = [part for part in str(value).split(",") if part.strip()]
+        if not parts:
+            self.fail(f"{value!r} names nothing.", param, ctx)
+        found = tuple(self.inner.convert(part.strip(), param, ctx) for part in parts)
+        return found if len(found) > 1 else found[0]
+
+
+ONE = ("measured", "acceptance", "prefill_on")  # of which a plan has one value
+
+
+def several(options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same options, each taking several values to choose from; chips to take in prompts are
+    found by the search."""
+
+    def decorate(function: Any) -> Any:
+        own = options(lambda: None).__click_params__
+        for option in own:
+            if option.name not in ONE and not option.is_flag:
+                option.type = Several(option.type)
+                option.metavar = option.type.get_metavar(option, click.Context(click.Command("")))
+        kept = [option for option in own if option.name != "prefill_on"]
+        function.__click_params__ = [*getattr(function, "__click_params__", []), *kept]
+        return function
+
+    return decorate
 
 
 def stack(*options: Any) -> Callable[[Any], Any]:
@@ -71,6 +110,9 @@ where = stack(
     click.option("--picture", metavar="FILE.svg", help="Several --on as a picture."),
     click.option(
         "--price", type=RENT, metavar="USD/h", help="Rent of one chip, such as '2.5 USD/h'."
+    ),
+    click.option(
+        "--carbon", type=CARBON, metavar="g/kWh", help="Of the grid, such as '400 g/kWh'."
     ),
     click.option("--own", is_flag=True, help="Bought and written off, energy paid, not rented."),
     click.option("--json", "as_json", is_flag=True, help="The same record as JSON."),
@@ -104,7 +146,6 @@ learning_layout = stack(
     click.option(
         "--optimizer", type=click.Choice(["adam", "adam-8bit", "muon", "adafactor", "sgd"])
     ),
-    click.option("--within", type=DURATION, help="Deadline, such as 30d."),
 )
 serving_layout = stack(
     degree("replicas", "Independent copies."),
@@ -114,5 +155,12 @@ serving_layout = stack(
     click.option("--sparse", is_flag=True, help="2:4 structured sparsity."),
     click.option("--drafts", type=click.IntRange(0), help="Tokens guessed per step."),
     click.option("--acceptance", type=NUMBER, help="Chance that a guess is kept."),
+    click.option("--offload", is_flag=True, help="Keep conversations in the host's memory."),
+    click.option(
+        "--adapter-slots",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Fine-tunes resident on a replica; 0 gives each a copy of the model.",
+    ),
     click.option("--prefill-on", metavar="CHIPS", help="Chips that only take in prompts."),
 )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
+
+PATIENCE, EVERY = 1.0, 0.2  # before anything is said, and between two sayings [s]
 
 
 @contextmanager
@@ -27,6 +30,29 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
             bar.update(task, completed=done, total=total, description=words)
 
         yield tell
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, float], None]]:
+    """A function that is told how many were looked at, and the best figure so far; it says so
+    where that takes longer than a moment."""
+    if not sys.stderr.isatty():
+        yield lambda done, best: None
+        return
+    begun, said = monotonic(), 0.0
+
+    def tell(done: int, best: float) -> None:
+        nonlocal said
+        now = monotonic()
+        if now - begun > PATIENCE and now - said > EVERY:
+            said = now
+            found = "nothing feasible yet" if best == float("inf") else "a feasible one is found"
+            sys.stderr.write(f"\r{done:,} {what} looked at, {found}   ")
+            sys.stderr.flush()
+
+    yield tell
+    if said:
+        sys.stderr.write("\r" + " " * 78 + "\r")
 
 
 def _plain(done: int, total: int, words: str) -> None:

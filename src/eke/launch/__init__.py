@@ -15,6 +15,12 @@ ENGINES = {  # name people type → module under eke.launch
     "trl": "trl",
     "verl": "verl",
     "slurm": "slurm",
+    "sglang": "sglang",
+    "trtllm": "trtllm",
+    "llama.cpp": "llama_cpp",
+    "dynamo": "dynamo",
+    "ray": "ray",
+    "k8s": "k8s",
 }
 
 

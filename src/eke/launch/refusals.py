@@ -43,7 +43,7 @@ def alone(engine: str, plan: Plan, *fields: str) -> None:
 
 
 SERVING = {"replicas": 1, "prefill": None, "drafts": 0, "padded": False, "sparse": False}
-SERVING |= {"stream": False}
+SERVING |= {"stream": False, "offload": False, "adapter_slots": 0}
 ENGINE = {"cache": "bf16", "token_budget": 8192, "block": 16}  # of what writes answers
 STORED = {"fp16": ("bf16", "fp16"), "fp32": ("bf16", "fp32")}  # compute → weights; else bf16
 

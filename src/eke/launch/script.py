@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 
 from eke.launch.nodes import nodes
 from eke.launch.start import Start
+from eke.launch.yaml import comments
 from eke.physics.train import learning_sequence
 from eke.types.job import Align, Serve
 
@@ -16,8 +18,12 @@ CAREFUL = "set -euo pipefail"
 
 def header(start: Start, *notes: str) -> str:
     """Comment lines: the command that wrote the file, what eke expects, and notes."""
-    said = ["Written by: " + start.command, "Expects: " + expected(start), *notes]
-    return "".join(f"# {' '.join(line.split())}\n" for line in said)
+    return comments((*named(start), *notes))
+
+
+def named(start: Start) -> tuple[str, str]:
+    """The lines every file begins with."""
+    return f"Written by: {start.command}", f"Expects: {expected(start)}"
 
 
 def expected(start: Start) -> str:
@@ -43,7 +49,7 @@ def bash(start: Start, lines: Iterable[str], *notes: str) -> str:
 
 def needed(name: str, meaning: str) -> str:
     """A line that stops the script, saying what is missing, where a variable is not set."""
-    said = meaning.replace("'", "").replace('"', "").replace("}", "")
+    said = re.sub(r"[^\w .,:;()/=-]", "", meaning)  # the shell reads it as text of its own
     return f': "${{{name}:?set {name} to {said}}}"'
 
 

@@ -11,8 +11,9 @@ from importlib import import_module
 from math import ceil
 
 from eke.errors import BadInput
-from eke.launch.nodes import chips_per_server, nodes
+from eke.launch.nodes import nodes
 from eke.launch.script import BASH, CAREFUL, header
+from eke.launch.servers import chips_per_server
 from eke.launch.slurm_serve import Part, parts
 from eke.launch.start import Start
 from eke.physics.answer import job_kind, pool_of

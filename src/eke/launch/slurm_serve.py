@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from eke.launch.nodes import chips_per_server
+from eke.launch.servers import Placement, placements
+from eke.launch.serving import Half, halves
 from eke.launch.start import Start
-from eke.physics.answer import pool_of
-from eke.types.plan import Plan
 from eke.types.record import Record
 
 
@@ -26,23 +25,19 @@ class Part(Record):
 
 
 def parts(start: Start) -> list[Part]:
-    """The whole plan, or its prefill and its decode half."""
-    if start.plan.prefill is None:
-        return [_part(start, "vllm", start.plan)]
+    """The whole plan, or its prefill and its decode half; each on servers of its own."""
+    found = placements(halves(start, "vllm"), "vllm")
     note = "Then run start-router.sh with the servers of both halves, as it says."
-    halves = (("prefill", start.plan.prefill), ("decode", start.plan))
-    return [_part(start, name, plan, note) for name, plan in halves]
+    return [_part(half, placed, *([note] if len(found) > 1 else [])) for half, placed in found]
 
 
-def _part(start: Start, name: str, plan: Plan, *notes: str) -> Part:
-    """Several replicas on a server, or several servers for a replica."""
-    room = chips_per_server(pool_of(start.fleet, plan.chip))
-    script = f"start-{name}.sh"
-    if plan.group <= room:
-        slots = min(room // plan.group, plan.replicas)
-        count, span, each = -(-plan.replicas // slots), 1, slots * plan.group
-    else:
-        span = -(-plan.group // room)
-        count, each = span * plan.replicas, plan.group // span
-    sizes = {"servers": count, "span": span, "each": each}
-    return Part(name=name, script=script, chip=plan.chip, notes=notes, **sizes)
+def _part(half: Half, placed: Placement, *notes: str) -> Part:
+    return Part(
+        name=half.name,
+        script=f"start-{half.name}.sh",
+        chip=half.plan.chip,
+        servers=placed.servers,
+        span=placed.nodes,
+        each=placed.first + placed.slots * placed.each,
+        notes=notes,
+    )

@@ -14,7 +14,7 @@ from eke.errors import BadInput
 from eke.launch import accelerate, deepspeed, refusals, yaml
 from eke.launch.nodes import nodes
 from eke.launch.rollouts import per_round, rollout_tensor
-from eke.launch.script import bash, expected, needed
+from eke.launch.script import bash, named, needed
 from eke.launch.start import Start
 from eke.physics.train import learning_sequence
 from eke.types.job import Align, Tune
@@ -31,7 +31,7 @@ def files(start: Start) -> dict[str, str]:
     refusals.for_jobs(NAME, start, "tune", "align", instead="To train: --write megatron.")
     verb = _verb(start.job)
     _refuse(start)
-    header = (f"Written by: {start.command}", f"Expects: {expected(start)}")
+    header = named(start)
     found = {
         f"{verb}.yaml": yaml.text(arguments(start), (*header, *_notes(start))),
         "accelerate.yaml": yaml.text(accelerate.settings(start), header),

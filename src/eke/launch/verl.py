@@ -13,7 +13,7 @@ from eke.errors import BadInput
 from eke.launch import refusals, yaml
 from eke.launch.nodes import nodes
 from eke.launch.rollouts import per_round, rollout_tensor
-from eke.launch.script import bash, expected, needed, usual
+from eke.launch.script import bash, named, needed, usual
 from eke.launch.start import Start
 from eke.launch.verl_engine import refuse_engine, sharded, trained
 from eke.types.job import Align
@@ -30,10 +30,13 @@ def files(start: Start) -> dict[str, str]:
     job = start.job
     assert isinstance(job, Align)
     _refuse(job, start.plan)
+    if set("'{}") & set(start.checkpoint):
+        raise BadInput(
+            f"checkpoint is {start.checkpoint!r}; Hydra takes no quotes or braces there."
+        )
     cut = "Lengths are the means of the job, and its longest answer; verl cuts what is longer."
-    header = (f"Written by: {start.command}", f"Expects: {expected(start)}", cut, NOTE)
     return {
-        "verl.yaml": yaml.text(settings(start), header),
+        "verl.yaml": yaml.text(settings(start), (*named(start), cut, NOTE)),
         "verl.sh": bash(start, _lines(start)),
     }
 
@@ -168,10 +171,10 @@ def _lines(start: Start) -> list[str]:
     words = ["python3 -m verl.trainer.main_ppo", '--config-path "$PWD"', "--config-name verl"]
     words += [_path("data.train_files", "$DATA"), _path("data.val_files", "$HELD_OUT")]
     words += [_path("trainer.default_local_dir", "$OUTPUT")]
-    model = start.checkpoint.replace("'", "")
-    words += [_path("actor_rollout_ref.model.path", _escaped(model))]
+    model = _escaped(start.checkpoint)
+    words += [_path("actor_rollout_ref.model.path", model)]
     for name, meaning, keys in _others(job):
-        asks += [needed(name, meaning)] if meaning else [usual(name, _escaped(model))]
+        asks += [needed(name, meaning)] if meaning else [usual(name, model)]
         words += [_path(key, f"${name}") for key in keys]
     before = _joined(here.count, here.each, start.plan.chips) if here.count > 1 else []
     return [*asks, *before, "", " \\\n  ".join([*words, '"$@"'])]

@@ -24,8 +24,12 @@ def documents(values: Iterable[Any], header: Iterable[str] = ()) -> str:
 
 
 def comments(lines: Iterable[str]) -> str:
-    """Lines as comments; a line break inside one would end the comment and is taken out."""
-    return "".join(f"# {' '.join(line.split())}".rstrip() + "\n" for line in lines)
+    """Lines as comments, without the line breaks that would end them and what nobody can see."""
+    words = (" ".join(line.split()) for line in lines)
+    seen = (
+        "".join(c if c.isprintable() and c != "\ufeff" else "?" for c in line) for line in words
+    )
+    return "".join(f"# {line}".rstrip() + "\n" for line in seen)
 
 
 def _block(value: Any, depth: int) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from eke.physics.costs import energy_of, price_of
+from eke.physics.costs import carbon_of, energy_of, price_of
 from eke.physics.engine import duration
 from eke.physics.engine import step as engine_step
 from eke.physics.exchange import hop
@@ -69,12 +69,13 @@ def align(job: Align, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Outcome:
         ("tokens_per_second_per_chip", speed, "token/s", "over all phases"),
         ("chip_time", times.total * plan.chips, "chip s", "chips × time"),
         ("energy", energy, "J", "site included"),
+        ("carbon", carbon_of(pool, energy, knobs), "kg", "CO2e of the grid, the whole job"),
         ("feedback", labels, "USD", f"labels made by {who}"),
         ("money", None if money is None else money + people, "USD", "chips and labels"),
     )
     return Outcome(
         amounts=found,
-        shares=tuple(
+        parts=lambda: tuple(
             Share(of="time", name=_WORDS.get(name, name), value=getattr(times, name), unit="s")
             for name in ("rollout", "scoring", "update", "labels", "lost")
         ),

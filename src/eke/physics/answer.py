@@ -131,11 +131,13 @@ def shortage(result: Outcome, plan: Plan) -> Infeasible | None:
 
 def _given(job: Job) -> list[Ground]:
     """The model's shape, and the numbers of the job: as asked, or eke's usual values."""
-    units = {"rate": "1/s", "prompt": "token", "answer": "token", "tokens": "token"}
+    units = {"rate": "1/s", "prompt": "token", "answer": "token", "tokens": "token", "pause": "s"}
+    idle = {"adapter_rank"} if isinstance(job, Serve) and not job.adapters else set()
     usual = defaults(job)
     found = [_model_ground(job.model)]
     for name, value in fields(job).items():
-        if isinstance(value, int | float) and not isinstance(value, bool) and value:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and value and name not in idle:
             alike = value == usual[name]
             kind: GroundKind = "assumed" if alike else "given"
             source, note = ("eke", "the usual value") if alike else ("the job", "")
@@ -188,6 +190,8 @@ def _chip_grounds(plan: Plan, fleet: Fleet) -> list[Ground]:
     pool = pool_of(fleet, plan.chip)
     peak = f"peak.{peak_format(pool, plan.compute)}"
     wanted = (peak, "memory_size", "memory_speed", "link_speed", "domain", "network_speed", "power")
+    hosted = ("host_speed", "host_memory") if plan.offload or plan.adapter_slots else ()
+    wanted = (*wanted, "carbon", *hosted)
     facts = {**pool.chip.facts, **pool.facts}
     paid = "buy" if pool.rent is None else "rent"
     found = [facts_ground(pool.chip.id, name, facts) for name in (*wanted, paid)]

@@ -22,10 +22,10 @@ from eke.physics.engine import (
     per_sequence,
     prefill_time,
     room_for_cache,
+    run,
     slowdown,
     step,
 )
-from eke.physics.forward import forward
 from eke.physics.machine import Machine
 from eke.physics.operations import AnyPlan, Batch
 from eke.types.job import Serve
@@ -83,7 +83,7 @@ def intake_time(job: Serve, plan: AnyPlan, machine: Machine, sequences: Any) -> 
         for ask in asks(job)
     )
     tokens = sum(batch.tokens for batch in work)
-    once = forward(job.model, work, plan, machine, logits_rows=rank)
+    once = run(job, work, plan, machine, logits_rows=rank)
     steps = np.maximum(tokens / plan.token_budget, 1.0)  # weights are read again by each
     again = (steps - 1) * (once.launch + own_time(machine, 1.0))
     own = own_time(machine, rank) + encoding_time(job, plan, machine) * rank
@@ -103,7 +103,7 @@ def decode_time(job: Serve, plan: AnyPlan, machine: Machine, sequences: Any) -> 
         for ask in asks(job)
     )
     rows = sum(batch.tokens for batch in work)
-    once = forward(job.model, work, plan, machine, logits_rows=rows)
+    once = run(job, work, plan, machine, logits_rows=rows)
     drafting = 1 + plan.drafts * plan.draft_cost
     mean = (duration(once, machine) + own_time(machine, rank)) * slowdown(job, machine) * drafting
     return mean / emitted(plan)

@@ -1,4 +1,4 @@
-"""Energy and money of chips held for a while."""
+"""Energy, carbon and money of chips held for a while."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ def energy_of(pool: Pool, chips: Any, seconds: Any, knobs: Knobs, busy: Any = 1.
         server_power=pool.server_power or knobs.server_power,
         pue=pool.pue or knobs.pue,
     )
+
+
+def carbon_of(pool: Pool, energy_used: Any, knobs: Knobs) -> Any:
+    """Carbon dioxide emitted for that energy [kg]; None if the energy is not known."""
+    if energy_used is None:
+        return None
+    intensity = knobs.carbon if pool.carbon is None else pool.carbon  # a grid may emit nothing
+    return energy.grid_carbon(energy=energy_used, intensity=intensity)
 
 
 def price_of(pool: Pool, chips: Any, seconds: Any, knobs: Knobs, energy_used: Any) -> Any:

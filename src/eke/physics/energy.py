@@ -30,3 +30,14 @@ def site_energy(
     """
     at_work = power * power_share * server_power * pue
     return chips * at_work * seconds * (idle_share + (1 - idle_share) * busy)
+
+
+@formula(unit="kg", equation="energy × intensity", source=("ghgprotocol2015",))
+def grid_carbon(*, energy: Number, intensity: Number) -> Number:
+    """Greenhouse gases of making electricity, as carbon dioxide that warms as much [kg].
+
+    What building the chips emitted is not in it.
+
+    energy: at the meter of the site [J].  intensity: of the grid, by location [kg/J].
+    """
+    return energy * intensity

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from eke.physics import footprint, speculative
+from eke.physics import footprint, queueing, speculative
+from eke.physics.adapters import resident_bytes, sharing, with_adapters
 from eke.physics.forward import Pass, encoder_pass, forward
 from eke.physics.machine import Machine
 from eke.physics.operations import ACTIVATION, AnyPlan, Batch, weight_bytes
@@ -101,7 +102,15 @@ def decode_pass(
     """
     work = _decoding(job, plan, concurrency, context)
     rows = sum(batch.tokens for batch in work)
-    return forward(job.model, work, plan, machine, logits_rows=rows)
+    return run(job, work, plan, machine, logits_rows=rows)
+
+
+def run(
+    job: Serve, work: tuple[Batch, ...], plan: AnyPlan, machine: Machine, logits_rows: Any
+) -> Pass:
+    """One pass through the model, and through the factors of the fine-tunes asked for."""
+    once = forward(job.model, work, plan, machine, logits_rows=logits_rows)
+    return with_adapters(once, job, work, plan, machine)
 
 
 def _decoding(job: Serve, plan: AnyPlan, concurrency: Any, context: Any) -> tuple[Batch, ...]:
@@ -162,10 +171,8 @@ def step(job: Serve, plan: AnyPlan, machine: Machine, concurrency: Any) -> Step:
         )
         for ask in asks(job)
     )
-    plain = forward(job.model, decoding, plan, machine, logits_rows=rows)
-    loaded = forward(
-        job.model, (*decoding, *chunked), plan, machine, logits_rows=rows + together / chunks
-    )
+    plain = run(job, decoding, plan, machine, logits_rows=rows)
+    loaded = run(job, (*decoding, *chunked), plan, machine, logits_rows=rows + together / chunks)
     slow = slowdown(job, machine) * (1 + plan.drafts * plan.draft_cost)
     encoding = encoding_time(job, plan, machine) * together / chunks
     own = own_time(machine, rank)
@@ -186,7 +193,7 @@ def _decode_only(
     job: Serve, plan: AnyPlan, machine: Machine, decoding: tuple[Batch, ...], rows: Any
 ) -> Step:
     """The step of a replica whose prompts are taken in elsewhere."""
-    plain = forward(job.model, decoding, plan, machine, logits_rows=rows)
+    plain = run(job, decoding, plan, machine, logits_rows=rows)
     slow = slowdown(job, machine) * (1 + plan.drafts * plan.draft_cost)
     mean = (duration(plain, machine) + own_time(machine, rows)) * slow
     return Step(
@@ -211,7 +218,7 @@ def prefill_time(job: Serve, plan: AnyPlan, machine: Machine) -> Any:
         )
         for ask in asks(job)
     )
-    once = forward(job.model, work, plan, machine, logits_rows=1.0)
+    once = run(job, work, plan, machine, logits_rows=1.0)
     own = own_time(machine, 1.0) + encoding_time(job, plan, machine)
     return (duration(once, machine) + own) * slowdown(job, machine)
 
@@ -250,13 +257,40 @@ class Load(Record):
 
 
 def room_for_cache(job: Serve, plan: AnyPlan, machine: Machine) -> Any:
-    """Memory left for keys and values on the fullest chip [B]; negative when nothing fits."""
-    return machine.size - fixed_bytes(job, plan)
+    """Memory left for keys and values of what is being answered, on the fullest chip [B]; negative
+    when nothing fits."""
+    return machine.size - fixed_bytes(job, plan) - kept_on_chip(job, plan)
 
 
 def fixed_bytes(job: Serve, plan: AnyPlan) -> Any:
-    """Weights and working memory on the fullest chip [B]."""
-    return resident_weights(job, plan) + working_bytes(job.model, plan)
+    """Weights, working memory and resident fine-tunes on the fullest chip [B]."""
+    held = resident_weights(job, plan) + working_bytes(job.model, plan)
+    return held + resident_bytes(job, plan)
+
+
+def kept_bytes(job: Serve, plan: AnyPlan) -> Any:
+    """What conversations keep between their turns, each chip's part [B].
+
+    Prompts are taken in where their conversations are kept: of a disaggregated plan, in its prefill
+    half.
+    """
+    if not (job.pause and job.reuse) or plan.prefill is not None:
+        return 0.0
+    rate = job.rate / sharing(job, plan)
+    kept = queueing.conversations_kept(rate=rate, pause=job.pause)
+    return kept * kept_each(job, plan) / plan.data
+
+
+def kept_each(job: Serve, plan: AnyPlan) -> Any:
+    """What one conversation keeps, each chip's part, mean over requests [B]."""
+    if not job.reuse:
+        return 0.0
+    return sum(ask.share * footprint.cache_bytes(job.model, ask.cached, plan) for ask in asks(job))
+
+
+def kept_on_chip(job: Serve, plan: AnyPlan) -> Any:
+    """Of what conversations keep, what lies in the chip's own memory [B]."""
+    return 0.0 if plan.offload else kept_bytes(job, plan)
 
 
 def resident_weights(job: Serve, plan: AnyPlan) -> Any:
@@ -301,7 +335,7 @@ def load(job: Serve, plan: AnyPlan, machine: Machine) -> Load:
     times = step(job, plan, machine, grid).mean
     speed = grid * emitted(plan) / (job.answer * times)  # requests per second
     speed = np.maximum.accumulate(speed, axis=0)
-    wanted = job.rate / plan.replicas
+    wanted = job.rate / sharing(job, plan)
     concurrency = _crossing(grid, speed, wanted)
     return Load(
         concurrency=concurrency,

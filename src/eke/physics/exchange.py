@@ -13,7 +13,7 @@ import numpy as np
 from eke.physics import network
 from eke.physics.layers import block_weights
 from eke.physics.machine import Machine
-from eke.physics.operations import ACTIVATION, AnyPlan, Batch, expert_cut, kv_numbers, kv_pieces
+from eke.physics.operations import ACTIVATION, AnyPlan, expert_cut, kv_numbers, kv_pieces
 from eke.physics.roofline import experts_touched
 from eke.types.model import Experts, Model, Stack
 
@@ -77,11 +77,11 @@ def _inside(machine: Machine, ranks: Any, stride: Any) -> Any:
     return np.minimum(ranks, np.maximum(machine.domain // np.maximum(stride, 1), 1))
 
 
-def tensor_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machine: Machine) -> Any:
-    """Time of the all-reduces behind every divided mixer and feed-forward network [s]."""
-    tokens = sum(batch.tokens for batch in work) / plan.context
+def tensor_exchange(model: Model, tokens: Any, plan: AnyPlan, machine: Machine) -> Any:
+    """Time of the all-reduces behind every divided mixer and feed-forward network, of so many
+    tokens on a chip [s]."""
     times = sum(stack.count * _reduced(stack, model.hidden, plan) for stack in model.stacks)
-    size = ACTIVATION * tokens * model.hidden
+    size = tokens * (ACTIVATION * model.hidden)
     return times * group_all_reduce(machine, size=size, ranks=plan.tensor)
 
 
@@ -99,9 +99,8 @@ def _sends_tokens(plan: AnyPlan) -> Any:
     return (np.asarray(plan.expert) > 1) & (np.asarray(plan.data) * plan.context > 1)
 
 
-def expert_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machine: Machine) -> Any:
-    """Time to send tokens to their experts and back, in all layers [s]."""
-    tokens = sum(batch.tokens for batch in work) / plan.context
+def expert_exchange(model: Model, tokens: Any, plan: AnyPlan, machine: Machine) -> Any:
+    """Time to send so many tokens of a chip to their experts and back, in all layers [s]."""
     total: Any = 0.0
     for stack in model.stacks:
         feed = stack.block.feed
@@ -115,21 +114,24 @@ def expert_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machin
     return total
 
 
-def context_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machine: Machine) -> Any:
-    """Time to pass keys and values around the ring of context-parallel ranks [s]."""
-    tokens = sum(batch.tokens for batch in work)
+def context_exchange(model: Model, tokens: Any, plan: AnyPlan, machine: Machine) -> Any:
+    """Time to pass keys and values of so many tokens of a chip around the ring of context-parallel
+    ranks [s]."""
     total: Any = 0.0
+    if np.max(plan.context) == 1:
+        return total
+    whole = tokens * plan.context
     for stack in model.stacks:
         numbers = kv_numbers(stack.block.mixer)
-        size = ACTIVATION * tokens * numbers / kv_pieces(stack.block.mixer, plan.tensor)
+        size = whole * (ACTIVATION * numbers / kv_pieces(stack.block.mixer, plan.tensor))
         gather = group_gather(machine, size=size, ranks=plan.context, stride=plan.tensor)
         total = total + stack.count * gather * (numbers > 0)
     return total
 
 
-def stage_exchange(model: Model, work: tuple[Batch, ...], plan: AnyPlan, machine: Machine) -> Any:
-    """Time to hand activations from stage to stage, over all boundaries of one pass [s]."""
-    tokens = sum(batch.tokens for batch in work) / plan.context
+def stage_exchange(model: Model, tokens: Any, plan: AnyPlan, machine: Machine) -> Any:
+    """Time to hand the activations of so many tokens of a chip from stage to stage, over all
+    boundaries of one pass [s]."""
     size = ACTIVATION * tokens * model.hidden / plan.tensor
     distance = plan.tensor * plan.context * plan.data
     once = hop(machine, size=size, distance=distance)

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from eke.physics import queueing
+from eke.physics.adapters import sharing
 from eke.physics.engine import Load, asks, emitted, prefill_time, step
 from eke.physics.exchange import hop
 from eke.physics.footprint import cache_bytes
+from eke.physics.host import loading
 from eke.physics.machine import Machine
 from eke.physics.operations import AnyPlan
 from eke.types.job import Serve
@@ -41,12 +43,16 @@ def seen(
     )
     means, tails = zip(*(_wait(job, first, *line) for line in lines), strict=True)
     waiting, tail = sum(means), sum(tails)
+    loaded, late = loading(job, plan.prefill or plan, prefill or machine, first)
     tpot = state.step.mean / emitted(plan)
     crowd = np.maximum(state.concurrency + _normal(each) * np.sqrt(state.concurrency), 1.0)
     crowded = step(job, plan, machine, np.minimum(crowd, state.most)).mean / emitted(plan)
     return Seen(
-        ttft=waiting * machine.knobs.first + fixed + service,
-        ttft_promised=tail * machine.knobs.first + fixed + service * _lognormal(job.spread, first),
+        ttft=waiting * machine.knobs.first + fixed + service + loaded,
+        ttft_promised=tail * machine.knobs.first
+        + fixed
+        + service * _lognormal(job.spread, first)
+        + late,
         tpot=tpot,
         tpot_promised=np.maximum(crowded, tpot) if each > 0.5 else tpot,
     )
@@ -80,12 +86,16 @@ def _taking_in(
     service = prefill_time(job, half, prefill)
     busy = np.minimum(job.rate / prefill_ceiling(job, half, prefill), 0.98)
     fixed = handover_time(job, plan, machine, prefill) + at.mean
-    return service, busy, half.replicas * half.pipeline, fixed
+    own = half.replicas
+    if job.adapters:  # of each fine-tune, where it has replicas of its own
+        merged = np.maximum(half.replicas // job.adapters, 1)
+        own = np.where(np.asarray(half.adapter_slots) > 0, half.replicas, merged)
+    return service, busy, own * half.pipeline, fixed
 
 
 def prefill_ceiling(job: Serve, half: Plan, prefill: Machine) -> Any:
     """Prompts per second that the prefill half can take in; stages work on different ones."""
-    return half.replicas * half.pipeline / prefill_time(job, half, prefill)
+    return sharing(job, half) * half.pipeline / prefill_time(job, half, prefill)
 
 
 def handover_time(job: Serve, plan: AnyPlan, machine: Machine, prefill: Machine) -> Any:
@@ -103,7 +113,7 @@ def handover_time(job: Serve, plan: AnyPlan, machine: Machine, prefill: Machine)
 
 def _slots_busy(job: Serve, plan: AnyPlan, state: Load) -> Any:
     """Share of the places among the sequences in flight that are taken."""
-    return np.minimum(job.rate / plan.replicas / state.ceiling, 0.98)
+    return np.minimum(job.rate / sharing(job, plan) / state.ceiling, 0.98)
 
 
 def _slot_chance(state: Load, busy: Any) -> Any:

@@ -184,6 +184,27 @@ def _experts(feed: Experts, hidden: int) -> tuple[Weights, ...]:
     )
 
 
+def adapted_weights(block: Block, hidden: int) -> tuple[tuple[Weights, int], ...]:
+    """The matrices of one block that low-rank fine-tuning puts factors beside, and how many
+    matrices of the model each of ours stands for: keys and values, and gate and up, have factors
+    of their own, as the usual libraries train them. Routers and routed experts have none."""
+    return tuple(
+        (w, _fused(w, block))
+        for w in block_weights(block, hidden)
+        if w.part in ("mixer", "cross", "feed", "shared")
+    )
+
+
+def _fused(w: Weights, block: Block) -> int:
+    """How many matrices of the model one of ours stands for."""
+    if w.name == "key-value":
+        return 2
+    feed = block.feed
+    gated = isinstance(feed, Feed) and feed.gated
+    gated = gated or (isinstance(feed, Experts) and feed.shared_gated)
+    return 2 if w.name == "up" and gated else 1
+
+
 def block_vectors(block: Block) -> int:
     """Parameters of one block that are in no matrix."""
     parts = (block.mixer, block.cross, block.feed)

@@ -166,7 +166,7 @@ def _exchanges(
 ) -> _Exchange:
     """Tensor and expert exchanges happen once per pass over the layers; the ring of context
     ranks passes keys and values once forward and, with their gradients, twice backward."""
-    rounds = (3.0 if plan.recompute == "full" else 2.0) + learning.reads
+    rounds = exchange_rounds(learning, plan)
     tensor, context, expert = rounds * once.tensor, 3 * once.context, rounds * once.expert
     one = hidden_time(exchange=tensor, room=compute, overlap=knobs.overlap_tensor)
     attending = np.minimum(3 * once.attention, compute - one)
@@ -181,6 +181,11 @@ def _exchanges(
         whole=tensor + context + expert,
         room=room - three,
     )
+
+
+def exchange_rounds(learning: Learning, plan: AnyPlan) -> float:
+    """Passes over the layers of a micro-batch that exchange: forward, again, backward."""
+    return (3.0 if plan.recompute == "full" else 2.0) + learning.reads
 
 
 def _uneven(layers: int, plan: AnyPlan, knobs: Any) -> Any:
@@ -203,6 +208,16 @@ def backward_compute(once: Pass, learning: Learning, plan: AnyPlan, machine: Mac
     others = 2 * once.elementwise + 2 * once.launch
     scores = once.logits * (1.0 if learning.frozen else 2.0)
     return matrices + attention + scores + others + adapters
+
+
+def weight_gradient_share(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
+    """Computing of the weights' gradients over that of the whole backward pass; of adapters, a
+    third of their time."""
+    once = learning_pass(learning, plan, machine)
+    own = _adapter_time(learning, plan, machine) / 3 if learning.frozen else once.matrices
+    scores = 0.0 if learning.frozen else once.logits
+    routing = 2 * machine.knobs.routing * _routed_layers(learning.model)
+    return (own + scores) / (backward_compute(once, learning, plan, machine) + routing)
 
 
 def _adapter_time(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:

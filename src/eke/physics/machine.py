@@ -20,7 +20,8 @@ class Machine(Record):
     16 bits [FLOP/s].  attention, attention_backward: in the
     attention core [FLOP/s].  memory: from memory [B/s].  weights: from where the weights are kept,
     which for streamed ones is external memory [B/s].
-    size: memory a plan may fill [B].  link, network: one direction, per chip [B/s].
+    size: memory a plan may fill [B].  link, network: one direction, per chip [B/s].  host: from the
+    memory of the host, per chip while all of a server load at once [B/s].
     """
 
     peak: Any
@@ -37,6 +38,7 @@ class Machine(Record):
     link_latency: Any
     network: Any
     network_latency: Any
+    host: Any
     knobs: Knobs
 
 
@@ -90,6 +92,7 @@ def machine(pool: Pool, plan: Plan | Plans, knobs: Knobs) -> Machine:
         link_latency=knobs.link_latency,
         network=pool.network_speed * knobs.network * knobs.network_change,
         network_latency=knobs.network_latency,
+        host=pool.host_speed * knobs.host_link,
         knobs=knobs,
     )
 

@@ -16,6 +16,15 @@ def point_to_point_time(*, size: Number, bandwidth: Number, latency: Number) -> 
     return latency + size / bandwidth
 
 
+@formula(unit="s", equation="S / B", source=("hockney1994",))
+def host_copy_time(*, size: Number, bandwidth: Number) -> Number:
+    """Time to copy from the memory of the host; the start of so large a copy does not count [s].
+
+    size: to copy [B].  bandwidth: one direction, what arrives [B/s].
+    """
+    return size / bandwidth
+
+
 @formula(
     unit="s",
     equation="2 (i−1)/i S/B_in + 2 log₂(i) α_in + 2 (o−1)/o S/(i B_out) + 2 log₂(o) α_out"

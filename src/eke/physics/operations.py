@@ -52,6 +52,12 @@ class Batch(Record):
         return self.sequences * self.new
 
 
+def all_tokens(work: tuple[Batch, ...]) -> Any:
+    """That enter the matrices, of all batches."""
+    first, *others = work
+    return sum((batch.tokens for batch in others), first.tokens)
+
+
 class Operation(Record):
     """One operation of one block on one chip. flop [FLOP], weights and moved [B].
 
@@ -79,7 +85,7 @@ def stack_operations(
 ) -> list[Operation]:
     """Every operation of one block of a stack; `times` says how often it happens."""
     block = stack.block
-    tokens = sum(batch.tokens for batch in work) / plan.context
+    tokens = all_tokens(work) / plan.context
     source = sum(batch.sequences * batch.source for batch in work)
     weights = block_weights(block, hidden)
     found = [
@@ -118,9 +124,9 @@ def _matrix(w: Weights, rows: Any, plan: AnyPlan, times: int, beside: int = 0) -
         part="attention" if w.part in ("mixer", "cross") else "feed",
         name=f"{w.part} {w.name}",
         kind="matrix",
-        flop=2 * rows * size,
+        flop=rows * (2 * size),
         weights=weight_bytes(plan) * size,
-        moved=ACTIVATION * rows * (inputs + outputs),
+        moved=rows * (ACTIVATION * (inputs + outputs)),
         rows=rows,
         times=times,
         columns=outputs + beside / plan.tensor,
@@ -149,9 +155,9 @@ def _experts(w: Weights, tokens: Any, plan: AnyPlan, times: int) -> Operation:
         part="experts",
         name=f"expert {w.name}",
         kind="matrix",
-        flop=2 * routed * size,
+        flop=routed * (2 * size),
         weights=weight_bytes(plan) * size * touched,
-        moved=ACTIVATION * routed * (w.inputs + w.outputs / cut),
+        moved=routed * (ACTIVATION * (w.inputs + w.outputs / cut)),
         rows=routed / np.maximum(touched, 1e-9),
         times=times,
         ranks=plan.expert,
@@ -282,13 +288,17 @@ def _window(mixer: Attention | LatentAttention) -> float:
 
 
 def _index_flop(mixer: Attention | LatentAttention, batch: Batch) -> Any:
+    if not mixer.index_heads:
+        return 0.0
     pairs = causal_pairs(new=batch.new, cached=batch.cached, window=1e18)
     return 2 * batch.sequences * pairs * mixer.index_heads * mixer.index_size
 
 
 def _index_bytes(mixer: Attention | LatentAttention, batch: Batch, plan: AnyPlan) -> Any:
+    if not mixer.index_heads:
+        return 0.0
     tokens = batch.sequences * (batch.cached + batch.new)
-    return BYTES[plan.cache] * tokens * (mixer.index_size if mixer.index_heads else 0)
+    return BYTES[plan.cache] * tokens * mixer.index_size
 
 
 def kv_pieces(mixer: Mixer | None, tensor: Any) -> Any:
@@ -349,9 +359,9 @@ def logits_operation(hidden: int, vocabulary: int, rows: Any, plan: AnyPlan) -> 
         part="logits",
         name="logits",
         kind="matrix",
-        flop=2 * rows * size,
+        flop=rows * (2 * size),
         weights=BYTES["bf16"] * size,
-        moved=ACTIVATION * rows * (hidden + vocabulary / plan.tensor),
+        moved=rows * (ACTIVATION * (hidden + vocabulary / plan.tensor)),
         rows=rows,
         times=1,
         columns=vocabulary / plan.tensor,

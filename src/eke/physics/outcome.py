@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from eke.types.record import Record
@@ -50,12 +51,20 @@ class Limit(Record):
 
 
 class Outcome(Record):
-    """Everything the physics says about a job on a plan."""
+    """Everything the physics says about a job on a plan.
+
+    parts: works out the shares, which a search over many plans does without.
+    """
 
     amounts: tuple[Amount, ...]
-    shares: tuple[Share, ...]
     limits: tuple[Limit, ...]
+    parts: Callable[[], tuple[Share, ...]]
     remarks: tuple[str, ...] = ()
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """Of the amounts."""
+        return self.parts()
 
     def __getitem__(self, name: str) -> Any:
         return next(amount.value for amount in self.amounts if amount.name == name)

@@ -7,6 +7,15 @@ import numpy as np
 from eke.physics.formula import Number, formula
 
 
+@formula(unit="1", equation="λ × pause", source=("little1961",))
+def conversations_kept(*, rate: Number, pause: Number) -> Number:
+    """Conversations between two of their turns at any time, by Little's law [1].
+
+    rate: turns that begin [1/s].  pause: mean time between two of them [s].
+    """
+    return rate * pause
+
+
 @formula(
     unit="1",
     equation="1 / (1 + β Φ(β) / φ(β)), β = (1 − ρ) √c",
@@ -61,13 +70,14 @@ def wait_percentile(*, wait_time: Number, busy: Number, percentile: Number) -> N
     return W / ρ * np.log(np.maximum(ρ / (1 - q), 1.0))
 
 
-def erlang_c(servers: int, load: Number) -> Number:
+def erlang_c(servers: Number, load: Number) -> Number:
     """Chance of waiting before `servers` equal servers at offered `load` erlang [1].
 
     Source: erlang1917; the recurrence of Erlang B, which never overflows.
     """
     blocked: Number = 1.0
-    for n in range(1, servers + 1):
-        blocked = load * blocked / (n + load * blocked)
+    for n in range(1, int(np.max(servers)) + 1):
+        more = load * blocked / (n + load * blocked)
+        blocked = np.where(n <= np.asarray(servers), more, blocked)
     busy = load / servers
     return blocked / (1 - busy * (1 - blocked))

@@ -13,6 +13,7 @@ import numpy as np
 
 from eke.types.efficiency import Efficiency, Knobs
 from eke.types.need import Span
+from eke.types.record import replace
 
 CHANGE = 1.1
 WHAT_IFS = {
@@ -25,7 +26,7 @@ WHAT_IFS = {
 
 def likely(efficiencies: dict[str, Efficiency]) -> Knobs:
     """The likeliest value of each."""
-    return Knobs(**{name: found.likely for name, found in efficiencies.items()})
+    return _knobs({name: found.likely for name, found in efficiencies.items()})
 
 
 def scenarios(efficiencies: dict[str, Efficiency]) -> Knobs:
@@ -40,7 +41,29 @@ def scenarios(efficiencies: dict[str, Efficiency]) -> Knobs:
         column = np.ones(count)
         column[1 + 2 * len(efficiencies) + index] = CHANGE
         values[name] = column
-    return Knobs(**values)
+    return _knobs(values)
+
+
+PREFILL = "prefill "  # before the names of values of the chips that take in prompts elsewhere
+
+
+def _knobs(values: dict[str, Any]) -> Knobs:
+    """The record of all values; those of the prefill half as one of their own."""
+    half = {name: value for name, value in values.items() if name.startswith(PREFILL)}
+    whole = {name: value for name, value in values.items() if name not in half}
+    if not half:
+        return Knobs(**whole)
+    own = {name.removeprefix(PREFILL): value for name, value in half.items()}
+    changes = {name: whole[name] for name in WHAT_IFS if name in whole}
+    return Knobs(**whole, prefill=Knobs(**own, **changes))
+
+
+def with_prefill(
+    efficiencies: dict[str, Efficiency], prefill: dict[str, Efficiency]
+) -> dict[str, Efficiency]:
+    """The values of both halves of a disaggregated plan whose chips differ, which vary apart."""
+    half = {PREFILL + name: replace(each, name=PREFILL + name) for name, each in prefill.items()}
+    return {**efficiencies, **half}
 
 
 def span(values: Any, uncertain: int) -> Span:

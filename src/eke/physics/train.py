@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from eke.physics import failures, memory
-from eke.physics.costs import energy_of, price_of
+from eke.physics.costs import carbon_of, energy_of, price_of
 from eke.physics.forward import model_operations
 from eke.physics.layers import count_parameters
 from eke.physics.learn import Learning, StepTime, learning_memory, step_time
@@ -71,11 +71,12 @@ def learning_outcome(
         ("goodput", 1 - lost, "1", "share of time not lost to failures"),
         ("chip_time", seconds * plan.chips, "chip s", "chips × time"),
         ("energy", energy, "J", "site included"),
+        ("carbon", carbon_of(pool, energy, knobs), "kg", "CO2e of the grid, the whole job"),
         ("money", money, "USD", "the whole job"),
     )
     return Outcome(
         amounts=found,
-        shares=(*_memory_shares(held), *_time_shares(times, steps, lost, seconds)),
+        parts=lambda: (*_memory_shares(held), *_time_shares(times, steps, lost, seconds)),
         limits=_limits(learning, held.total, seconds, within, plan, pool, here),
     )
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from eke.physics.layers import Weights, block_weights, count_parameters
+from eke.physics.layers import adapted_weights, count_parameters
 from eke.physics.learn import Learning
 from eke.physics.operations import ACTIVATION, AnyPlan
 from eke.physics.outcome import Outcome
 from eke.physics.train import learning_outcome, learning_sequence
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
-from eke.types.job import Tune
-from eke.types.model import Block, Experts, Feed, Model
+from eke.types.job import Train, Tune
+from eke.types.model import Model
 from eke.types.record import replace
 
 NF4 = 0.5 + 4 / 64 / 4  # bytes per weight: 4 bits and doubly quantised scales of 64 (dettmers2023)
@@ -22,6 +22,13 @@ def tune(job: Tune, plan: AnyPlan, pool: Pool, knobs: Knobs) -> Outcome:
         tune_learning(job), job.tokens * job.epochs, job.within, plan, pool, knobs
     )
     return replace(result, remarks=_remarks(job))
+
+
+def learning_of(job: Train | Tune) -> Learning:
+    """What a job learns."""
+    if isinstance(job, Tune):
+        return tune_learning(job)
+    return Learning(model=job.model, sequence=learning_sequence(job))
 
 
 def tune_learning(job: Tune) -> Learning:
@@ -43,27 +50,15 @@ def tune_learning(job: Tune) -> Learning:
 def lora_parameters(model: Model, rank: int) -> float:
     """Parameters of low-rank factors beside every matrix of mixers and dense feed-forwards.
 
-    Source: hu2021 (two factors, inputs × rank and rank × outputs). Keys and values, and gate and
-    up, have factors of their own, as the usual libraries train them.
+    Source: hu2021 (two factors, inputs × rank and rank × outputs).
     """
     return float(
         sum(
-            stack.count * rank * (_fused(w, stack.block) * w.inputs + w.outputs)
+            stack.count * rank * (fused * w.inputs + w.outputs)
             for stack in model.stacks
-            for w in block_weights(stack.block, model.hidden)
-            if w.part in ("mixer", "cross", "feed", "shared")
+            for w, fused in adapted_weights(stack.block, model.hidden)
         )
     )
-
-
-def _fused(w: Weights, block: Block) -> int:
-    """How many matrices of the model one of ours stands for."""
-    if w.name == "key-value":
-        return 2
-    feed = block.feed
-    gated = isinstance(feed, Feed) and feed.gated
-    gated = gated or (isinstance(feed, Experts) and feed.shared_gated)
-    return 2 if w.name == "up" and gated else 1
 
 
 def _remarks(job: Tune) -> tuple[str, ...]:

@@ -107,7 +107,11 @@ def _shown(value: float, unit: str) -> str:
 
 
 def _unit(unit: str) -> str:
-    return unit if unit in ("s", "B", "B/s", "FLOP", "FLOP/s", "W", "J", "USD", "USD/s") else "1"
+    return (
+        unit
+        if unit in ("s", "B", "B/s", "FLOP", "FLOP/s", "W", "J", "USD", "USD/s", "kg", "kg/J")
+        else "1"
+    )
 
 
 def _scalar(value: Any) -> float:

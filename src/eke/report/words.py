@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eke.report.text import table, wrap
-from eke.types.need import Figure, Infeasible, Matter, Need, Part, Span
+from eke.types.need import Change, Figure, Infeasible, Matter, Need, Part, Span
 from eke.types.plan import DEGREES, Plan
 from eke.units import show
 
@@ -39,6 +39,8 @@ LABELS = {  # values that decide what arrives of a published figure, as people c
     "restart": "restart after a failure",
     "power_share": "power at work over maximum",
     "price": "price over catalogue",
+    "carbon": "carbon of the grid",
+    "adapter_time": "adapter kernels over their bytes",
     "scatter": "what the physics leaves out",
     "full": "what a full engine loses",
     **{
@@ -116,7 +118,7 @@ def spread(span: Span, unit: str) -> str:
     return f"{likely} ({low} – {high})"
 
 
-SHARES = ("mfu", "hfu", "goodput", "utilisation")  # people read these in percent
+SHARES = ("mfu", "hfu", "goodput", "utilisation", "adapter_misses")  # people read these in percent
 
 
 def shown(span: Span, unit: str) -> tuple[str, str, str]:
@@ -175,6 +177,10 @@ def _settings(plan: Plan) -> list[str]:
         words.append("2:4 sparse")
     if plan.drafts:
         words.append(f"{plan.drafts} drafts per step")
+    if plan.offload:
+        words.append("kept conversations in host memory")
+    if plan.adapter_slots:
+        words.append(f"{plan.adapter_slots} adapters resident")
     if plan.prefill is not None:
         words.append(f"prefill on {plan.prefill.chips} {plan.prefill.chip}")
     return words
@@ -251,4 +257,34 @@ def infeasible_words(found: Infeasible) -> str:
     ]
     if found.plan is not None:
         lines.insert(1, layout(found.plan, "closest"))
+    lines += [_change(change) for change in found.changes]
+    if len(found.together) > 1:
+        words = (f"{change.name} {_from_to(change)}" for change in found.together)
+        lines.append(wrap(f"  or         together: {', '.join(words)}", indent=" " * 13))
     return "\n".join(lines) + "\n"
+
+
+def _change(change: Change) -> str:
+    """What alone would make it feasible, with the plan that then does it."""
+    plan = plan_words(change.plan)
+    return wrap(f"  or         {change.name} {_from_to(change)}: {plan}", indent=" " * 13)
+
+
+def _from_to(change: Change) -> str:
+    now, at = show(change.now, change.unit), show(change.at, change.unit)
+    return f"{at} instead of {now}"
+
+
+def plan_words(plan: Plan) -> str:
+    """A plan in a few words: how many chips of which kind, and how they are cut."""
+    own = plan.chips - (plan.prefill.chips if plan.prefill is not None else 0)
+    words = [f"{name} {getattr(plan, name)}" for name in DEGREES if getattr(plan, name) > 1]
+    words += [f"ZeRO-{plan.shard}"] if 0 < plan.shard < 3 else []
+    words += ["FSDP"] if plan.shard == 3 else []
+    words += ["full recomputation"] if plan.recompute == "full" else []
+    words += [plan.weights] if plan.weights not in ("bf16", "fp16") else []
+    words += [f"{plan.drafts} drafts"] if plan.drafts else []
+    words += ["offload"] if plan.offload else []
+    words += [f"{plan.adapter_slots} adapter slots"] if plan.adapter_slots else []
+    text = f"{own:,} {plan.chip}" + (f": {', '.join(words)}" if words else "")
+    return f"{text}; prefill on {plan_words(plan.prefill)}" if plan.prefill is not None else text

@@ -40,6 +40,7 @@ class Chip(Record):
     domain [B/s].  domain: chips in one scale-up domain.  network_speed: one direction, per chip,
     between domains [B/s].  power: maximum of the chip [W].  die_area [m2].
     stream_size, stream_speed: external memory from which weights are streamed [B], [B/s].
+    host_speed: of the link to the host's memory, one direction [B/s].
     None means that nobody has published the figure.
     """
 
@@ -63,6 +64,7 @@ class Chip(Record):
     process: float | None = None  # node name as length [m]
     stream_size: float | None = None
     stream_speed: float | None = None
+    host_speed: float | None = None
     facts: dict[str, Fact] = {}  # field ("peak.bf16", "memory_size") → where it comes from
     notes: str = ""
 
@@ -71,9 +73,9 @@ class System(Record):
     """Chips as somebody has joined them: a server, a pod, a cluster.
 
     chips: in the whole system.  per_node: in one node.  domain: chips per scale-up domain.
-    link_speed, network_speed: one direction, per chip [B/s].  node_power, power: whole node and
-    whole system [W].  cost: of the whole system [USD].  None means not published: the chip's own
-    value stands.
+    link_speed, network_speed: one direction, per chip [B/s].  host_memory: of the processors of one
+    node [B].  node_power, power: whole node and whole system [W].  cost: of the whole system [USD].
+    None means not published: the chip's own value stands.
     """
 
     id: str
@@ -88,6 +90,7 @@ class System(Record):
     link_speed: float | None = None
     network_name: str = ""
     network_speed: float | None = None
+    host_memory: float | None = None
     topology: str = ""
     node_power: float | None = None
     power: float | None = None

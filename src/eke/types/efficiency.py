@@ -77,14 +77,17 @@ class Knobs(Record):
     server_power: Any  # power of the server over that of its chips
     pue: Any  # power of the site over that of its servers
     electricity: Any  # [USD/J]
+    carbon: Any  # emitted by the grid [kg/J]
     confidential: Any  # share of throughput that confidential computing costs
     price: Any  # rent one finds over the rent in the catalogue
     host_link: Any  # share of the PCIe of a card when all cards of its server exchange at once
     full: Any  # what the physics leaves out where all places of an engine are taken, as a factor
     first: Any  # what the physics leaves out of the wait before the first token, as a factor
     scatter: Any  # what the physics leaves out, as a factor on every duration
+    adapter_time: Any = 1.0  # time with low-rank factors over what their bytes and launches take
     # What-ifs, 1 in every answer: "memory speed +10 %" scales what the maker published.
     peak_change: Any = 1.0
     memory_change: Any = 1.0
     link_change: Any = 1.0
     network_change: Any = 1.0
+    prefill: Knobs | None = None  # of the chips that take in prompts, where those are others

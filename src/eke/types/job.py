@@ -138,6 +138,9 @@ class Serve(Record, tag="serve", tag_field="job"):
     rate: requests per second at the peak [1/s].  prompt, answer: mean lengths [tokens].
     spread: squared coefficient of variation of the work per request.
     reuse: share of prompt tokens whose keys and values are still cached.
+    pause: mean time between the turns of a conversation, for which they are kept [s].
+    adapters: fine-tunes of the model asked for equally often, as low-rank factors of
+    `adapter_rank`; 0 is the model itself.
     images: per request.  sound: seconds of speech per request [s].
     tiers: who may use how long a context; every tier's share of requests fills its context.
     """
@@ -148,6 +151,9 @@ class Serve(Record, tag="serve", tag_field="job"):
     answer: float = 300
     spread: float = 1.0
     reuse: float = 0.0
+    pause: float = 0.0
+    adapters: int = 0
+    adapter_rank: int = 16
     images: float = 0.0
     sound: float = 0.0
     ttft: Promise | None = None
@@ -159,7 +165,8 @@ class Serve(Record, tag="serve", tag_field="job"):
     def __post_init__(self) -> None:
         positive(self, "rate", "prompt", "answer", "utilisation")
         one_or_more(self, "prompt", "answer")
-        zero_or_more(self, "reuse", "images", "sound", "spread")
+        zero_or_more(self, "reuse", "images", "sound", "spread", "pause", "adapters")
+        positive(self, "adapter_rank")
         if self.reuse > 1 or self.utilisation > 1:
             raise BadInput("reuse and utilisation are shares between 0 and 1.")
         for what, given in (("image", self.images), ("audio", self.sound)):
@@ -167,6 +174,19 @@ class Serve(Record, tag="serve", tag_field="job"):
                 raise BadInput(
                     f"{self.model.name} takes no {_SENSES[what]}; drop --{_SENSES[what]}."
                 )
+        if self.pause and not self.reuse:
+            raise BadInput(
+                f"pause is {self.pause:g} s, but reuse is 0, so nothing is kept meanwhile; give "
+                "the share of a prompt that is, such as --reuse 60%."
+            )
+        for name in ("adapters", "adapter_rank"):
+            if not isinstance(getattr(self, name), int):
+                raise BadInput(f"{name} is {getattr(self, name)!r}; it must be a whole number.")
+        if self.adapters and self.adapter_rank > self.model.hidden:
+            raise BadInput(
+                f"adapter_rank is {self.adapter_rank}, above the width {self.model.hidden} of "
+                f"{self.model.name}; factors are of low rank, such as 16."
+            )
         if self.tiers and abs(sum(tier.share for tier in self.tiers) - 1) > 1e-6:
             raise BadInput("the shares of the context tiers must add up to 100 %.")
 

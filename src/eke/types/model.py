@@ -161,6 +161,7 @@ class Model(Record):
     not the hidden size (two matrices then join them).  tied: the logits reuse the token table.
     drafts: blocks that guess further tokens (multi-token prediction), kept out of `parameters`.
     unpublished: why the shape is not known; such a model has facts but cannot be laid out.
+    hub: id under which its maker publishes the weights on the Hugging Face hub, "" for none.
     """
 
     id: str
@@ -186,3 +187,4 @@ class Model(Record):
     facts: dict[str, Fact] = {}  # published parameters, training tokens, compute, cost
     source: str = ""
     notes: str = ""
+    hub: str = ""

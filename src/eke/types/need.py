@@ -78,6 +78,17 @@ class Need(Record, tag="need", tag_field="answer"):
     remarks: tuple[str, ...] = ()  # what the answer assumed or rounded, in words
 
 
+class Change(Record):
+    """A change that alone makes it feasible: `name` from `now` to `at` [unit], and with which
+    plan."""
+
+    name: str
+    now: float
+    at: float
+    unit: str
+    plan: Plan
+
+
 class Infeasible(Record, tag="infeasible", tag_field="answer"):
     """It cannot be done: `limit` is short by `by`, having `have` where `need` is needed [unit]."""
 
@@ -88,3 +99,5 @@ class Infeasible(Record, tag="infeasible", tag_field="answer"):
     unit: str
     hint: str
     plan: Plan | None = None
+    changes: tuple[Change, ...] = ()  # of which each alone would do, the smallest first
+    together: tuple[Change, ...] = ()  # of which all together would do, with the closest plan

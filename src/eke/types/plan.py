@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, Literal
 
 from eke.errors import BadInput
-from eke.types.record import Record
+from eke.types.record import Record, fields, replace
 
 Width = (
     Literal["fp32", "bf16", "fp16", "fp8", "int8", "fp6", "fp4", "int4"]
@@ -50,6 +51,9 @@ class Plan(Record):
     drafts: tokens guessed per step, kept with probability `acceptance` each.
     padded: every step computes all `batch` places, taken or not.
     engine: what runs it, an id of engines.toml; "" is any.
+    offload: what conversations keep between their turns lies in the host's memory.
+    adapter_slots: fine-tunes resident on a replica, which serves several of them at once; 0 gives
+    each a merged copy of the model, on replicas of its own.
     prefill: a disaggregated plan's other half; this half then only decodes.
     stream: weights and optimizer state stay in the chip's external memory and stream through.
     """
@@ -82,6 +86,8 @@ class Plan(Record):
     stream: bool = False
     draft_cost: float = 0.1  # time of a draft step over a step of the model itself
     padded: bool = False
+    offload: bool = False
+    adapter_slots: int = 0
     engine: str = ""
     prefill: Plan | None = None
 
@@ -98,6 +104,7 @@ class Plan(Record):
 
 
 NUMBERS = (*DEGREES, "micro_batch", "batch", "token_budget", "block")
+COUNTS = (*NUMBERS, "drafts", "adapter_slots")  # those that may be 0 included
 
 
 def check_plan(plan: Plan) -> None:
@@ -110,6 +117,11 @@ def check_plan(plan: Plan) -> None:
         if getattr(plan, name) not in BYTES:
             known = ", ".join(BYTES)
             raise BadInput(f"{name} is {getattr(plan, name)!r}; expected one of {known}.")
+    if not isinstance(plan.adapter_slots, int) or plan.adapter_slots < 0:
+        raise BadInput(
+            f"adapter_slots is {plan.adapter_slots!r}; it must be a whole number: of fine-tunes "
+            "resident on a replica, or 0 for a merged copy of each."
+        )
     if plan.drafts < 0 or not 0 <= plan.acceptance <= 1:
         raise BadInput("drafts must be 0 or more and acceptance a share between 0 and 1.")
     if (plan.tensor * plan.data * plan.context) % plan.expert:
@@ -129,9 +141,11 @@ def check_plan(plan: Plan) -> None:
 
 
 class Plans(Record):
-    """Many plans at once: whole numbers are equally long arrays, choices are shared by all.
+    """Many plans at once: whole numbers are arrays that broadcast, choices are shared by all.
 
-    Field names are those of `Plan`, so that the same wiring prices one plan or a million.
+    Field names are those of `Plan`, so that the same wiring prices one plan or a million. Where
+    layouts stand along one axis and copies along another, what depends on the layout alone is
+    worked out once per layout. prefill: the other halves of disaggregated plans, as `Plans`.
     """
 
     base: Plan
@@ -147,6 +161,8 @@ class Plans(Record):
     token_budget: Any = 8192
     block: Any = 16
     drafts: Any = 0
+    adapter_slots: Any = 0
+    prefill: Any = None
 
     def __getattr__(self, name: str) -> Any:
         """What all plans of the block share comes from `base`."""
@@ -160,19 +176,53 @@ class Plans(Record):
     @property
     def chips(self) -> Any:
         """All chips, per plan, the prefill half included."""
-        half = self.base.prefill
+        half = self.prefill
         return self.group * self.replicas + (half.chips if half is not None else 0)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the arrays, once broadcast."""
+        import numpy as np
+
+        half = self.prefill.shape if isinstance(self.prefill, Plans) else ()
+        return np.broadcast_shapes(half, *(np.shape(getattr(self, name)) for name in COUNTS))
+
     def __len__(self) -> int:
-        return max(getattr(getattr(self, name), "size", 1) for name in NUMBERS)
+        return prod(self.shape)
 
     def __getitem__(self, index: int) -> Plan:
-        from eke.types.record import fields
+        """One of them, counted along the broadcast arrays."""
+        import numpy as np
 
-        picked = {name: _pick(getattr(self, name), index) for name in (*NUMBERS, "drafts")}
-        return Plan(**(fields(self.base) | picked))
+        return self._at(np.unravel_index(index, self.shape))
+
+    def take(self, those: Any) -> Plans:
+        """The plans that an index array or a mask over the flattened block picks."""
+        return self._taken(those, self.shape)
+
+    def _taken(self, those: Any, shape: tuple[int, ...]) -> Plans:
+        import numpy as np
+
+        picked = {
+            name: np.broadcast_to(getattr(self, name), shape).ravel()[those]
+            for name in COUNTS
+            if np.ndim(getattr(self, name))
+        }
+        half = self.prefill
+        return replace(
+            self, **picked, prefill=half._taken(those, shape) if isinstance(half, Plans) else half
+        )
+
+    def _at(self, place: Any) -> Plan:
+        picked = {name: _pick(getattr(self, name), place) for name in COUNTS}
+        half = self.prefill._at(place) if isinstance(self.prefill, Plans) else self.prefill
+        return Plan(**(fields(self.base) | picked | {"prefill": half}))
 
 
-def _pick(value: Any, index: int) -> int:
+def _pick(value: Any, place: Any) -> int:
     """One whole number out of an array, or the number all share."""
-    return int(value[index]) if getattr(value, "ndim", 0) else int(value)
+    sizes = getattr(value, "shape", ())
+    if not sizes:
+        return int(value)
+    own = place[len(place) - len(sizes) :]
+    return int(value[tuple(0 if size == 1 else int(i) for size, i in zip(sizes, own, strict=True))])

@@ -100,7 +100,7 @@ def read_config(name: str) -> Model:
         path = path / "config.json"
     if exists or name.endswith(".json") or name.startswith((".", "/", "~")):
         return model_from_config(load(path), path.absolute().parent.name or path.stem, str(path))
-    return model_from_config(fetch(name), name, f"{name} on the hub")
+    return replace(model_from_config(fetch(name), name, f"{name} on the hub"), hub=name)
 
 
 def fetch(name: str) -> dict[str, Any]:
