@@ -88,4 +88,5 @@ def _verl(files: dict[str, str]) -> tuple[int, int]:
     told = yaml.safe_load(files["verl.yaml"])
     policy, trainer = told["actor_rollout_ref"], told["trainer"]
     sequences = policy["actor"]["ppo_mini_batch_size"] * policy["rollout"]["n"]
-    return trainer["nnodes"] * trainer["n_gpus_per_node"], sequences
+    apart = policy["rollout"].get("nnodes", 0) * policy["rollout"].get("n_gpus_per_node", 0)
+    return trainer["nnodes"] * trainer["n_gpus_per_node"] + apart, sequences

@@ -211,6 +211,7 @@ JOBS: dict[str, tuple[Any, ...]] = {
     "samples": (4,),
     "batch": (1024,),
     "feedback": ("human", "rule"),
+    "split": (0.25, 0.5),
 }
 
 

@@ -28,7 +28,7 @@ def one_of(engine: str, plan: Plan, field: str, allowed: Iterable[Any]) -> None:
     value, known = getattr(plan, field), tuple(allowed)
     if value not in known:
         says = ", ".join(str(each) for each in known)
-        more = f"give --{field.replace('_', '-')} one of them, or write for another trainer"
+        more = f"give --{field.replace('_', '-')} one of them"
         raise BadInput(f"{field} is {value}; {engine} takes {says}: {more}.")
 
 
@@ -38,7 +38,7 @@ def alone(engine: str, plan: Plan, *fields: str) -> None:
         if getattr(plan, field) != 1:
             raise BadInput(
                 f"{field} is {getattr(plan, field)}; {engine} has no such parallelism: plan with "
-                f"--{field} 1, or write for megatron."
+                f"--{field} 1."
             )
 
 

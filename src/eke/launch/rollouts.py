@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eke.errors import BadInput
 from eke.launch.start import Start
-from eke.physics.align import ROLLOUT_SHARE
+from eke.physics.align import ROLLOUT_SHARE, sides
 from eke.physics.answer import pool_of
 from eke.physics.footprint import held_parameters
 from eke.physics.operations import ACTIVATION
@@ -25,16 +25,23 @@ def rollout_tensor(engine: str, start: Start) -> int:
     weights to leave room for a cache, as eke prices it."""
     size = ROLLOUT_SHARE * (pool_of(start.fleet, start.plan.chip).chip.memory_size or 0.0)
     plan = Plan(chip=start.plan.chip, tensor=start.plan.tensor)
+    chips = _writing(start)
     while held_parameters(start.job.model, plan).total * ACTIVATION > size:
         plan = replace(plan, tensor=plan.tensor * 2)
-        if plan.tensor > start.plan.chips:
+        if plan.tensor > chips:
             raise BadInput(
-                f"{start.job.model.name} leaves no room for a cache on {start.plan.chips} chips, "
+                f"{start.job.model.name} leaves no room for a cache on {chips} chips, "
                 f"so {engine} cannot write answers there: plan with more chips."
             )
-    if start.plan.chips % plan.tensor:
+    if chips % plan.tensor:
         raise BadInput(
             f"answers are written on {plan.tensor} chips a copy, which do not divide the "
-            f"{start.plan.chips} of the plan; plan with a multiple of {plan.tensor}."
+            f"{chips} that write; plan with a multiple of {plan.tensor}."
         )
     return plan.tensor
+
+
+def _writing(start: Start) -> int:
+    """Chips that write answers: all of them in turns, or a side of their own."""
+    assert isinstance(start.job, Align)
+    return int(sides(start.job, start.plan)[1])

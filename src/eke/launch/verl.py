@@ -15,9 +15,10 @@ from eke.launch.nodes import nodes
 from eke.launch.rollouts import per_round, rollout_tensor
 from eke.launch.script import bash, named, needed, usual
 from eke.launch.start import Start
-from eke.launch.verl_engine import refuse_engine, sharded, trained
+from eke.launch.verl_engine import apart, refuse_engine, sharded, trained
 from eke.types.job import Align
 from eke.types.plan import Plan
+from eke.types.record import replace
 
 NAME = "verl"
 KEPT = {"fp8": "fp8", "bf16": "auto", "fp16": "auto"}  # keys and values, in vLLM's words
@@ -29,7 +30,7 @@ def files(start: Start) -> dict[str, str]:
     refusals.for_jobs(NAME, start, "align", instead="For others: --write megatron or trl.")
     job = start.job
     assert isinstance(job, Align)
-    _refuse(job, start.plan)
+    _refuse(job, start.plan, nodes(start).each)
     if set("'{}") & set(start.checkpoint):
         raise BadInput(
             f"checkpoint is {start.checkpoint!r}; Hydra takes no quotes or braces there."
@@ -43,7 +44,7 @@ def files(start: Start) -> dict[str, str]:
 
 def settings(start: Start) -> dict[str, Any]:
     """The configuration, as far as it differs from verl's defaults."""
-    job, plan, here = start.job, start.plan, nodes(start)
+    job, plan = start.job, start.plan
     assert isinstance(job, Align)
     own = "ppo_trainer" if sharded(plan) else "ppo_megatron_trainer"
     steps = max(ceil(job.prompts / job.batch), 1)
@@ -64,8 +65,7 @@ def settings(start: Start) -> dict[str, Any]:
         **({"critic": _critic(job, plan)} if job.method == "ppo" else {}),
         "reward": _reward(start, job),
         "trainer": {
-            "nnodes": here.count,
-            "n_gpus_per_node": here.each,
+            **_chips(start, job),
             "total_epochs": 1,
             "total_training_steps": steps,
             "logger": ["console"],
@@ -76,9 +76,40 @@ def settings(start: Start) -> dict[str, Any]:
     }
 
 
+def _chips(start: Start, job: Align) -> dict[str, Any]:
+    """Servers of the trainer; apart from those that write, it hands its weights over once per
+    iteration."""
+    here = nodes(start)
+    two = apart(job, start.plan, here.each)
+    if two is None:
+        return {"nnodes": here.count, "n_gpus_per_node": here.each}
+    steps = per_round(NAME, job) // start.plan.batch
+    return {
+        "nnodes": two.learn // two.piece,
+        "n_gpus_per_node": two.piece,
+        "v1": {
+            "trainer_mode": "separate_async",
+            "separate_async": {"parameter_sync_step": steps, "num_warmup_batches": 1},
+        },
+    }
+
+
+def _writers(start: Start, job: Align) -> dict[str, Any]:
+    """Servers of their own for answers, where the plan is split."""
+    two = apart(job, start.plan, nodes(start).each)
+    if two is None:
+        return {}
+    return {
+        "nnodes": two.write // two.piece,
+        "n_gpus_per_node": two.piece,
+        "checkpoint_engine": {"backend": "nccl"},
+    }
+
+
 def _policy(start: Start, job: Align) -> dict[str, Any]:
     plan = start.plan
     return {
+        **({} if job.split is None else {"hybrid_engine": False}),
         "model": _model(plan),
         "actor": {
             **trained(plan, job.answers_each),
@@ -88,6 +119,7 @@ def _policy(start: Start, job: Align) -> dict[str, Any]:
         "ref": {"log_prob_micro_batch_size_per_gpu": plan.micro_batch},
         "rollout": {
             **_engine(start),
+            **_writers(start, job),
             "n": job.answers_each,
             "log_prob_micro_batch_size_per_gpu": plan.micro_batch,
         },
@@ -134,16 +166,16 @@ def _reward(start: Start, job: Align) -> dict[str, Any]:
     return {"reward_model": {"enable": True, "rollout": engine}}
 
 
-def _refuse(job: Align, plan: Plan) -> None:
+def _refuse(job: Align, plan: Plan, each: int) -> None:
     refusals.a_trainer(NAME, plan, writes=True)
     refusals.experts(NAME, job.model, plan)
     if job.method == "dpo":
         raise BadInput("verl has no DPO; write it for trl.")
-    if job.split is not None:
-        raise BadInput("split is set; eke writes verl with all chips taking turns: plan without.")
     refuse_engine(plan)
     refusals.one_of(NAME, plan, "cache", KEPT)
-    refusals.accumulation(NAME, plan)
+    two = apart(job, plan, each)
+    own = replace(plan, data=two.data) if two else plan
+    refusals.accumulation(NAME, own)
     if job.epochs != int(job.epochs):
         raise BadInput(f"epochs is {job.epochs:g}; verl goes over its answers whole times.")
     written = per_round(NAME, job)
@@ -152,10 +184,10 @@ def _refuse(job: Align, plan: Plan) -> None:
             f"batch is {plan.batch} answers; verl needs a multiple of the {job.answers_each} of a "
             f"prompt that divides the {written} of an iteration."
         )
-    if written % (plan.data * plan.micro_batch):
+    if written % (own.data * plan.micro_batch):
         raise BadInput(
             f"an iteration writes {written} answers; verl needs a multiple of data × micro_batch, "
-            f"{plan.data} × {plan.micro_batch}."
+            f"{own.data} × {plan.micro_batch}."
         )
 
 

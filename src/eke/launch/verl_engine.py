@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Any
 
 from eke.errors import BadInput
 from eke.launch import refusals
+from eke.physics.align import sides
+from eke.types.job import Align
 from eke.types.plan import Plan
+from eke.types.record import Record
 
 NAME = "verl"
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+
+
+class Apart(Record):
+    """Chips that learn and chips that write answers, where they are not the same, in equal pieces
+    of servers."""
+
+    learn: int
+    write: int
+    piece: int
+    data: int  # data-parallel ranks that learn
+
+
+def apart(job: Align, plan: Plan, each: int) -> Apart | None:
+    """The two sides of a plan that is split; None where all chips take turns."""
+    if job.split is None:
+        return None
+    own = sides(job, plan)[0]
+    learn, write = int(own.chips), int(plan.chips - own.chips)
+    if job.feedback != "rule":
+        raise BadInput(
+            "split is set and a model judges the answers; verl gives that model chips of its own "
+            "then, which the plan does not have: plan without split, or with --feedback rule."
+        )
+    if write < 1:
+        raise BadInput(f"split is {job.split:g}; no rank is left to write answers.")
+    return Apart(learn=learn, write=write, piece=gcd(each, learn, write), data=int(own.data))
 
 
 def sharded(plan: Plan) -> bool:

@@ -216,6 +216,13 @@ CASES: dict[str, tuple[str, str, str, dict[str, Any], dict[str, Any]]] = {
         {"method": "ppo", "batch": 512, "feedback": "human", "answer": 1024},
         {"data": 16, "shard": 3, "batch": 128, "recompute": "full"},
     ),
+    "grpo apart": (
+        "align",
+        "qwen2.5-7b",
+        "16xh100-sxm",
+        {"method": "grpo", "feedback": "rule", "batch": 128, "samples": 8, "split": 0.5},
+        {"data": 16, "shard": 3, "batch": 256, "recompute": "full"},
+    ),
     "align by pairs": (
         "align",
         "llama-3.1-8b",

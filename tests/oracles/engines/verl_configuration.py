@@ -75,7 +75,15 @@ def check(name: str) -> dict[str, object]:
     strange = set(keys({k: v for k, v in own.items() if k not in ("hydra", "defaults")}))
     strange -= ALL[own["defaults"][0]]
     assert not {key for key in strange if not key.startswith(FREE)}, strange
-    assert made.trainer.nnodes * made.trainer.n_gpus_per_node == given.plan.chips
+    rollout = made.actor_rollout_ref.rollout
+    chips = made.trainer.nnodes * made.trainer.n_gpus_per_node
+    chips += rollout.nnodes * rollout.n_gpus_per_node
+    assert chips == given.plan.chips
+    if rollout.nnodes:  # what PPOTrainerSeparateAsync asserts
+        sync = made.trainer.v1.separate_async.parameter_sync_step
+        mini = made.actor_rollout_ref.actor.ppo_mini_batch_size
+        assert made.data.train_batch_size == sync * mini
+        assert rollout.checkpoint_engine.backend != "naive"
     actor, answers = made.actor_rollout_ref.actor, made.actor_rollout_ref.rollout.n
     assert actor.ppo_mini_batch_size * answers == given.plan.batch
     return {"strategy": actor.strategy, "mini_batch": actor.ppo_mini_batch_size, "n": answers}
