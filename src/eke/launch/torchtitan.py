@@ -69,37 +69,15 @@ def flavour(model: Model) -> tuple[str, str]:
 def _module(start: Start, job: Train) -> str:
     """Python that builds the configuration; every number in it comes from the plan."""
     plan, (module, size) = start.plan, flavour(job.model)
-    small = plan.compute == "fp8"
-    converter = (
-        '        converters=[Float8LinearConverter.Config(\n            filter_fqns=["lm_head"], '
-        "model_compile_enabled=True\n        )],\n"
-    )
-    imports = [
-        "import os",
-        "",
-        "from torchtitan.components.checkpointer import CheckpointManager",
-        "from torchtitan.components.loss import ChunkedLossWrapper, CrossEntropyLoss",
-        "from torchtitan.components.optimizer import LRSchedulersContainer, default_adamw",
-        *(["from torchtitan.components.quantization import Float8LinearConverter"] * small),
-        "from torchtitan.config import CompileConfig, ParallelismConfig, TrainingConfig",
-        *(
-            ["from torchtitan.distributed.activation_checkpoint import FullAC"]
-            * (plan.recompute == "full")
-        ),
-        "from torchtitan.hf_datasets.text_datasets import HuggingFaceTextDataLoader",
-        "from torchtitan.models.common.config_utils import decoder_vocab_size",
-        f"from torchtitan.models.{module} import model_registry",
-        "from torchtitan.trainer import Trainer",
-    ]
     own = _arguments("training", "TrainingConfig", _training(job, plan))
     own += _arguments("parallelism", "ParallelismConfig", _parallelism(job, plan))
-    body = f"""
+    return f"""{_imports(module, plan)}
 
 def plan() -> Trainer.Config:
     \"\"\"What eke planned.\"\"\"
     model = model_registry(
         {size!r},
-{converter if small else ""}    )
+{CONVERTER if plan.compute == "fp8" else ""}    )
     loss = CrossEntropyLoss.Config(global_vocab_size=decoder_vocab_size(model))
     return Trainer.Config(
         model_spec=model,
@@ -109,21 +87,48 @@ def plan() -> Trainer.Config:
         dataloader=HuggingFaceTextDataLoader.Config(dataset=os.environ["DATA"]),
         optimizer=default_adamw(lr=float(os.environ.get("LEARNING_RATE", "3e-4"))),
         lr_scheduler=LRSchedulersContainer.Config(warmup_steps={_warm(job, plan)}),
-{own}        activation_checkpoint={_again(plan)},
+{own}        activation_checkpoint={"FullAC.Config()" if plan.recompute == "full" else "None"},
         compile=CompileConfig(enable=True),
         checkpoint=CheckpointManager.Config(enable=True, interval=500),
     )
 """
-    return "\n".join(imports) + "\n" + body
+
+
+CONVERTER = """        converters=[
+            Float8LinearConverter.Config(filter_fqns=["lm_head"], model_compile_enabled=True),
+        ],
+"""
+IMPORTS = {  # module of torchtitan → names
+    "components.checkpointer": "CheckpointManager",
+    "components.loss": "ChunkedLossWrapper, CrossEntropyLoss",
+    "components.optimizer": "LRSchedulersContainer, default_adamw",
+    "components.quantization": "Float8LinearConverter",
+    "config": "CompileConfig, ParallelismConfig, TrainingConfig",
+    "distributed.activation_checkpoint": "FullAC",
+    "hf_datasets.text_datasets": "HuggingFaceTextDataLoader",
+    "models.common.config_utils": "decoder_vocab_size",
+    "trainer": "Trainer",
+}
+
+
+def _imports(module: str, plan: Plan) -> str:
+    """Of what the module uses, and nothing else."""
+    needless = {
+        "components.quantization": plan.compute != "fp8",
+        "distributed.activation_checkpoint": plan.recompute != "full",
+    }
+    names = {**IMPORTS, f"models.{module}": "model_registry"}
+    lines = [
+        f"from torchtitan.{place} import {what}\n"
+        for place, what in sorted(names.items())
+        if not needless.get(place)
+    ]
+    return "import os\n\n" + "".join(lines)
 
 
 def _arguments(name: str, kind: str, values: dict[str, object]) -> str:
     inner = "".join(f"            {key}={value!r},\n" for key, value in values.items())
     return f"        {name}={kind}(\n{inner}        ),\n"
-
-
-def _again(plan: Plan) -> str:
-    return "FullAC.Config()" if plan.recompute == "full" else "None"
 
 
 def _steps(job: Train, plan: Plan) -> int:
