@@ -58,8 +58,26 @@ oracles: .venv-oracles/ready  ## exact counts against torch and transformers, re
 ENGINES := vllm_arguments sglang_arguments router_arguments kubernetes_fields ray_fields
 ENGINES += llama_cpp_arguments
 
-oracles-engines: .venv-engines/ready  ## what eke writes, read by the engines themselves, recorded
+# Trainers in an environment of their own, 6 GB; nothing trains. torchtitan and verl would not share
+# one by their pins, which only matter where they run. MEGATRON is a checkout of Megatron-LM
+# core_v0.19.0; sbatch comes from the packages slurm-client and slurm-wlm-basic-plugins.
+.venv-trainers/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-trainers
+	.venv-trainers/bin/pip install $(PIP_QUIET) torch==2.13.0 transformers==5.24.0 trl==1.16.0 \
+	  accelerate==1.15.0 peft==0.21.2 deepspeed==0.19.8 hydra-core==1.3.8 ray==2.60.0 \
+	  tensordict==0.10.0 codetiming==1.4.0 spmd_types==0.2.3 torch_checkpointing==0.1.1 \
+	  torchdata==0.11.0 torchao==0.18.0 triton tyro==1.0.17 einops tensorboard wandb pillow
+	.venv-trainers/bin/pip install $(PIP_QUIET) --no-deps torchtitan==0.3.0 verl==0.9.1
+	.venv-trainers/bin/pip install $(PIP_QUIET) -e .
+	touch $@
+
+TRAINERS := megatron_arguments torchtitan_configuration deepspeed_configuration trl_arguments
+TRAINERS += verl_configuration slurm_options
+
+oracles-engines: .venv-engines/ready .venv-trainers/ready  ## what eke writes, read by the engines themselves, recorded
 	set -e; for each in $(ENGINES); do .venv-engines/bin/python tests/oracles/$$each.py; done
+	set -e; for each in $(TRAINERS); do .venv-trainers/bin/python tests/oracles/engines/$$each.py; done
 
 clean:
-	rm -rf $(VENV) .venv-oracles .venv-engines .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-oracles .venv-engines .venv-trainers build dist
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

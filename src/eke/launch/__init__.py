@@ -9,6 +9,12 @@ from eke.launch.start import Start
 
 ENGINES = {  # name people type → module under eke.launch
     "vllm": "vllm",
+    "megatron": "megatron",
+    "torchtitan": "torchtitan",
+    "deepspeed": "deepspeed",
+    "trl": "trl",
+    "verl": "verl",
+    "slurm": "slurm",
     "sglang": "sglang",
     "trtllm": "trtllm",
     "llama.cpp": "llama_cpp",
