@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eke.calibrate.measured import Measured
@@ -34,6 +34,7 @@ from eke.types.fleet import Fleet, Pool
 from eke.types.goal import Front, Goal, Planned, figure_of, usual_goal
 from eke.types.job import Align, Job, Serve
 from eke.types.need import Change, Infeasible, Need
+from eke.types.plan import Plan
 from eke.types.record import Record, replace
 from eke.verbs import check_fits, check_job, check_uses, fleet_of, tables_of, values_of
 
@@ -41,6 +42,9 @@ SPLITS = (0.25, 0.375, 0.5, 0.625, 0.75)  # shares of the chips that only genera
 MARGINS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)  # below limits, to be surer
 MORE = 64  # times as many chips, looked at to say how many it would take
 MOST = 65_536  # chips of a kind, looked at where nobody says how many there are
+
+
+Accepts = Callable[[Job, Plan, Fleet], object]
 
 
 class Asked(Record):
@@ -107,6 +111,7 @@ def plan(
     choices: Mapping[str, Any] | None = None,
     measured: Sequence[Measured] = (),
     disaggregate: Apart = "may",
+    accepts: Accepts | None = None,
     progress: Progress | None = None,
 ) -> Planned | Infeasible:
     """The plan that needs least of what the goal names, with the reasons for it.
@@ -114,7 +119,8 @@ def plan(
     fleet: pools one may use.  goal: None is least cost, or least time for a job that learns
     without a date.  choices: fields of the plan that are decided: a value, or a tuple of values to
     choose from, such as ``{"weights": ("bf16", "fp8")}``.  measured: numbers of one's own for this
-    stack.  disaggregate: whether prompts and answers may run on chips of their own.  progress:
+    stack.  disaggregate: whether prompts and answers may run on chips of their own.  accepts: raises
+    BadInput for a plan that cannot be used, such as one an engine has no words for.  progress:
     called with the plans looked at and the best figure so far. Raises EkeError for input that makes
     no sense.
     """
@@ -124,10 +130,25 @@ def plan(
         found = asked.search(margin, progress)
         if not found.best:
             break
+        found = _accepted(found, accepts)
         surest = _planned(asked, found)
         if asked.goal.sure <= 0.5 or _chance(surest) >= asked.goal.sure:
             return surest
     return _not_sure(surest) if surest is not None else _infeasible(asked, found)
+
+
+def _accepted(found: Found, accepts: Accepts | None) -> Found:
+    """From the first plan on that can be used. Raises BadInput where none of the best can."""
+    reason = ""
+    for index, kept in enumerate(found.best):
+        try:
+            if accepts is not None:
+                accepts(kept.block.job, kept.plan, kept.block.fleet)
+        except BadInput as error:
+            reason = reason or str(error)
+            continue
+        return replace(found, best=found.best[index:], passed=reason)
+    raise BadInput(f"none of the best {len(found.best)} plans can be used; of the best: {reason}")
 
 
 def frontier(
@@ -235,7 +256,7 @@ def _planned(asked: Asked, found: Found) -> Planned:
         binds=binds(found),
         rivals=rivals(found, goal, values),
         turns=turns(found, goal),
-        remarks=(*_split(best.block.job, asked.job), *_narrower(asked, best)),
+        remarks=(*_split(best.block.job, asked.job), *_narrower(asked, best), *_passed(found)),
     )
 
 
@@ -250,6 +271,11 @@ def _split(planned: Job, asked: Job) -> tuple[str, ...]:
     if planned == asked or not isinstance(planned, Align):
         return ()
     return (f"{planned.split:.1%} of the chips only generate (--split {planned.split:.1%})",)
+
+
+def _passed(found: Found) -> tuple[str, ...]:
+    """Why better plans were passed over."""
+    return (f"better plans cannot be used; the best: {found.passed}",) if found.passed else ()
 
 
 def _narrower(asked: Asked, best: Candidate) -> tuple[str, ...]:

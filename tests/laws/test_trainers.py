@@ -127,6 +127,8 @@ OTHER: dict[str, tuple[Any, ...]] = {
     "padded": (True,),
     "offload": (True,),
     "adapter_slots": (4,),
+    "rear": (Plan(chip="a100-sxm-80"),),
+    "stage_layers": (5,),
 }
 UNHEARD = {  # of Plan: what no trainer is told
     "chip",  # the fleet's

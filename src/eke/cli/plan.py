@@ -82,6 +82,7 @@ def run(kind: str, given: dict[str, Any]) -> None:
     if bool(fleets) == bool(among):
         raise BadInput("say which chips: --on 32xh100-sxm (a count), or --among h100-sxm,mi300x.")
     _check_names(kind, given, out)
+    _for_engine(kind, given, out["write"])
     where = given["fleet"] = "+".join(fleets) if fleets else among.replace(",", "+")
     measured = own(given.pop("measured"), where)
     job, fleet, decided = ask(kind, given)
@@ -101,6 +102,8 @@ def _check_names(kind: str, given: dict[str, Any], out: dict[str, Any]) -> None:
 
     if out["picture"] and not given["frontier"]:
         raise BadInput("--picture draws a frontier; say between what: --frontier cost,ttft.")
+    if out["folder"] and not Path(out["folder"]).is_dir():
+        raise BadFile(f"{out['folder']}: no such folder; make it first, or drop --to.")
     name = out["timeline"] or ""
     if name and not name.endswith((".svg", ".json")):
         raise BadFile(f"{name}: a timeline is a picture (.svg), or .json for Perfetto.")
@@ -130,6 +133,7 @@ def _plan(
             choices=decided,
             measured=measured,
             disaggregate=given["disaggregate"] or "may",
+            accepts=_writer(given, out) if out["write"] else None,
             progress=progress,
         )
     found = feasible(answer, out["as_json"])
@@ -152,12 +156,53 @@ def feasible(found: Any, as_json: bool) -> Any:
     return found
 
 
+def _for_engine(kind: str, given: dict[str, Any], name: str | None) -> None:
+    """Look for plans that the engine to be written for has words for, at its own speed."""
+    if not name:
+        return
+    from eke.launch import ABLE, WHOLE, known, runs
+
+    engine = runs(known(name), kind)
+    given["engine"] = given.get("engine") or engine
+    for field, values in ABLE.get(engine, {}).items():
+        if field in given and given[field] is None:
+            given[field] = values if len(values) > 1 else values[0]
+    if name in WHOLE and not given["disaggregate"]:
+        given["disaggregate"] = "never"
+
+
+def _writer(given: dict[str, Any], out: dict[str, Any]) -> Any:
+    """A plan as the files of the engine it is written for."""
+    from eke.launch import configuration
+    from eke.launch.start import Start, checkpoint_of
+
+    model = given["model"]
+    path = Path(model)
+    own = str(path.parent if path.is_file() else path) if path.exists() else None
+    own = own or (model if "/" in model else None)
+
+    def files(job: Any, plan: Any, fleet: Any) -> dict[str, str]:
+        checkpoint = checkpoint_of(job.model, out["checkpoint"] or own)
+        start = Start(
+            job=job, plan=plan, fleet=fleet, checkpoint=checkpoint, command=command_words()
+        )
+        return configuration(out["write"], start)
+
+    return files
+
+
 def _write(found: Any, fleet: Any, given: dict[str, Any], out: dict[str, Any]) -> None:
     """Everything asked for as a file."""
     if out["timeline"]:
         _draw(found, fleet, out["timeline"], out["opened"])
     if out["save"]:
         _save(found, given, out["save"])
+    if out["write"]:
+        folder = Path(out["folder"] or ".")
+        files = _writer(given, out)(found.job, found.need.plan, fleet)
+        for name, text in files.items():
+            write_whole(folder / name, text)
+            click.echo(f"written: {folder / name}", err=True)
 
 
 def _draw(found: Any, fleet: Any, name: str, opened: bool) -> None:

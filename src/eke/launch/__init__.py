@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 from eke.errors import BadInput, closest
 from eke.launch.start import Start
 
 ENGINES = {  # name people type → module under eke.launch
     "vllm": "vllm",
-    "megatron": "megatron",
-    "torchtitan": "torchtitan",
-    "deepspeed": "deepspeed",
-    "trl": "trl",
-    "verl": "verl",
-    "slurm": "slurm",
     "sglang": "sglang",
     "trtllm": "trtllm",
     "llama.cpp": "llama_cpp",
     "dynamo": "dynamo",
     "ray": "ray",
     "k8s": "k8s",
+    "megatron": "megatron",
+    "torchtitan": "torchtitan",
+    "deepspeed": "deepspeed",
+    "trl": "trl",
+    "verl": "verl",
+    "slurm": "slurm",
 }
+USUAL = {"serve": "vllm", "train": "megatron", "tune": "trl", "align": "verl"}  # by kind of job
+RUNS = {"dynamo": "vllm", "ray": "vllm", "k8s": "vllm"}  # what others start
+ONE = (1,)
+ABLE: dict[str, dict[str, tuple[Any, ...]]] = {  # fields of a plan that an engine has few words for
+    "llama.cpp": {"data": ONE, "expert": ONE, "batch": (8, 16, 32, 64, 128, 256)},
+    "megatron": {"shard": (0, 1, 3)},
+    "torchtitan": {"shard": (0, 2, 3)},
+    "deepspeed": {"pipeline": ONE, "virtual": ONE, "tensor": ONE},
+    "trl": dict.fromkeys(("tensor", "pipeline", "virtual", "expert", "context"), ONE),
+    "verl": {"virtual": ONE},
+}
+WHOLE = ("llama.cpp", "k8s")  # which hand no prompts from some chips to others
+
+
+def known(name: str) -> str:
+    """The name, if eke writes that. Raises BadInput."""
+    if name not in ENGINES:
+        near = closest(name, ENGINES)
+        hint = f"; closest: {near}" if near else ""
+        raise BadInput(f"eke writes no {name[:40]!r}{hint}; it writes {', '.join(ENGINES)}.")
+    return name
+
+
+def runs(name: str, kind: str) -> str:
+    """The engine that runs a job of a kind, started so."""
+    return USUAL[kind] if name == "slurm" else RUNS.get(name, name)
 
 
 def configuration(name: str, start: Start) -> dict[str, str]:
@@ -29,9 +56,5 @@ def configuration(name: str, start: Start) -> dict[str, str]:
 
     Raises BadInput for an engine nobody knows, and where the engine cannot do what the plan says.
     """
-    if name not in ENGINES:
-        near = closest(name, ENGINES)
-        hint = f"; closest: {near}" if near else ""
-        raise BadInput(f"eke writes no {name[:40]!r}{hint}; it writes {', '.join(ENGINES)}.")
-    files: dict[str, str] = import_module(f"eke.launch.{ENGINES[name]}").files(start)
+    files: dict[str, str] = import_module(f"eke.launch.{ENGINES[known(name)]}").files(start)
     return files

@@ -44,6 +44,7 @@ def alone(engine: str, plan: Plan, *fields: str) -> None:
 
 SERVING = {"replicas": 1, "prefill": None, "drafts": 0, "padded": False, "sparse": False}
 SERVING |= {"stream": False, "offload": False, "adapter_slots": 0}
+STAGES = {"rear": "later stages on other chips", "stage_layers": "stages of so many layers"}
 ENGINE = {"cache": "bf16", "token_budget": 8192, "block": 16}  # of what writes answers
 STORED = {"fp16": ("bf16", "fp16"), "fp32": ("bf16", "fp32")}  # compute → weights; else bf16
 
@@ -57,6 +58,12 @@ def a_trainer(engine: str, plan: Plan, writes: bool = False) -> None:
     for field, value in (SERVING if writes else {**SERVING, **ENGINE}).items():
         if getattr(plan, field) != value:
             raise BadInput(f"{field} means nothing to {engine}; plan without it.")
+    for field, words in STAGES.items():
+        if getattr(plan, field):
+            raise BadInput(
+                f"the plan has {words}, which eke does not write for {engine}; plan on one kind of "
+                "chip."
+            )
     if plan.shard_ranks and plan.shard != 3:
         raise BadInput(f"shard_ranks is {plan.shard_ranks}, which only FSDP has: add --shard 3.")
     if plan.shard_ranks and (plan.data * plan.context) % plan.shard_ranks:

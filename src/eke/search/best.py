@@ -25,13 +25,14 @@ Progress = Callable[[int, float], None]  # plans considered, best figure so far
 class Found(Record):
     """What a search came back with. best: feasible plans, best first.  almost: for each limit the
     plans that keep all others, best first.  nearest: the plan that misses least, where none is
-    feasible."""
+    feasible.  passed: why better plans cannot be used."""
 
     best: list[Candidate]
     almost: dict[str, list[Candidate]]
     nearest: Candidate | None
     considered: int
     priced: int
+    passed: str = ""
 
 
 def search(
