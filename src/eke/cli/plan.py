@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from eke.cli import options as opt
+from eke.cli import sweep
 from eke.cli.jobs import commands
 from eke.cli.need import own
 
@@ -70,29 +71,41 @@ OWN = opt.stack(
 )
 
 
+OUT = ("as_json", "picture", "timeline", "opened", "write", "folder", "checkpoint", "save")
+QUESTION = ("fleets", "among", "measured")  # what a question reads beside `ask`
+
+
 def run(kind: str, given: dict[str, Any]) -> None:
     """Answer on stdout; exit code 3 when it cannot be done."""
-    from eke.asking import ask, goal_of
     from eke.errors import BadInput
     from eke.planning import enough
 
-    names = ("as_json", "picture", "timeline", "opened", "write", "folder", "checkpoint", "save")
-    out = {name: given.pop(name) for name in names}
-    fleets, among = given.pop("fleets"), given.pop("among")
-    if bool(fleets) == bool(among):
-        raise BadInput("say which chips: --on 32xh100-sxm (a count), or --among h100-sxm,mi300x.")
-    where = "+".join(fleets) if fleets else among.replace(",", "+")
-    measured = own(given.pop("measured"), where)
-    job, fleet, decided = ask(kind, {**given, "fleet": where})
-    if among:
+    out = {name: given.pop(name) for name in OUT}
+    job, fleet, goal, decided, measured = question(kind, given)
+    if given["among"]:
         fleet = enough(job, fleet, decided)
-    goal = goal_of(given, job, fleet)
     if given["frontier"]:
         _frontier(job, fleet, given, goal, decided, out)
         return
     if out["picture"]:
         raise BadInput("--picture draws a frontier; say between what: --frontier cost,ttft.")
     _plan(job, fleet, given, goal, decided, measured, out)
+
+
+def question(kind: str, given: dict[str, Any]) -> tuple[Any, Any, Any, dict[str, Any], list[Any]]:
+    """The job, the fleet, the goal, decided fields of the plan, and own measurements; a fleet of
+    --among has one chip of each kind."""
+    from eke.asking import ask, goal_of
+    from eke.errors import BadInput
+
+    fleets, among = given["fleets"], given["among"]
+    if bool(fleets) == bool(among):
+        raise BadInput("say which chips: --on 32xh100-sxm (a count), or --among h100-sxm,mi300x.")
+    where = "+".join(fleets) if fleets else among.replace(",", "+")
+    measured = own(given["measured"], where)
+    rest = {name: value for name, value in given.items() if name not in QUESTION}
+    job, fleet, decided = ask(kind, {**rest, "fleet": where})
+    return job, fleet, goal_of(given, job, fleet), decided, measured
 
 
 def _plan(
@@ -178,5 +191,5 @@ def command_words() -> str:
     return join(["eke", *sys.argv[1:]])
 
 
-for _command in commands(run, OWN, opt.several):
+for _command in commands(run, opt.stack(OWN, sweep.OPTIONS), opt.several, sweep.Swept):
     command.add_command(_command)
