@@ -53,7 +53,7 @@ class Swept(click.Command):
             if param.name in ALONE and param.name in raw:
                 ctx.fail(f"{param.opts[0]} is of one plan; a sweep makes a table, see --out.")
         own_words = as_words(STUB, {name: raw.pop(name) for name in NAMES if name in raw})
-        ctx.params = STUB.make_context("sweep", list(own_words), ctx).params
+        ctx.params = STUB.make_context(str(ctx.info_name), list(own_words), ctx.parent).params
         ctx.meta[__name__] = raw
         return []
 
@@ -91,11 +91,11 @@ def _printed(work: Work, hands: AbstractContextManager[Crew]) -> Counter[str]:
     from eke.sweep.run import print_rows
     from eke.sweep.table import csv_rows
 
-    stdout, outcomes = click.get_text_stream("stdout"), Counter[str]()
+    outcomes: Counter[str] = Counter()
     how = "with --out FILE the next run could go on"
-    shown: AbstractContextManager[Tell] = _quiet() if stdout.isatty() else progress()
+    shown: AbstractContextManager[Tell] = _quiet() if sys.stdout.isatty() else progress()
     with _stoppable(outcomes.total, work, how), shown as tell, hands as crew:
-        print_rows(work, crew, csv_rows(stdout), outcomes, tell)
+        print_rows(work, crew, csv_rows(sys.stdout), outcomes, tell)
     click.echo(_summary(outcomes), err=True)
     return outcomes
 
@@ -110,7 +110,8 @@ def _written(
     from eke.sweep.run import keep_rows, kept_rows
     from eke.sweep.table import writer
 
-    write, columns, outcomes = writer(path), work.columns, Counter[str]()
+    write, columns = writer(path), work.columns
+    outcomes: Counter[str] = Counter()
     sweep = Sweep(
         eke=eke.__version__,
         cells=work.grid.cells,

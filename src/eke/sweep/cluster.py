@@ -13,6 +13,7 @@ from eke.sweep.crew import Asked, Crew, Ready, Solve
 from eke.sweep.rows import Row
 
 TRIES = 3  # of a cell whose worker is lost, beside the first
+PATIENCE = 5.0  # for somebody to answer at an address [s]
 DEPTH = 4  # cells under way for each processor
 
 
@@ -51,21 +52,33 @@ def _joined(address: str) -> Any:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
+
+        join = ray.init
+    except (ImportError, AttributeError):  # a mere folder of that name has no init
         raise BadInput("--ray needs ray: pip install 'eke[ray]'.") from None
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == "local":
         quiet["include_dashboard"] = False
     try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, OSError, AssertionError) as error:
+        _knock(address)
+        join(address=address, **quiet)
+    except (RuntimeError, ValueError, OSError, OverflowError, ImportError) as error:
         words = str(error).strip().partition("\n")[0] or type(error).__name__
         raise BadInput(
             f"--ray {address}: no Ray cluster could be joined there ({words[:200]}). Give the "
-            "address of a head node such as 10.0.0.5:6379 or ray://10.0.0.5:10001, auto for one on "
-            "this machine, or local to start one."
+            "address of a head node such as 10.0.0.5:6379, auto for a cluster this machine is part "
+            "of, or local to start one."
         ) from None
     return ray
+
+
+def _knock(address: str) -> None:
+    """Whether anything listens there; Ray itself would try for minutes."""
+    import socket
+
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if colon:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
 
 
 def _check_release(ray: Any, address: str) -> None:

@@ -54,6 +54,9 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Leaves a file only where there is something to go on with."""
+        if not self.finished:
+            self.remove()
         self.file.close()
 
     def add(self, index: int, row: Row) -> None:
