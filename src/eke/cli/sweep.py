@@ -91,11 +91,12 @@ def _printed(work: Work, hands: AbstractContextManager[Crew]) -> Counter[str]:
     from eke.sweep.run import print_rows
     from eke.sweep.table import csv_rows
 
+    stdout = sys.stdout  # as it is before others, such as Ray, are kept from writing there
     outcomes: Counter[str] = Counter()
     how = "with --out FILE the next run could go on"
-    shown: AbstractContextManager[Tell] = _quiet() if sys.stdout.isatty() else progress()
+    shown: AbstractContextManager[Tell] = _quiet() if stdout.isatty() else progress()
     with _stoppable(outcomes.total, work, how), shown as tell, hands as crew:
-        print_rows(work, crew, csv_rows(sys.stdout), outcomes, tell)
+        print_rows(work, crew, csv_rows(stdout), outcomes, tell)
     click.echo(_summary(outcomes), err=True)
     return outcomes
 

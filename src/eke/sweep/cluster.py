@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import eke
@@ -24,7 +25,7 @@ def cluster(address: str, solve: Solve, ready: Ready) -> Iterator[Crew]:
     Raises BadInput where there is no ray, nobody answers, or workers have another eke.
     """
     ray = _joined(address)
-    try:
+    with _left(ray):
         _check_release(ray, address)
 
         def planned(asked: Asked) -> Row:
@@ -42,6 +43,14 @@ def cluster(address: str, solve: Solve, ready: Ready) -> Iterator[Crew]:
 
         room = DEPTH * max(1, int(ray.cluster_resources().get("CPU", 1)))
         yield Crew(submit=remote.remote, done=done, room=room)
+
+
+@contextmanager
+def _left(ray: Any) -> Iterator[None]:
+    """The cluster is left at the end; until then what Ray has to say goes to stderr."""
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
     finally:
         ray.shutdown()
 

@@ -42,8 +42,12 @@ class Journal:
             self.file = path.open("a+b")
         except OSError as error:
             raise BadFile(f"{path}: cannot be written: {error.strerror or error}.") from None
-        _for_us_alone(self.file, path)
-        self._read()
+        try:
+            _for_us_alone(self.file, path)
+            self._read()
+        except BadFile:
+            self.file.close()
+            raise
 
     def __enter__(self) -> Journal:
         return self
@@ -138,7 +142,6 @@ def _for_us_alone(file: Any, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        file.close()
         raise BadFile(
             f"{path}: another run is at work on it; wait, or give another --out."
         ) from None

@@ -77,7 +77,7 @@ def columns(kind: str, names: Sequence[str]) -> tuple[Column, ...]:
     """The columns of a table. names: the options that its cells give."""
     return (
         *(Column(name=name, holds="text") for name in names),
-        *(Column(name=name, holds="text") for name in ("outcome", "least", "unit")),
+        *(Column(name=name, holds="text") for name in ("outcome", "goal", "unit")),
         *_spanned("value", "1"),
         Column(name="chips", holds="whole"),
         Column(name="chip", holds="text"),
@@ -125,8 +125,8 @@ def _found(kind: str, asked: Question) -> dict[str, Cell]:
         measured=asked.measured,
         disaggregate=asked.disaggregate,
     )
-    least = {"least": asked.goal.least}
-    return least | (_short(found) if isinstance(found, Infeasible) else _planned(kind, found))
+    goal: dict[str, Cell] = {"goal": asked.goal.least}
+    return goal | (_short(found) if isinstance(found, Infeasible) else _planned(kind, found))
 
 
 def _planned(kind: str, found: Planned) -> dict[str, Cell]:
