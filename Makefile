@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 PIP_QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test lint golden bench oracles clean
+.PHONY: demo test lint golden bench oracles oracles-ray clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/demo: pyproject.toml
@@ -21,6 +21,11 @@ $(VENV)/test: pyproject.toml
 	$(PYTHON) -m venv .venv-oracles
 	.venv-oracles/bin/pip install $(PIP_QUIET) torch==2.13.0 transformers
 	.venv-oracles/bin/pip install $(PIP_QUIET) -e .
+	touch $@
+
+.venv-ray/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/pip install $(PIP_QUIET) -e '.[ray]'
 	touch $@
 
 demo: $(VENV)/demo  ## the main job on real input: one model on three kinds of chips
@@ -45,5 +50,8 @@ oracles: .venv-oracles/ready  ## exact counts against torch and transformers, re
 	.venv-oracles/bin/python tests/oracles/transformers_counts.py
 	.venv-oracles/bin/python tests/oracles/torch_flop.py
 
+oracles-ray: .venv-ray/ready  ## a sweep on Ray against one process, workers killed too
+	.venv-ray/bin/python tests/oracles/ray_sweep.py
+
 clean:
-	rm -rf $(VENV) .venv-oracles .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .venv-oracles .venv-ray .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -26,7 +26,7 @@ rate = ["2/s", "5/s", "900/s"]
 on = ["4xh100-sxm", "8xl40s", "1xnothing"]
 weights = ["bf16", "fp8", "int8"]
 """
-WORDS = "plan serve llama-3.1-70b --prompt 1500 --sweep sweep.toml".split()
+WORDS = ["plan", "serve", "llama-3.1-70b", "--prompt", "1500", "--sweep", "sweep.toml"]
 EKE = [sys.executable, "-c", "from eke.cli import main; main()", *WORDS]
 
 

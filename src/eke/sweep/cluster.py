@@ -24,8 +24,7 @@ def cluster(address: str, solve: Solve, ready: Ready) -> Iterator[Crew]:
 
     Raises BadInput where there is no ray, nobody answers, or workers have another eke.
     """
-    ray = _joined(address)
-    with _left(ray):
+    with _ray(address) as ray:
         _check_release(ray, address)
 
         def planned(asked: Asked) -> Row:
@@ -46,19 +45,19 @@ def cluster(address: str, solve: Solve, ready: Ready) -> Iterator[Crew]:
 
 
 @contextmanager
-def _left(ray: Any) -> Iterator[None]:
-    """The cluster is left at the end; until then what Ray has to say goes to stderr."""
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        ray.shutdown()
+def _ray(address: str) -> Iterator[Any]:
+    """The module ray, connected; what it has to say goes to stderr."""
+    with redirect_stdout(sys.stderr):
+        ray = _joined(address)
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 def _joined(address: str) -> Any:
-    """The module ray, connected."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or Ray warns of its future
     try:
         import ray  # type: ignore[import-not-found,unused-ignore]
 

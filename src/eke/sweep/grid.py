@@ -69,7 +69,10 @@ def read_grid(path: Path, options: Mapping[str, Takes]) -> Grid:
     """
     file = read_toml(path, _File)
     axes = {name: _axis(f"{path}: grid.{name}", name, file.grid, options) for name in file.grid}
-    also = tuple(_single(f"{path}: also {number}", each, options) for number, each in _also(file))
+    also = tuple(
+        _single(f"{path}: also {number}", each, options)
+        for number, each in enumerate(file.also, start=1)
+    )
     grid = Grid(axes=axes, also=also)
     if not grid.cells:
         raise BadFile(f'{path}: has no cells; give a [grid] such as rate = ["5/s", "10/s"].')
@@ -79,10 +82,6 @@ def read_grid(path: Path, options: Mapping[str, Takes]) -> Grid:
     return grid
 
 
-def _also(file: _File) -> list[tuple[int, dict[str, Any]]]:
-    return list(enumerate(file.also, start=1))
-
-
 def _axis(
     at: str, name: str, given: Mapping[str, Any], options: Mapping[str, Takes]
 ) -> tuple[Value, ...]:
@@ -90,9 +89,11 @@ def _axis(
     if not isinstance(values, list) or not values:
         raise BadFile(f'{at} is {values!r:.60}; expected a list, such as ["a", "b"].')
     found = tuple(_value(at, each, takes) for each in values)
-    twice = next((each for each in found if found.count(each) > 1), None)
-    if twice is not None:
-        raise BadFile(f"{at}: {said(twice)!r:.60} stands there twice.")
+    seen: set[Value] = set()
+    for each in found:
+        if each in seen:
+            raise BadFile(f"{at}: {said(each)!r:.60} stands there twice.")
+        seen.add(each)
     return found
 
 
@@ -133,9 +134,11 @@ def _text(at: str, value: Any) -> str:
 
 
 def _no_cell_twice(path: Path, grid: Grid) -> None:
+    axes = {name: set(values) for name, values in grid.axes.items()}
+    seen: set[frozenset[tuple[str, Value]]] = set()
     for number, each in enumerate(grid.also, start=1):
-        crossed = each.keys() == grid.axes.keys() and all(
-            value in grid.axes[name] for name, value in each.items()
-        )
-        if crossed or each in grid.also[: number - 1]:
+        words = frozenset(each.items())
+        crossed = axes.keys() == each.keys() and all(each[name] in axes[name] for name in axes)
+        if crossed or words in seen:
             raise BadFile(f"{path}: also {number}: the same cell stands there already.")
+        seen.add(words)
