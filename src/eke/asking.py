@@ -16,6 +16,7 @@ from eke.types.chip import Fact
 from eke.types.fleet import Fleet
 from eke.types.goal import AtMost, Goal
 from eke.types.job import Align, Job, Promise, Serve, Tier, Train, Tune
+from eke.types.model import Model
 from eke.types.plan import DEGREES
 from eke.types.record import replace
 from eke.units import quantity
@@ -166,9 +167,10 @@ def ask(kind: str, given: Mapping[str, Any]) -> tuple[Job, Fleet, dict[str, Any]
     """What the words of a question describe: the job, the fleet, and decided plan fields.
 
     kind: "serve", "train", "tune" or "align".  given: the fields of the job and of the plan,
-    "model" and "fleet" by name, quantities in base units. Raises EkeError.
+    "model" and "fleet" by name or as records, quantities in base units. Raises EkeError.
     """
-    where = fleet(given["fleet"])
+    where, what = given["fleet"], given["model"]
+    where = where if isinstance(where, Fleet) else fleet(where)
     if given.get("own") and given.get("price") is not None:
         raise BadInput("--own and --price exclude each other: bought chips pay no rent.")
     if given.get("price") is not None:
@@ -181,7 +183,7 @@ def ask(kind: str, given: Mapping[str, Any]) -> tuple[Job, Fleet, dict[str, Any]
     if "sequence" in mine:
         mine["sequence"] = int(mine["sequence"])
     rest = {name: value for name, value in given.items() if name not in mine}
-    job = make_job(kind, model(given["model"]), mine)
+    job = make_job(kind, what if isinstance(what, Model) else model(what), mine)
     decided = choices(given if kind == "serve" else rest)
     if given.get("prefill_on") and isinstance(job, Serve):
         other = fleet(given["prefill_on"])

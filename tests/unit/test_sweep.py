@@ -128,6 +128,21 @@ def test_what_the_line_needs_may_stand_in_the_cells(file: Path) -> None:
     assert 0 < float(found[0]["mfu_likely"]) < 1
 
 
+def test_what_neither_gives_is_named(file: Path) -> None:
+    file.write_text('[grid]\nmodel = ["llama-3.1-8b"]\n[[also]]\ntensor = 2')
+    with pytest.raises(BadFile, match="also 1: neither these cells nor the command line give mod"):
+        CliRunner().invoke(entry, ["plan", "serve", "--sweep", str(file)], catch_exceptions=False)
+
+
+def test_chips_may_be_as_many_as_it_takes(file: Path) -> None:
+    file.write_text('[grid]\namong = ["l40s", "l40s,l4"]\n[[also]]\non = "1xl4"')
+    result = run(*WORDS.split(), str(file), "--rate", "30/s")
+    found = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["outcome"] for row in found] == ["planned", "planned", "infeasible"]
+    assert int(found[0]["chips"]) > 1
+    assert float(found[1]["value_likely"]) <= float(found[0]["value_likely"])
+
+
 def test_an_interrupted_sweep_goes_on(
     file: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +246,7 @@ def test_an_error_of_one_cell_is_only_its_own(monkeypatch: pytest.MonkeyPatch, f
         ("[grid]\noffload = ['yes']", "grid.offload: 'yes': expected true or false"),
         ("[grid]\ntensor = [1.5]", "grid.tensor: '1.5' is not a valid integer"),
         ("[[also]]", "also 1: is empty"),
+        ("[grid]\nmodel = ['']", "grid.model: '': expected text"),
         ("[[also]]\nrates = '1/s'", "also 1.rates: this command has no option"),
         ("[[also]]\nrate = 'fast'", "also 1.rate: 'fast' is not a quantity"),
         ("[grid]\nrate = ['1/s']\n[[also]]\nrate = '1/s'", "also 1: the same cell"),

@@ -102,6 +102,9 @@ def _parsed(words: Words, cell: Mapping[str, Value], at: str) -> dict[str, Any]:
     except click.UsageError as error:
         param = getattr(error, "param", None)
         name = "" if param is None else spelled(param)
+        if isinstance(error, click.MissingParameter):
+            says = f"neither these cells nor the command line give {name}"
+            raise BadFile(f"{at}: {says}.") from None
         if name not in cell:
             raise
         raise BadFile(f"{at}.{name}: {error.message}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from shlex import join
 from typing import Any
@@ -92,9 +92,11 @@ def run(kind: str, given: dict[str, Any]) -> None:
     _plan(job, fleet, given, goal, decided, measured, out)
 
 
-def question(kind: str, given: dict[str, Any]) -> tuple[Any, Any, Any, dict[str, Any], list[Any]]:
+def question(
+    kind: str, given: dict[str, Any], fleet_of: Callable[[str], Any] = str
+) -> tuple[Any, Any, Any, dict[str, Any], list[Any]]:
     """The job, the fleet, the goal, decided fields of the plan, and own measurements; a fleet of
-    --among has one chip of each kind."""
+    --among has one chip of each kind. fleet_of: reads a fleet where it is not to be read anew."""
     from eke.asking import ask, goal_of
     from eke.errors import BadInput
 
@@ -104,7 +106,7 @@ def question(kind: str, given: dict[str, Any]) -> tuple[Any, Any, Any, dict[str,
     where = "+".join(fleets) if fleets else among.replace(",", "+")
     measured = own(given["measured"], where)
     rest = {name: value for name, value in given.items() if name not in QUESTION}
-    job, fleet, decided = ask(kind, {**rest, "fleet": where})
+    job, fleet, decided = ask(kind, {**rest, "fleet": fleet_of(where)})
     return job, fleet, goal_of(given, job, fleet), decided, measured
 
 

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +17,16 @@ from eke.cli.cells import Words, as_words, marked, parsed_cells, spelled
 
 if TYPE_CHECKING:
     from eke.sweep.crew import Asked, Crew
+    from eke.sweep.rows import Question
     from eke.sweep.run import Tell, Work
 
 OPTIONS = opt.stack(
     click.option("--sweep", metavar="FILE.toml", help="Many plans: a [grid] of these options."),
     click.option("--out", metavar="FILE", help="Table of a sweep: .csv or .parquet."),
     click.option(
-        "--processes", type=click.IntRange(1), metavar="N", help="That plan a sweep, here."
+        "--processes", type=click.IntRange(1), metavar="N", help="Plan a sweep with so many."
     ),
-    click.option("--ray", metavar="ADDRESS", help="Cluster that plans a sweep; auto, local."),
+    click.option("--ray", metavar="ADDRESS", help="Plan a sweep on Ray: address, auto, or local."),
 )
 NAMES = ("sweep", "out", "processes", "ray")
 ALONE = (  # what shows or writes one plan
@@ -78,8 +79,8 @@ def run(words: Words, sweep: str, out: str | None, processes: int | None, ray: s
         raise BadInput("--processes and --ray exclude each other; give one of them.")
     kind = str(words.command.name)
     grid = read_grid(Path(sweep), words.takes())
-    asks = partial(_asked, kind, parsed_cells(words, grid, sweep))
-    work, hands = Work(kind, grid, asks), _crew(kind, processes, ray)
+    work = Work(kind, grid, _asks(kind, parsed_cells(words, grid, sweep)))
+    hands = _crew(kind, processes, ray)
     outcomes = _printed(work, hands) if out is None else _written(work, hands, words, Path(out))
     codes = {"infeasible": 3, "error": 2}
     sys.exit(codes.get(next(iter(outcomes)), 0) if len(outcomes) == 1 else 0)
@@ -176,17 +177,29 @@ def use_folders(names: list[str]) -> None:
         use_folder(name)
 
 
-def _asked(kind: str, parsed: Callable[[int], dict[str, Any]], index: int) -> Asked:
-    """What a cell asks, or why it cannot."""
-    from eke.cli.plan import question
+def _asks(kind: str, parsed: Callable[[int], dict[str, Any]]) -> Callable[[int], Asked]:
+    """What each cell asks, or why it cannot; a model or fleet is read once for many cells."""
+    from eke.catalog.fleets import fleet
+    from eke.catalog.models import model
     from eke.errors import EkeError
+
+    fleet_of, model_of = lru_cache(fleet), lru_cache(model)
+
+    def asks(index: int) -> Asked:
+        given = parsed(index)
+        try:
+            return _question(kind, {**given, "model": model_of(given["model"])}, fleet_of)
+        except EkeError as error:
+            return str(error)
+
+    return asks
+
+
+def _question(kind: str, given: dict[str, Any], fleet_of: Callable[[str], Any]) -> Question:
+    from eke.cli.plan import question
     from eke.sweep.rows import Question
 
-    given = parsed(index)
-    try:
-        job, fleet, goal, choices, measured = question(kind, given)
-    except EkeError as error:
-        return str(error)
+    job, fleet, goal, choices, measured = question(kind, given, fleet_of)
     return Question(
         job=job,
         fleet=fleet,
