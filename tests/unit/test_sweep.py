@@ -116,6 +116,20 @@ def test_several_processes_make_the_same_bytes(file: Path, whole: bytes) -> None
     assert file.with_suffix(".csv").read_bytes() == whole
 
 
+def test_a_catalogue_of_ones_own_goes_with_the_cells(
+    file: Path, tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "mine" / "efficiency" / "ada.csv"
+    table.parent.mkdir(parents=True)
+    head = "name,low,likely,high,unit,kind,source,note"
+    table.write_text(f"{head}\nmemory,0.3,0.4,0.5,1,fitted,truth,\n")
+    monkeypatch.setenv("EKE_CATALOG", "mine")
+    monkeypatch.chdir(tmp_path)
+    here = run(*WORDS.split(), str(file)).stdout
+    assert here.encode() != whole
+    assert run(*WORDS.split(), str(file), "--processes", "1").stdout == here
+
+
 def test_words_of_a_cell_replace_those_of_the_line(file: Path, whole: bytes) -> None:
     result = run(*WORDS.split(), str(file), "--rate", "7/s", "--on", "8xb200")
     assert result.stdout.encode() == whole
