@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 PIP_QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test lint golden bench oracles oracles-engines clean
+.PHONY: demo test lint golden bench oracles oracles-engines oracles-ray clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/demo: pyproject.toml
@@ -21,6 +21,11 @@ $(VENV)/test: pyproject.toml
 	$(PYTHON) -m venv .venv-oracles
 	.venv-oracles/bin/pip install $(PIP_QUIET) torch==2.13.0 transformers
 	.venv-oracles/bin/pip install $(PIP_QUIET) -e .
+	touch $@
+
+.venv-ray/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/pip install $(PIP_QUIET) -e '.[ray]'
 	touch $@
 
 demo: $(VENV)/demo  ## the main job on real input: one model on three kinds of chips
@@ -78,6 +83,9 @@ oracles-engines: .venv-engines/ready .venv-trainers/ready  ## what eke writes, r
 	set -e; for each in $(ENGINES); do .venv-engines/bin/python tests/oracles/$$each.py; done
 	set -e; for each in $(TRAINERS); do .venv-trainers/bin/python tests/oracles/engines/$$each.py; done
 
+oracles-ray: .venv-ray/ready  ## a sweep on Ray against one process, workers killed too
+	.venv-ray/bin/python tests/oracles/ray_sweep.py
+
 clean:
-	rm -rf $(VENV) .venv-oracles .venv-engines .venv-trainers build dist
+	rm -rf $(VENV) .venv-oracles .venv-engines .venv-trainers .venv-ray build dist
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,6 +14,7 @@ from eke.types.chip import Fact
 from eke.types.fleet import Fleet
 from eke.types.goal import AtMost, Goal, figure_of, usual_goal
 from eke.types.job import Align, Job, Promise, Serve, Tier, Train, Tune
+from eke.types.model import Model
 from eke.types.plan import DEGREES
 from eke.types.record import replace
 from eke.units import quantity
@@ -51,16 +52,17 @@ _PLAN = (
 )
 
 
-def choices(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a plan among the options given."""
+def choices(given: Mapping[str, Any], kind: str = "serve") -> dict[str, Any]:
+    """The fields of a plan among the options given, for a kind of job."""
+    does = "serve" if kind == "serve" else "train"
     found = {name: given.get(name) for name in _PLAN}
     kept = {
         name: value for name, value in found.items() if value is not None and value is not False
     }
     engine = kept.get("engine")
     if isinstance(engine, tuple):
-        return kept | {"engine": tuple(engine_id(name) for name in engine)}
-    return kept | ({"engine": engine_id(engine)} if engine else {})
+        return kept | {"engine": tuple(engine_id(name, does) for name in engine)}
+    return kept | ({"engine": engine_id(engine, does)} if engine else {})
 
 
 _FIGURES = {  # figures that may be limited, by the unit people give them in
@@ -164,9 +166,10 @@ def ask(kind: str, given: Mapping[str, Any]) -> tuple[Job, Fleet, dict[str, Any]
     """What the words of a question describe: the job, the fleet, and decided plan fields.
 
     kind: "serve", "train", "tune" or "align".  given: the fields of the job and of the plan,
-    "model" and "fleet" by name, quantities in base units. Raises EkeError.
+    "model" and "fleet" by name or as records, quantities in base units. Raises EkeError.
     """
-    where = fleet(given["fleet"])
+    where, what = given["fleet"], given["model"]
+    where = where if isinstance(where, Fleet) else fleet(where)
     if given.get("own") and given.get("price") is not None:
         raise BadInput("--own and --price exclude each other: bought chips pay no rent.")
     if given.get("price") is not None:
@@ -179,8 +182,8 @@ def ask(kind: str, given: Mapping[str, Any]) -> tuple[Job, Fleet, dict[str, Any]
     if "sequence" in mine:
         mine["sequence"] = int(mine["sequence"])
     rest = {name: value for name, value in given.items() if name not in mine}
-    job = make_job(kind, model(given["model"]), mine)
-    decided = choices(given if kind == "serve" else rest)
+    job = make_job(kind, what if isinstance(what, Model) else model(what), mine)
+    decided = choices(given if kind == "serve" else rest, kind)
     if given.get("prefill_on") and isinstance(job, Serve):
         other = fleet(given["prefill_on"])
         where = replace(where, pools=(*where.pools, *other.pools))

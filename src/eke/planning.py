@@ -119,10 +119,10 @@ def plan(
     fleet: pools one may use.  goal: None is least cost, or least time for a job that learns
     without a date.  choices: fields of the plan that are decided: a value, or a tuple of values to
     choose from, such as ``{"weights": ("bf16", "fp8")}``.  measured: numbers of one's own for this
-    stack.  disaggregate: whether prompts and answers may run on chips of their own.  accepts: raises
-    BadInput for a plan that cannot be used, such as one an engine has no words for.  progress:
-    called with the plans looked at and the best figure so far. Raises EkeError for input that makes
-    no sense.
+    stack.  disaggregate: whether prompts and answers may run on chips of their own.  accepts:
+    raises BadInput for a plan that cannot be used, such as one an engine has no words for.
+    progress: called with the plans looked at and the best figure so far. Raises EkeError for input
+    that makes no sense.
     """
     asked = _asked(job, fleet, goal, choices, measured=measured, disaggregate=disaggregate)
     surest: Planned | None = None

@@ -131,12 +131,14 @@ def usual_engine(vendor: str, kind: str) -> Engine | None:
     return None
 
 
-def engine_id(name: str) -> str:
-    """The id a user names, or its likeliest generation. Raises BadInput with what is known."""
+def engine_id(name: str, does: str = "serve") -> str:
+    """The id a user names, or the likeliest generation of that name that does this kind of job.
+    Raises BadInput with what is known."""
     known = {each.id for each in engines()}
-    if name in known:
+    found = engine(name, does=does)
+    if found is None and name in known:
         return name
-    found = engine(name) or engine(name, does="train")
+    found = found or engine(name) or engine(name, does="train")
     if found is None:
         raise BadInput(
             f"no engine {name[:40]!r}; closest: {closest(name, known) or ', '.join(sorted(known))}."

@@ -104,15 +104,19 @@ KINDS = {
 
 
 def commands(
-    run: Callable[[str, dict[str, Any]], None], own: Decorator, layout: Decorator | None = None
+    run: Callable[[str, dict[str, Any]], None],
+    own: Decorator,
+    layout: Decorator | None = None,
+    made: type[click.Command] = click.Command,
 ) -> list[click.Command]:
-    """One command per job. own: the verb's options.  layout: changes those of the layout."""
+    """One command per job. own: the verb's options.  layout: changes those of the layout.
+    made: what the commands are."""
     found = []
     for name, kind in KINDS.items():
         called = _called(run, name, kind.says)
         decided = layout(kind.layout) if layout is not None else kind.layout
         decorated = opt.stack(MODEL, own, kind.job, decided)(called)
-        found.append(click.command(name)(decorated))
+        found.append(click.command(name, cls=made)(decorated))
     return found
 
 

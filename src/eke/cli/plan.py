@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from shlex import join
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from eke.cli import options as opt
+from eke.cli import sweep
 from eke.cli.jobs import commands
 from eke.cli.need import own, write_whole
 
@@ -70,26 +71,22 @@ OWN = opt.stack(
 )
 
 
+OUT = ("as_json", "picture", "timeline", "opened", "write", "folder", "checkpoint", "save")
+QUESTION = ("fleets", "among", "measured")  # what a question reads beside `ask`
+
+
 def run(kind: str, given: dict[str, Any]) -> None:
     """Answer on stdout; exit code 3 when it cannot be done."""
-    from eke.asking import ask, goal_of
-    from eke.errors import BadInput
     from eke.planning import enough
 
-    names = ("as_json", "picture", "timeline", "opened", "write", "folder", "checkpoint", "save")
-    out = {name: given.pop(name) for name in names}
-    fleets, among = given.pop("fleets"), given.pop("among")
-    if bool(fleets) == bool(among):
-        raise BadInput("say which chips: --on 32xh100-sxm (a count), or --among h100-sxm,mi300x.")
+    out = {name: given.pop(name) for name in OUT}
     _check_names(kind, given, out)
     _for_engine(kind, given, out["write"])
-    where = given["fleet"] = "+".join(fleets) if fleets else among.replace(",", "+")
-    measured = own(given.pop("measured"), where)
-    job, fleet, decided = ask(kind, given)
-    if among:
+    job, fleet, goal, decided, measured = question(kind, given)
+    given["fleet"] = "+".join(given["fleets"])
+    if given["among"]:
         fleet = enough(job, fleet, decided)
         given["fleet"] = "+".join(f"{pool.chips}x{pool.chip.id}" for pool in fleet.pools)
-    goal = goal_of(given, job, fleet)
     if given["frontier"]:
         _frontier(job, fleet, given, goal, decided, out)
         return
@@ -102,6 +99,9 @@ def _check_names(kind: str, given: dict[str, Any], out: dict[str, Any]) -> None:
 
     if out["picture"] and not given["frontier"]:
         raise BadInput("--picture draws a frontier; say between what: --frontier cost,ttft.")
+    single = next((name for name in ("write", "timeline", "save") if out[name]), None)
+    if given["frontier"] and single:
+        raise BadInput(f"--frontier finds many plans, and --{single} is of one; give one of them.")
     if out["folder"] and not Path(out["folder"]).is_dir():
         raise BadFile(f"{out['folder']}: no such folder; make it first, or drop --to.")
     name = out["timeline"] or ""
@@ -109,6 +109,24 @@ def _check_names(kind: str, given: dict[str, Any], out: dict[str, Any]) -> None:
         raise BadFile(f"{name}: a timeline is a picture (.svg), or .json for Perfetto.")
     if kind == "serve" and name.endswith(".json"):
         raise BadInput("an engine's step has no timeline for Perfetto; give a name in .svg.")
+
+
+def question(
+    kind: str, given: dict[str, Any], fleet_of: Callable[[str], Any] = str
+) -> tuple[Any, Any, Any, dict[str, Any], list[Any]]:
+    """The job, the fleet, the goal, decided fields of the plan, and own measurements; a fleet of
+    --among has one chip of each kind. fleet_of: reads a fleet where it is not to be read anew."""
+    from eke.asking import ask, goal_of
+    from eke.errors import BadInput
+
+    fleets, among = given["fleets"], given["among"]
+    if bool(fleets) == bool(among):
+        raise BadInput("say which chips: --on 32xh100-sxm (a count), or --among h100-sxm,mi300x.")
+    where = "+".join(fleets) if fleets else among.replace(",", "+")
+    measured = own(given["measured"], where)
+    rest = {name: value for name, value in given.items() if name not in QUESTION}
+    job, fleet, decided = ask(kind, {**rest, "fleet": fleet_of(where)})
+    return job, fleet, goal_of(given, job, fleet), decided, measured
 
 
 def _plan(
@@ -282,5 +300,5 @@ def command_words() -> str:
     return join(["eke", *sys.argv[1:]])
 
 
-for _command in commands(run, OWN, opt.several):
+for _command in commands(run, opt.stack(OWN, sweep.OPTIONS), opt.several, sweep.Swept):
     command.add_command(_command)
