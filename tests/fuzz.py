@@ -40,6 +40,14 @@ WORDS = [
     "catalog chips h100-sxm",
     "claims 4",
 ]
+PLANS = [
+    "plan serve llama-3.1-8b --on 4xl40s --rate 6/s --ttft 1s@p90 --tpot 60ms@p90 --least cost",
+    "plan serve qwen3-30b-a3b --on 2xh100-sxm --frontier cost,ttft --headroom 10% --tensor 1,2",
+    "plan train llama-3.1-8b --on 8xh100-sxm --tokens 10B --within 30d --at-most chips=6",
+    "plan tune qwen3-8b --on 2xl40s --on 2xa100-sxm-80 --tokens 1M --lora 16 --sure 60%",
+    "plan align llama-3.1-8b --method grpo --prompts 1k --on 8xh100-sxm --split 25%",
+    "plan serve llama-3.1-8b --among l40s,h100-sxm --rate 3/s --weights bf16,fp8 --adapters 5",
+]
 ASKED = "need serve llama-3.1-8b --on 1xdgx-h100 --rate 0.1/s"
 FOLDERS = [
     ("prices.csv", ASKED),
@@ -202,11 +210,16 @@ def words_case(dice: random.Random, folder: Path) -> list[str]:
     return mangled_words(dice.choice(WORDS), dice)
 
 
+def plans_case(dice: random.Random, folder: Path) -> list[str]:
+    return mangled_words(dice.choice(PLANS), dice)
+
+
 CASES: list[tuple[Callable[[random.Random, Path], list[str]], int]] = [
     (chip_case, 2600),
     (folder_case, 400),
     (config_case, 4000),
-    (words_case, 3000),
+    (words_case, 2900),
+    (plans_case, 100),
 ]
 
 

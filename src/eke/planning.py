@@ -41,6 +41,7 @@ from eke.verbs import check_fits, check_job, check_uses, fleet_of, tables_of, va
 SPLITS = (0.25, 0.375, 0.5, 0.625, 0.75)  # shares of the chips that only generate, in alignment
 MARGINS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)  # below limits, to be surer
 MORE = 64  # times as many chips, looked at to say how many it would take
+SLOTS = 256  # fine-tunes on a replica, where nobody says how many chips there are
 MOST = 65_536  # chips of a kind, looked at where nobody says how many there are
 
 
@@ -211,6 +212,8 @@ def enough(job: Job, fleet: Fleet, choices: Mapping[str, Any] | None = None) -> 
 
 def _grown(asked: Asked, place: Place) -> Pool:
     one = {name: value for name, value in place.choices.items() if not isinstance(value, tuple)}
+    if isinstance(asked.job, Serve) and asked.job.adapters:
+        one.setdefault("adapter_slots", min(asked.job.adapters, SLOTS))  # else a copy for each
     chips = 64
     while chips < MOST:
         pool = sized(place.pool, chips)

@@ -225,7 +225,7 @@ def test_halves_that_do_not_go_together_are_refused(plan: Plan, words: str) -> N
         (split(GIVEN, 2, 2, rear=FAST), "takes 16 h100-sxm, the fleet has 8"),
         (split(GIVEN, 2, 2, rear="b200"), "the plan is for b200"),
         (split(replace(GIVEN, tensor=1, data=1), 2, 1, tensor=3), "must divide"),
-        (split(replace(GIVEN, tensor=1, data=1), 4, 31, tensor=1), "fleet has 8"),
+        (split(replace(GIVEN, tensor=1, data=1), 4, 31, tensor=1), "35 stages in all"),
         (replace(MIXED, stage_layers=40), "leave too few"),
         (replace(split(GIVEN, 2, 2, stage_layers=4), stage_layers=4), "hold 16 layers"),
         (replace(GIVEN, stage_layers=4), "hold 8 layers"),

@@ -37,7 +37,7 @@ def test_a_plan_that_does_not_fit_says_by_how_much() -> None:
     "plan,says",
     [
         (Plan(chip="h100-sxm", tensor=0), "tensor is 0"),
-        (Plan(chip="h100-sxm", tensor=16), "takes 16 chips, the fleet has 8"),
+        (Plan(chip="h100-sxm", tensor=16), "takes 16 h100-sxm, the fleet has 8"),
         (Plan(chip="a100-sxm-80"), "the fleet has h100-sxm"),
         (Plan(chip="h100-sxm", expert=3), "must divide"),
         (Plan(chip="h100-sxm", tensor=3), "must divide the 32 attention heads"),

@@ -135,10 +135,9 @@ def engine_id(name: str, does: str = "serve") -> str:
     """The id a user names, or the likeliest generation of that name that does this kind of job.
     Raises BadInput with what is known."""
     known = {each.id for each in engines()}
-    found = engine(name, does=does)
-    if found is None and name in known:
+    if name in known:
         return name
-    found = found or engine(name) or engine(name, does="train")
+    found = engine(name, does=does) or engine(name) or engine(name, does="train")
     if found is None:
         raise BadInput(
             f"no engine {name[:40]!r}; closest: {closest(name, known) or ', '.join(sorted(known))}."

@@ -42,9 +42,12 @@ def blocks(job: Job, places: Sequence[Place], tally: Tally, apart: Apart) -> Ite
         for plans in found:
             yield Block(job=job, plans=plans, fleet=one, knobs=place.knobs, place=place)
     for place, other in product(places, repeat=2) if apart != "never" else ():
+        here, there = place.pool.chip, other.pool.chip
+        if here.vendor != there.vendor:
+            continue  # no engine hands anything from one maker's chips to another's
         if isinstance(job, Serve):
             yield from _in_halves(job, place, other, tally)
-        elif isinstance(job, Train | Tune) and place.pool.chip.id != other.pool.chip.id:
+        elif isinstance(job, Train | Tune) and here.id != there.id:
             yield from _mixed(Pair(job=job, place=place, other=other), tally)
 
 
