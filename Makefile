@@ -32,7 +32,7 @@ demo: $(VENV)/demo  ## the main job on real input: one model on three kinds of c
 	$(RUN)/python examples/side_by_side.py
 
 test: $(VENV)/test lint  ## everything that is light: no torch, no network
-	$(RUN)/pytest
+	$(RUN)/pytest -n auto --dist worksteal
 
 lint: $(VENV)/test
 	$(RUN)/ruff format --check --quiet src tests benchmarks examples
