@@ -121,14 +121,15 @@ def read_chip(path: Path) -> Chip:
     """A chip file as a Chip."""
     read = read_toml(path, ChipFile)
     refuse_other_id(path, read.id, "chips")
+    at = path, path.parent.parent
     facts = {
-        f"peak.{name}": _fact(path, f"peak.{name}", value, "FLOP/s", *PEAKS)
+        f"peak.{name}": _fact(at, f"peak.{name}", value, "FLOP/s", *PEAKS)
         for name, value in read.peak.items()
     }
     for field, (part, name, unit, low, high) in FIELDS.items():
         value = getattr(getattr(read, part), name)
         if value is not None:
-            facts[field] = _fact(path, f"{part}.{name}", value, unit, low, high)
+            facts[field] = _fact(at, f"{part}.{name}", value, unit, low, high)
     if "domain" in facts and not facts["domain"].value.is_integer():
         raise BadFile(f"{path}: link.domain is {facts['domain'].written!r}; chips are counted.")
     numbers = {name: facts[name].value for name in FIELDS if name in facts and name != "domain"}
@@ -149,8 +150,12 @@ def read_chip(path: Path) -> Chip:
     )
 
 
-def _fact(path: Path, field: str, found: Value, unit: str, low: float, high: float) -> Fact:
-    """One value as a fact. Raises BadFile naming file and field."""
+def _fact(
+    at: tuple[Path, Path], field: str, found: Value, unit: str, low: float, high: float
+) -> Fact:
+    """One value as a fact. at: its file, and the folder of the catalogue. Raises BadFile naming
+    file and field."""
+    path, folder = at
     written = str(found.value)
     try:
         value = quantity(written, unit)
@@ -161,7 +166,7 @@ def _fact(path: Path, field: str, found: Value, unit: str, low: float, high: flo
             f"{path}: {field} is {written!r}; that is absurd: expected between "
             f"{show(low, unit)} and {show(high, unit)}."
         )
-    kind = found.kind or cast(SourceKind, source_kind(found.source, path.parent.parent))
+    kind = found.kind or cast(SourceKind, source_kind(found.source, folder))
     return Fact(
         value=value, unit=unit, source=found.source, kind=kind, written=written, note=found.note
     )

@@ -52,8 +52,8 @@ def source_kind(key: str, folder: Path) -> str:
 
     folder: of the catalogue the citing file stands in. `eke catalog check` refuses such keys.
     """
-    for place in (folder, *folders()):
-        found = _read(place).get(key)
-        if found is not None:
-            return found.kind
-    return "assumed"
+    found = _read(folder).get(key)  # most are there
+    if found is None:
+        elsewhere = (_read(place).get(key) for place in folders())
+        found = next((each for each in elsewhere if each is not None), None)
+    return found.kind if found is not None else "assumed"
