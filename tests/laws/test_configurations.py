@@ -109,6 +109,8 @@ def by_mpi(folder: Path, files: dict[str, str], script: str) -> Counter[tuple[in
 
 def servers(script: str) -> int:
     """How many servers a script says it is for."""
+    if "server=${1:-0}" in script:
+        return 1
     return int(script.split("server=${1:?number of this server, 0 to ")[1].split("}")[0]) + 1
 
 

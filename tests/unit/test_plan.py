@@ -160,3 +160,42 @@ def test_bad_questions_get_a_clear_error(words: str, said: str) -> None:
 def test_a_job_without_a_date_takes_what_it_is_given() -> None:
     result = run("plan train llama-3.1-8b --among h100-sxm --tokens 1T")
     assert result.exit_code == 2 and "--within" in str(result.exception)
+
+
+WRITTEN = {
+    **dict.fromkeys(("vllm", "sglang", "trtllm", "llama.cpp", "dynamo", "ray", "k8s"), SERVE),
+    **dict.fromkeys(("megatron", "torchtitan", "deepspeed"), TRAIN),
+    "trl": "plan tune llama-3.1-8b --on 2xh100-sxm --tokens 10M --lora 16",
+    "verl": "plan align llama-3.1-8b --method grpo --feedback rule --prompts 10k --on 16xh100-sxm",
+    "slurm": TRAIN,
+}
+
+
+@pytest.mark.parametrize("engine", WRITTEN)
+def test_a_plan_is_written_for_its_engine(tmp_path: Path, engine: str) -> None:
+    result = run(f"{WRITTEN[engine]} --write {engine} --to {tmp_path}")
+    assert result.exit_code == 0, f"{result.exception} {result.output}"
+    files = sorted(tmp_path.iterdir())
+    assert files and all("eke " in path.read_text() for path in files)
+    assert "  next " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (f"{SERVE} --write nobody", "eke writes no 'nobody'"),
+        (f"{SERVE} --write megatron", "megatron"),
+        (f"{TRAIN} --write vllm", "vllm"),
+        (f"{SERVE} --write vllm --to /nowhere", "no such folder"),
+        (f"{SERVE} --write vllm --frontier cost,ttft", "one of them"),
+        ("plan serve gpt-4 --on 8xh100-sxm --write vllm", "gpt-4"),
+    ],
+)
+def test_what_cannot_be_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(words)
+    assert result.exit_code == 2
+    assert said.lower() in f"{result.exception} {result.output}".lower()
+    assert not list(tmp_path.iterdir())

@@ -155,11 +155,11 @@ def _plan(
             progress=progress,
         )
     found = feasible(answer, out["as_json"])
-    _write(found, fleet, given, out)
+    written = _write(found, fleet, given, out)
     if out["as_json"]:
         click.echo(to_json(found))
     else:
-        click.echo(planned_words(found, command_words()), nl=False)
+        click.echo(planned_words(found, command_words(), _start(written)), nl=False)
 
 
 def feasible(found: Any, as_json: bool) -> Any:
@@ -209,8 +209,9 @@ def _writer(given: dict[str, Any], out: dict[str, Any]) -> Any:
     return files
 
 
-def _write(found: Any, fleet: Any, given: dict[str, Any], out: dict[str, Any]) -> None:
-    """Everything asked for as a file."""
+def _write(found: Any, fleet: Any, given: dict[str, Any], out: dict[str, Any]) -> list[Path]:
+    """Everything asked for as a file; of an engine's configuration, where it is."""
+    paths: list[Path] = []
     if out["timeline"]:
         _draw(found, fleet, out["timeline"], out["opened"])
     if out["save"]:
@@ -221,6 +222,21 @@ def _write(found: Any, fleet: Any, given: dict[str, Any], out: dict[str, Any]) -
         for name, text in files.items():
             write_whole(folder / name, text)
             click.echo(f"written: {folder / name}", err=True)
+        paths = [folder / name for name in files]
+    return paths
+
+
+STARTERS = {".sbatch": "sbatch", ".sh": "bash"}  # the first that there is
+APPLIED = {"ray.yaml": "serve run"}  # else a cluster takes it
+
+
+def _start(paths: list[Path]) -> str:
+    """How to start what was written: its folder, and the command."""
+    for suffix, starter in STARTERS.items():
+        for path in paths:
+            if path.suffix == suffix:
+                return f"cd {path.parent} && {starter} {path.name}"
+    return f"{APPLIED.get(paths[0].name, 'kubectl apply -f')} {paths[0]}" if paths else ""
 
 
 def _draw(found: Any, fleet: Any, name: str, opened: bool) -> None:

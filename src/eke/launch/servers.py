@@ -119,6 +119,8 @@ def script(
 
 
 def _usage(placed: Placement) -> str:
+    if placed.servers == 1:
+        return "Run it on the server, from this folder."
     if placed.nodes == 1:
         last = placed.servers - 1
         return f"Run on every server with its number, 0 to {last}, from this folder."
@@ -130,9 +132,10 @@ def _usage(placed: Placement) -> str:
 
 def _many(placed: Placement, start: str) -> str:
     """Replicas side by side on one server."""
+    several = f"?number of this server, 0 to {placed.servers - 1}"
     return f"""\
 set -euo pipefail
-server=${{1:?number of this server, 0 to {placed.servers - 1}}}
+server=${{1:{several if placed.servers > 1 else "-0"}}}
 for ((slot = 0; slot < {placed.slots}; slot++)); do
   ((server * {placed.slots} + slot < {placed.replicas})) || break
   first=$(({placed.first} + slot * {placed.each}))

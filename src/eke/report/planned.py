@@ -17,8 +17,9 @@ BASIC = {"memory": "B", "time": "s", "energy": "J", "money": "USD"}
 PER = {"USD/s": "USD/h"}
 
 
-def planned_words(found: Planned, command: str) -> str:
-    """The whole answer as text. command: the user's own words."""
+def planned_words(found: Planned, command: str, started: str = "") -> str:
+    """The whole answer as text. command: the user's own words.  started: how to start what was
+    written, where something was."""
     need = found.need
     who = f"least {goal_words(found.goal)} of {found.considered:,} plans"
     blocks = [
@@ -31,7 +32,7 @@ def planned_words(found: Planned, command: str) -> str:
         _rivals(found),
         *(_turn(turn) for turn in found.turns),
         *(_line("note", remark) for remark in (*need.remarks, *found.remarks)),
-        _line("next", next_words(found, command)),
+        _line("next", started or next_words(found, command)),
     ]
     return "\n".join(block for block in blocks if block) + "\n"
 
