@@ -188,7 +188,7 @@ def test_a_plan_is_written_for_its_engine(tmp_path: Path, engine: str) -> None:
         (f"{TRAIN} --write vllm", "vllm"),
         (f"{SERVE} --write vllm --to /nowhere", "no such folder"),
         (f"{SERVE} --write vllm --frontier cost,ttft", "one of them"),
-        ("plan serve gpt-4 --on 8xh100-sxm --write vllm", "gpt-4"),
+        ("plan serve bloomberggpt-50b --on 8xh100-sxm --write vllm", "--checkpoint"),
     ],
 )
 def test_what_cannot_be_written_leaves_nothing(

@@ -151,7 +151,7 @@ def _plan(
             choices=decided,
             measured=measured,
             disaggregate=given["disaggregate"] or "may",
-            accepts=_writer(given, out) if out["write"] else None,
+            accepts=_writer(job.model, given, out) if out["write"] else None,
             progress=progress,
         )
     found = feasible(answer, out["as_json"])
@@ -189,7 +189,7 @@ def _for_engine(kind: str, given: dict[str, Any], name: str | None) -> None:
         given["disaggregate"] = "never"
 
 
-def _writer(given: dict[str, Any], out: dict[str, Any]) -> Any:
+def _writer(of: Any, given: dict[str, Any], out: dict[str, Any]) -> Any:
     """A plan as the files of the engine it is written for."""
     from eke.launch import configuration
     from eke.launch.start import Start, checkpoint_of
@@ -198,9 +198,9 @@ def _writer(given: dict[str, Any], out: dict[str, Any]) -> Any:
     path = Path(model)
     own = str(path.parent if path.is_file() else path) if path.exists() else None
     own = own or (model if "/" in model else None)
+    checkpoint = checkpoint_of(of, out["checkpoint"] or own)
 
     def files(job: Any, plan: Any, fleet: Any) -> dict[str, str]:
-        checkpoint = checkpoint_of(job.model, out["checkpoint"] or own)
         start = Start(
             job=job, plan=plan, fleet=fleet, checkpoint=checkpoint, command=command_words()
         )
@@ -218,7 +218,7 @@ def _write(found: Any, fleet: Any, given: dict[str, Any], out: dict[str, Any]) -
         _save(found, given, out["save"])
     if out["write"]:
         folder = Path(out["folder"] or ".")
-        files = _writer(given, out)(found.job, found.need.plan, fleet)
+        files = _writer(found.job.model, given, out)(found.job, found.need.plan, fleet)
         for name, text in files.items():
             write_whole(folder / name, text)
             click.echo(f"written: {folder / name}", err=True)
