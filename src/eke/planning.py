@@ -14,7 +14,7 @@ from eke.search.base import check_choices, engine_for, published_width, with_bui
 from eke.search.best import Found, Progress, search
 from eke.search.block import Apart
 from eke.search.front import front
-from eke.search.limits import first_missed
+from eke.search.limits import POOLS, first_missed
 from eke.search.place import Place, options
 from eke.search.priced import Candidate
 from eke.search.smallest import smallest
@@ -74,9 +74,9 @@ class Asked(Record):
     @property
     def apart(self) -> Apart:
         """Whether to look at plans in two halves, as far as that means anything."""
-        if "prefill" in self.choices:
-            return "never"
-        return self.disaggregate if isinstance(self.job, Serve) else "may"
+        if isinstance(self.job, Serve) or self.disaggregate == "never":
+            return self.disaggregate
+        return "may"
 
     def places(self) -> list[Place]:
         """Every pool under every engine that may run there, with what arrives of its figures."""
@@ -126,16 +126,21 @@ def plan(
     that makes no sense.
     """
     asked = _asked(job, fleet, goal, choices, measured=measured, disaggregate=disaggregate)
-    surest: Planned | None = None
+    tried: list[Planned] = []
     for margin in MARGINS if asked.goal.sure > 0.5 else MARGINS[:1]:
         found = asked.search(margin, progress)
         if not found.best:
             break
-        found = _accepted(found, accepts)
-        surest = _planned(asked, found)
-        if asked.goal.sure <= 0.5 or _chance(surest) >= asked.goal.sure:
-            return surest
-    return _not_sure(surest) if surest is not None else _infeasible(asked, found)
+        try:
+            found = _accepted(found, accepts)
+        except BadInput:
+            if tried:
+                break
+            raise
+        tried.append(_planned(asked, found, margin))
+        if asked.goal.sure <= 0.5 or _chance(tried[-1]) >= asked.goal.sure:
+            return tried[-1]
+    return _not_sure(max(tried, key=_chance)) if tried else _infeasible(asked, found)
 
 
 def _accepted(found: Found, accepts: Accepts | None) -> Found:
@@ -190,6 +195,13 @@ def _asked(
     check_job(job)
     where, said = fleet_of(fleet), dict(choices or {})
     check_choices(said)
+    for name in ("prefill", "rear"):
+        if name in said:
+            raise BadInput(f"the search finds {name} by itself; drop it, or ask `need` for a plan.")
+    kinds = [pool.chip.id for pool in where.pools]
+    twice = next((kind for kind in kinds if kinds.count(kind) > 1), None)
+    if twice is not None:
+        raise BadInput(f"{twice} stands in two pools; give all of them as one, such as 16x{twice}.")
     return Asked(job=job, fleet=where, goal=goal or usual_goal(job, where), choices=said, **others)
 
 
@@ -236,7 +248,7 @@ def ways(job: Job) -> list[Job]:
     return [job, *(replace(job, split=split) for split in SPLITS)]
 
 
-def _planned(asked: Asked, found: Found) -> Planned:
+def _planned(asked: Asked, found: Found, margin: float) -> Planned:
     best, goal = found.best[0], asked.goal
     values = {
         id(kept): values_of(kept.block.job, kept.plan, kept.block.fleet, asked.measured)
@@ -259,7 +271,11 @@ def _planned(asked: Asked, found: Found) -> Planned:
         binds=binds(found),
         rivals=rivals(found, goal, values),
         turns=turns(found, goal),
-        remarks=(*_split(best.block.job, asked.job), *_narrower(asked, best), *_passed(found)),
+        remarks=(
+            *_split(best.block.job, asked.job),
+            *_narrower(asked, best, margin),
+            *_passed(found),
+        ),
     )
 
 
@@ -281,7 +297,7 @@ def _passed(found: Found) -> tuple[str, ...]:
     return (f"better plans cannot be used; the best: {found.passed}",) if found.passed else ()
 
 
-def _narrower(asked: Asked, best: Candidate) -> tuple[str, ...]:
+def _narrower(asked: Asked, best: Candidate, margin: float) -> tuple[str, ...]:
     """What 8-bit weights would save, where they are not what the maker publishes: whether answers
     stay good enough is for the user to say."""
     job, peaks = asked.job, best.block.place.pool.chip.peak
@@ -291,7 +307,7 @@ def _narrower(asked: Asked, best: Candidate) -> tuple[str, ...]:
         return ()
     apart: Apart = "never" if best.plan.prefill is None else asked.disaggregate
     choices = {**asked.choices, "weights": eight}
-    found = replace(asked, choices=choices, disaggregate=apart).search()
+    found = replace(asked, choices=choices, disaggregate=apart).search(margin)
     if not found.best or found.best[0].value >= best.value:
         return ()
     less = found.best[0]
@@ -324,6 +340,9 @@ def _not_sure(planned: Planned) -> Infeasible:
 def _infeasible(asked: Asked, found: Found) -> Infeasible:
     """Which limit is missed by most in the plan that misses least, and what would do."""
     near = found.nearest
+    more = _more_chips(asked)
+    if near is None and more:
+        return _too_few(more[0])
     if near is None:
         said = [f"{name} {_or(value)}" for name, value in asked.choices.items()]
         said += ["prompts and answers apart"] if asked.apart == "must" else []
@@ -341,10 +360,23 @@ def _infeasible(asked: Asked, found: Found) -> Infeasible:
         have=have,
         by=abs(have * near.ratios[name] - have),
         unit=unit,
-        hint=hints.get(name, "a looser limit"),
+        hint=hints.get(name, "more chips" if name in POOLS else "a looser limit"),
         plan=near.plan,
-        changes=(*changes(found), *_more_chips(asked)),
+        changes=(*changes(found), *more),
         together=together(near),
+    )
+
+
+def _too_few(change: Change) -> Infeasible:
+    """Fewer chips than any layout takes."""
+    return Infeasible(
+        limit="chips",
+        need=change.at,
+        have=change.now,
+        by=change.at - change.now,
+        unit="1",
+        hint="more chips",
+        changes=(change,),
     )
 
 

@@ -67,6 +67,24 @@ def test_what_cannot_be_done_says_what_would_do() -> None:
     assert again.exit_code == 0, again.output
 
 
+@pytest.mark.parametrize(
+    ("words", "limit"),
+    [
+        ("plan serve llama-3.1-8b --on 1xh100-sxm --disaggregate must", "chips"),
+        ("plan serve llama-3.1-70b --on 3xh100-sxm --disaggregate must", "memory"),
+        ("plan serve llama-3.1-8b --on 4xl40s --ttft 3ms@p99 --at-most ttft=10s", "ttft"),
+        ("plan serve llama-3.1-8b --on 4xl40s --ttft 3s@p99 --at-most ttft=3ms", "mean ttft"),
+        ("plan train llama-3.1-8b --on 8xh100-sxm --tokens 1T --within 1d", "time"),
+        ("plan serve llama-3.1-8b --on 4xl40s --rate 30/s --at-most chips=2", "number of chips"),
+        ("plan serve llama-3.1-8b --on 4xl40s --rate 9/s --sure 99.9%", "chance to keep"),
+    ],
+)
+def test_each_limit_is_named(words: str, limit: str) -> None:
+    result = run(f"{words} --json")
+    assert result.exit_code == 3, result.output
+    assert json.loads(result.stdout)["limit"].startswith(limit)
+
+
 def test_a_frontier_is_a_table_and_a_picture(tmp_path: Path) -> None:
     words = f"{SERVE} --frontier cost,ttft --picture {tmp_path / 'front.svg'}"
     result = run(words)
@@ -147,7 +165,8 @@ def test_a_step_is_drawn(tmp_path: Path, name: str) -> None:
         ("--on 1xl40s --frontier cost,ttft --picture a.png", ".svg"),
         ("--on 1xl40s --timeline a.png", ".svg"),
         ("--on 1xl40s --timeline a.json", "Perfetto"),
-        ("--on 1xl40s --disaggregate must", "apart"),
+        ("--on 1xl40s --frontier cost,ttft --sure 90%", "drop --sure"),
+        ("--on 1xl40s --on 2xl40s", "two pools"),
         ("--on 1xl40s --save /nowhere/plan.toml", "cannot be written"),
     ],
 )
@@ -172,11 +191,15 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("engine", WRITTEN)
-def test_a_plan_is_written_for_its_engine(tmp_path: Path, engine: str) -> None:
-    result = run(f"{WRITTEN[engine]} --write {engine} --to {tmp_path}")
+def test_a_plan_is_written_for_its_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    words = f"{WRITTEN[engine]} --write {engine} --to {tmp_path}"
+    monkeypatch.setattr("sys.argv", ["eke", *words.split()])
+    result = run(words)
     assert result.exit_code == 0, f"{result.exception} {result.output}"
     files = sorted(tmp_path.iterdir())
-    assert files and all("eke " in path.read_text() for path in files)
+    assert files and all("eke plan" in path.read_text() for path in files)
     assert "  next " in result.stdout
 
 

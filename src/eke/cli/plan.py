@@ -102,6 +102,9 @@ def _check_names(kind: str, given: dict[str, Any], out: dict[str, Any]) -> None:
     single = next((name for name in ("write", "timeline", "save") if out[name]), None)
     if given["frontier"] and single:
         raise BadInput(f"--frontier finds many plans, and --{single} is of one; give one of them.")
+    ignored = next((name for name in ("sure", "measured") if given[name]), None)
+    if given["frontier"] and ignored:
+        raise BadInput(f"--frontier goes by the likeliest figures; drop --{ignored}.")
     if out["folder"] and not Path(out["folder"]).is_dir():
         raise BadFile(f"{out['folder']}: no such folder; make it first, or drop --to.")
     name = out["timeline"] or ""
@@ -160,6 +163,8 @@ def _plan(
         click.echo(to_json(found))
     else:
         click.echo(planned_words(found, command_words(), _start(written)), nl=False)
+    if out["timeline"]:
+        _draw(found, fleet, measured, out)
 
 
 def feasible(found: Any, as_json: bool) -> Any:
@@ -212,8 +217,6 @@ def _writer(of: Any, given: dict[str, Any], out: dict[str, Any]) -> Any:
 def _write(found: Any, fleet: Any, given: dict[str, Any], out: dict[str, Any]) -> list[Path]:
     """Everything asked for as a file; of an engine's configuration, where it is."""
     paths: list[Path] = []
-    if out["timeline"]:
-        _draw(found, fleet, out["timeline"], out["opened"])
     if out["save"]:
         _save(found, given, out["save"])
     if out["write"]:
@@ -239,8 +242,8 @@ def _start(paths: list[Path]) -> str:
     return f"{APPLIED.get(paths[0].name, 'kubectl apply -f')} {paths[0]}" if paths else ""
 
 
-def _draw(found: Any, fleet: Any, name: str, opened: bool) -> None:
-    """A step of the plan as a picture, or for Perfetto."""
+def _draw(found: Any, fleet: Any, measured: Sequence[Any], out: dict[str, Any]) -> None:
+    """A step of the plan as a picture, or for Perfetto. Raises BadInput for what is not drawn."""
     from eke.physics.scenarios import likely
     from eke.physics.timeline import timeline
     from eke.report.engine_step import step_picture
@@ -248,18 +251,18 @@ def _draw(found: Any, fleet: Any, name: str, opened: bool) -> None:
     from eke.report.trace import trace_json
     from eke.verbs import values_of
 
-    path, plan = Path(name), found.need.plan
+    path, plan = Path(out["timeline"]), found.need.plan
     if found.need.job == "serve":
         drawn = step_picture(found.need)
     else:
-        knobs = likely(values_of(found.job, plan, fleet))
+        knobs = likely(values_of(found.job, plan, fleet, measured))
         line = timeline(found.job, plan, fleet, knobs)
         drawn = (
             schedule_picture(line) if path.suffix == ".svg" else trace_json(line, command_words())
         )
     write_whole(path, drawn)
     click.echo(f"timeline: {path}", err=True)
-    if opened:
+    if out["opened"]:
         click.launch(str(path.resolve()))
 
 

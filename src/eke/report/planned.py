@@ -67,7 +67,8 @@ def _figures(need: Need) -> str:
 
 
 def _kept(kept: Kept) -> str:
-    need, have = spread(kept.need, kept.unit), show(kept.have, kept.unit)
+    need = spread(kept.need, kept.unit)
+    have = f"{kept.have:.0%}" if kept.unit == "%" else show(kept.have, kept.unit)
     return _line("kept", f"{kept.limit} {need} of {have}, with a chance of {kept.chance:.0%}")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from eke.physics.adapters import sharing
 from eke.physics.answer import outcome
 from eke.physics.outcome import Outcome
 from eke.search.base import Choices, base_plan
@@ -25,7 +26,8 @@ from eke.types.plan import Plans
 from eke.types.record import Record, replace
 
 MORE = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32])  # copies beyond the fewest
-PAIRED = 384  # halves of a side that are paired, the smallest first
+FOREMOST = 6  # halves of each number of chips that are paired, by time and by speed
+PAIRED = 2048  # halves of a side that are paired at most, the smallest first
 ROWS = 64  # decode halves priced at a time with all prefill halves
 
 
@@ -57,15 +59,18 @@ def halves(job: Serve, place: Place, other: Place, tally: Tally) -> Iterator[Pla
         pair = _pair(job, place, other, choices)
         takers = _takers(pair)
         writers = _writers(pair, takers.some(slice(-1, None))) if len(takers) else takers
-        if len(writers):
-            yield from _blocks(pair, writers, takers, tally)
-        else:
+        some = False
+        for plans in _blocks(pair, writers, takers, tally) if len(writers) else ():
+            some = True
+            yield plans
+        if not some and tally.best == np.inf:
             yield from _nearest(pair)
 
 
 def _pair(job: Serve, place: Place, other: Place, choices: Choices) -> Pair:
     same = place.pool is other.pool
-    kept = ("weights", "cache", "engine", "offload", *(("compute",) if same else ()))
+    kept = ["weights", "cache", "engine", "offload", "adapter_slots", "sparse"]
+    kept += ["compute"] if same else []
     half = {name: choices[name] for name in kept if name in choices}
     knobs = place.knobs if same else replace(place.knobs, other=other.knobs)
     return Pair(job=job, place=place, other=other, choices=choices, half=half, knobs=knobs)
@@ -80,7 +85,7 @@ def _nearest(pair: Pair) -> Iterator[Plans]:
         fixed = {"batch": base_plan(pair.job, pool, {}).batch, "drafts": 0}
         sides.append(all_layouts(pair.job, pool, {**_settings(pair.job, place, choices), **fixed}))
     if all(len(side) for side in sides):
-        yield _together(pair, sides[0].some(slice(ROWS)), sides[1].some(slice(PAIRED)))
+        yield _together(pair, sides[0].some(slice(ROWS)), sides[1].some(slice(ROWS)))
 
 
 def _settings(job: Serve, place: Place, choices: Choices) -> Choices:
@@ -98,12 +103,33 @@ def _takers(pair: Pair) -> Layouts:
     some = all_layouts(job, pair.place.pool, {**_settings(job, pair.place, pair.choices), **fixed})
     if not len(some):
         return some
-    result = pair.price(_together(pair, some.some(slice(0, 1)), half))
+    plans = _together(pair, some.some(slice(0, 1)), half)
+    result = pair.price(plans)
     limits = {limit.name: limit for limit in result.limits}
-    each = np.broadcast_to(limits["prefill"].have / half.most, (1, len(half))).ravel()
+    each = limits["prefill"].have / sharing(job, plans.prefill)
+    each = np.broadcast_to(each, (1, len(half))).ravel()
     memory = limits["prefill memory"]
     held = np.broadcast_to(memory.need <= memory.have, (1, len(half))).ravel()
-    return _with_copies(pair, half, np.where(held, each, 0.0))
+    able = _with_copies(pair, half, np.where(held, each, 0.0))
+    if not len(able):
+        return able
+    result = pair.price(_together(pair, some.some(slice(0, 1)), able))
+    speed = next(limit.have for limit in result.limits if limit.name == "prefill")
+    first = result["ttft_promised"] if job.ttft else result["ttft"]
+    return _foremost(able, [np.broadcast_to(x, (1, len(able))).ravel() for x in (first, -speed)])
+
+
+def _foremost(half: Layouts, figures: list[Any]) -> Layouts:
+    """Of the halves of every number of chips those that are best in some figure, smallest halves
+    first: what a half adds to the whole is its chips, its time and its speed."""
+    chips = half.group * half.most
+    kept: set[int] = set()
+    for figure in figures:
+        order = np.lexsort((figure, chips))
+        ranked = chips[order]
+        first = np.searchsorted(ranked, ranked)  # where a number of chips begins
+        kept |= set(order[np.arange(len(order)) - first < FOREMOST].tolist())
+    return half.some(np.array(sorted(kept, key=lambda i: (chips[i], i)), dtype=int))
 
 
 def _writers(pair: Pair, taker: Layouts) -> Layouts:
@@ -111,10 +137,11 @@ def _writers(pair: Pair, taker: Layouts) -> Layouts:
     smallest first; none of that depends on who takes in the prompts."""
     job, choices = pair.job, _settings(pair.job, pair.place, pair.choices)
     half = all_layouts(job, pair.place.pool, choices)
-    result = pair.price(_together(pair, half, taker))
+    plans = _together(pair, half, taker)
+    result = pair.price(plans)
     speed = next(limit.have for limit in result.limits if limit.name == "throughput")
-    each = np.where(fits(result), speed, 0.0).ravel() / half.most
-    able = _with_copies(pair, half, each)
+    each = np.where(fits(result), speed / sharing(job, plans), 0.0)
+    able = _with_copies(pair, half, np.broadcast_to(each, (len(half), 1)).ravel())
     if not len(able):
         return able
     result = pair.price(_together(pair, able, taker))
@@ -122,7 +149,12 @@ def _writers(pair: Pair, taker: Layouts) -> Layouts:
     for limit in result.limits:
         if limit.name in ("tpot", "memory", "external memory", "throughput"):
             kept = kept & (limit.need <= limit.have)
-    return able.some(np.broadcast_to(kept, (len(able), 1)).ravel())
+    kept = np.broadcast_to(kept, (len(able), 1)).ravel()
+    speed = next(limit.have for limit in result.limits if limit.name == "throughput")
+    figures = (result["tpot"], -speed)
+    return _foremost(
+        able.some(kept), [np.ravel(each + 0.0 * able.most[:, None])[kept] for each in figures]
+    )
 
 
 def _with_copies(pair: Pair, half: Layouts, each: Any) -> Layouts:

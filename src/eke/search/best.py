@@ -59,7 +59,7 @@ def search(
             some, missing, miss = _sift(block, goal, tally, margin, _cut(best))
             best = _first(best + some)
             for name, kept in missing.items():
-                almost[name] = _first(almost.get(name, []) + kept)
+                almost[name] = _nearest(almost.get(name, []) + kept, name)
             if miss is not None:
                 nearest = nearer(nearest, miss)
             if progress is not None:
@@ -84,6 +84,12 @@ def _first(kept: list[Candidate]) -> list[Candidate]:
         if len(found) < ALL or of_kind[kind] <= OF_KIND:
             found.append(each)
     return found
+
+
+def _nearest(kept: list[Candidate], name: str) -> list[Candidate]:
+    """Of plans that miss one limit: the best, and those that miss it by least."""
+    near = sorted(kept, key=lambda each: each.ratios[name])[:OF_KIND]
+    return [*near, *(each for each in _first(kept)[:KEPT] if all(each is not n for n in near))]
 
 
 def _cut(best: list[Candidate]) -> float:

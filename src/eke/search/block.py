@@ -43,12 +43,17 @@ def blocks(job: Job, places: Sequence[Place], tally: Tally, apart: Apart) -> Ite
             yield Block(job=job, plans=plans, fleet=one, knobs=place.knobs, place=place)
     for place, other in product(places, repeat=2) if apart != "never" else ():
         here, there = place.pool.chip, other.pool.chip
-        if here.vendor != there.vendor:
-            continue  # no engine hands anything from one maker's chips to another's
+        if here.vendor != there.vendor or _engine(place) != _engine(other):
+            continue  # no engine hands anything to another, or to another maker's chips
         if isinstance(job, Serve):
             yield from _in_halves(job, place, other, tally)
         elif isinstance(job, Train | Tune) and here.id != there.id:
             yield from _mixed(Pair(job=job, place=place, other=other), tally)
+
+
+def _engine(place: Place) -> str:
+    """The generation decided on, whatever the build for the chips' maker."""
+    return str(place.choices.get("engine", ""))
 
 
 def _in_halves(job: Serve, place: Place, other: Place, tally: Tally) -> Iterator[Block]:

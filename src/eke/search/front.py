@@ -19,7 +19,6 @@ from eke.types.goal import Front, Goal, Point, figure_of
 from eke.types.job import Job
 
 NEAR = 0.002  # points closer than this in every measure are shown once
-UNITS = {"chips": "1", "time": "s", "energy": "J", "money": "USD", "carbon": "kg", "memory": "B"}
 
 
 def front(

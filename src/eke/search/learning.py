@@ -20,7 +20,7 @@ from eke.physics.train import learning_flop
 from eke.physics.tune import learning_of
 from eke.search.base import Choices, asked_batch, base_plan, global_batch
 from eke.search.place import Place, divisors, options, settled
-from eke.search.serving import routed_experts, stage_counts, tensor_degrees
+from eke.search.serving import head_divisors, routed_experts, stage_counts
 from eke.search.simple import GATHERED, WIDE
 from eke.search.tally import Tally
 from eke.types.fleet import Pool
@@ -171,7 +171,7 @@ def cuts_of(job: Learner, pool: Pool, choices: Choices) -> list[tuple[int, int, 
     contexts = tuple(c for c in CONTEXT if c == 1 or c * SHORTEST <= length)
     return [
         (tensor, context, pipeline, virtual)
-        for tensor in options(choices, "tensor", tensor_degrees(job.model, pool))
+        for tensor in options(choices, "tensor", head_divisors(job.model, pool))
         if all(heads % tensor == 0 for heads in attention_heads(job.model))
         for context in options(choices, "context", contexts)
         for pipeline in options(choices, "pipeline", stage_counts(layers, pool.chips))

@@ -15,16 +15,13 @@ from eke.search.place import Place
 from eke.types.goal import Goal, figure_of
 from eke.types.job import Serve
 
-RATES = ("throughput", "prefill", "host link")
-CERTAIN = (
-    "chips",
-    "memory",
-    "external memory",
-    "prefill memory",
-    "replicas",
-    "rollout chips",
-    "adapter slots",
-)
+RATES = ("throughput", "prefill", "host link", "prefill host link")
+POOLS = ("chips", "chips of the other half")  # what the pools have, which no user loosens
+
+
+def capacity(name: str) -> bool:
+    """Whether a limit is of what fits, which is counted rather than predicted."""
+    return "memory" in name or name.endswith(("chips", "replicas", "slots")) or name in POOLS
 
 
 def limits_of(block: Block, goal: Goal, result: Outcome) -> list[Limit]:
@@ -42,8 +39,8 @@ def _within_pools(block: Block) -> list[Limit]:
     if len(pools) == 1:
         halves = [(plans.chips, pools[0])]
     return [
-        Limit(name="chips", need=need, have=pool.chips, unit="1", hint="more chips")
-        for need, pool in halves
+        Limit(name=name, need=need, have=pool.chips, unit="1", hint="more chips")
+        for name, (need, pool) in zip(POOLS, halves, strict=False)
     ]
 
 
@@ -61,13 +58,22 @@ def _slots(block: Block, result: Outcome) -> list[Limit]:
     return [Limit(name="adapter slots", need=wanted, have=have, unit="1", hint=hint)]
 
 
+GOALS = {  # limits of the goal that the job has others of the same name beside
+    "ttft": "mean ttft",
+    "tpot": "mean tpot",
+    "time": "time at most",
+    "chips": "number of chips",
+    "memory": "memory in use",
+}
+
+
 def _wanted(goal: Goal, result: Outcome, place: Place) -> list[Limit]:
     """The goal's own limits."""
     figures = {amount.name: amount.value for amount in result.amounts if amount.value is not None}
     units = {amount.name: amount.unit for amount in result.amounts}
     return [
         Limit(
-            name=limit.figure,
+            name=GOALS.get(limit.figure, limit.figure),
             need=figure(figures, limit.figure, place),
             have=limit.most,
             unit=units[figure_of(limit.figure)],
@@ -96,7 +102,7 @@ def figure(figures: dict[str, Any], name: str, place: Place) -> Any:
 def limit_ratio(limit: Limit, goal: Goal) -> Any:
     """Need over have; memory less what is to stay free."""
     have = np.asarray(limit.have, dtype=float)
-    if limit.name in ("memory", "rear memory"):
+    if limit.name in ("memory", "rear memory", "prefill memory"):
         have = have * (1 - goal.headroom)
     return np.where(have > 0, limit.need / np.where(have > 0, have, 1.0), np.inf)
 
@@ -106,12 +112,12 @@ def misses(ratios: Mapping[str, Any]) -> tuple[Any, ...]:
     run, and what cannot keep up makes everybody wait."""
     groups: tuple[list[Any], ...] = ([1.0], [1.0], [1.0])
     for name, ratio in ratios.items():
-        groups[0 if name in CERTAIN else 1 if name in RATES else 2].append(ratio)
+        groups[0 if capacity(name) else 1 if name in RATES else 2].append(ratio)
     worst = (np.maximum.reduce(np.broadcast_arrays(*group)) for group in groups)
     return tuple(np.broadcast_arrays(*worst))
 
 
 def first_missed(ratios: Mapping[str, float]) -> str:
     """The limit to speak of where several are missed."""
-    order = sorted(ratios, key=lambda name: (name not in CERTAIN, name not in RATES, -ratios[name]))
+    order = sorted(ratios, key=lambda name: (not capacity(name), name not in RATES, -ratios[name]))
     return next(name for name in order if ratios[name] > 1)

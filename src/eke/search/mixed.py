@@ -176,7 +176,7 @@ def _floor(pair: Pair, plans: Plans, tally: Tally) -> Any:
     """What the goal's figure is at least; endless for plans that cannot be done by the date."""
     job, one, two = pair.job, pair.place, pair.other
     seconds = least_time(job, plans, machines(pair, plans))
-    floor = tally.floor(plans.own_chips, seconds, one.pool, one.knobs)
+    floor = tally.floor(plans.own_chips, seconds, one.pool, one.knobs, seconds)
     if tally.figure != "time":  # both halves have to be paid, but take their time at once
         floor = floor + tally.floor(plans.other_chips, seconds, two.pool, two.knobs)
     if job.within is None or tally.best == np.inf:

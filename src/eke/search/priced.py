@@ -8,7 +8,7 @@ import numpy as np
 
 from eke.physics.outcome import Outcome
 from eke.search.block import Block
-from eke.search.limits import CERTAIN, figure, limit_ratio, limits_of, misses
+from eke.search.limits import POOLS, capacity, figure, limit_ratio, limits_of, misses
 from eke.types.goal import Goal
 from eke.types.plan import Plan, Plans
 from eke.types.record import Record
@@ -17,9 +17,12 @@ ALIKE = 1e-3  # figures this close count as equal; then the faster plan is bette
 
 
 class Candidate(Record):
-    """A plan worth remembering. value: of the goal's figure.  ratios: need over have of every
-    limit; at most 1 where it is kept.  haves: what each limit allows, and its unit.  figures: of
-    the answer."""
+    """A plan worth remembering.
+
+    value: of the goal's figure.  ratios: need over have of every limit, times the margin that what
+    is predicted keeps; at most 1 where it is kept.  haves: what each limit allows, and its unit.
+    figures: of the answer.
+    """
 
     block: Block
     index: int
@@ -50,9 +53,10 @@ class Priced:
         limits = limits_of(block, goal, result)
         self.limits = [limit.name for limit in limits]
         self.haves = [(self.flat(limit.have), limit.unit) for limit in limits]
-        self.ratios = np.array([self.flat(limit_ratio(limit, goal)) for limit in limits])
-        most = np.array([1.0 if name in CERTAIN else 1 / margin for name in self.limits])
-        self.missed = ~(self.ratios <= most[:, None])
+        ratios = [self.flat(limit_ratio(limit, goal)) for limit in limits]
+        wide = [1.0 if capacity(name) else margin for name in self.limits]
+        self.ratios = np.array(ratios) * np.array(wide)[:, None]
+        self.missed = ~(self.ratios <= 1)
 
     def almost(self, missed: Any) -> dict[str, list[Candidate]]:
         """For each limit, plans that miss it alone: the best, and those that miss it by least.
@@ -62,7 +66,7 @@ class Priced:
         found = {}
         for row, name in enumerate(self.limits):
             those = np.flatnonzero(self.missed[row] & (missed == 1))
-            if name != "chips" and len(those):
+            if name not in POOLS and len(those):
                 near = those[np.argsort(self.ratios[row, those])[:4]]
                 mask = np.isin(np.arange(len(missed)), those)
                 found[name] = [self.keep(i) for i in dict.fromkeys([*near, *self.best(mask, 8)])]

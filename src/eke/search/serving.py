@@ -204,7 +204,7 @@ def _degrees(model: Model, pool: Pool, choices: Choices) -> np.ndarray:
     ranks = tuple(2**k for k in range(12)) if experts else (1,)
     rows = [
         (tensor, pipeline, data, expert)
-        for tensor in options(choices, "tensor", tensor_degrees(model, pool))
+        for tensor in options(choices, "tensor", head_divisors(model, pool))
         for pipeline in options(choices, "pipeline", stage_counts(layers, pool.chips))
         for data in options(choices, "data", ranks)
         if tensor * pipeline * data <= pool.chips and pipeline <= layers
@@ -214,7 +214,7 @@ def _degrees(model: Model, pool: Pool, choices: Choices) -> np.ndarray:
     return np.array(rows, dtype=int).reshape(-1, len(DEGREES))
 
 
-def tensor_degrees(model: Model, pool: Pool) -> tuple[int, ...]:
+def head_divisors(model: Model, pool: Pool) -> tuple[int, ...]:
     """Whatever divides all attention heads."""
     whole = gcd(*attention_heads(model)) or pool.domain
     return tuple(degree for degree in divisors(whole) if degree <= pool.chips)

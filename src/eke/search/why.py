@@ -11,7 +11,7 @@ import numpy as np
 from eke.physics.answer import outcome
 from eke.physics.scenarios import scenarios, span
 from eke.search.best import Found
-from eke.search.limits import RATES, figure, limit_ratio, limits_of
+from eke.search.limits import GOALS, POOLS, RATES, figure, limit_ratio, limits_of
 from eke.search.priced import Candidate
 from eke.types.efficiency import Efficiency
 from eke.types.goal import Bind, Goal, Kept, Rival, Turn
@@ -66,7 +66,12 @@ def binds(found: Found) -> tuple[Bind, ...]:
     return tuple(bind for _, bind in sorted(rows, key=lambda row: row[0]))
 
 
-WORDS = {"memory": "memory of each chip", "money": "cost"}
+WORDS = {
+    "memory": "memory of each chip",
+    "prefill memory": "memory of each chip for prefill",
+    "rear memory": "memory of each later chip",
+    "money": "cost",
+}
 
 
 def loosened(near: Candidate, name: str) -> Change:
@@ -79,7 +84,7 @@ def loosened(near: Candidate, name: str) -> Change:
     return Change(name=name, now=have, at=have * ratio, unit=unit, plan=near.plan)
 
 
-PROMISED = ("ttft", "tpot", "time")
+PROMISED = ("ttft", "tpot", "time")  # limits of jobs that are promises
 INTERVAL = NormalDist().inv_cdf(0.9)  # standard deviations to an end of an 80 % interval
 
 
@@ -94,11 +99,21 @@ def kept_limits(chosen: Candidate, goal: Goal, values: Values) -> tuple[Kept, ..
         have = float(np.ravel(limit.have)[0])
         ends = (ratio.low * have, ratio.likely * have, ratio.high * have)
         need = Span(low=ends[0], likely=ends[1], high=ends[2])
-        chance = _chance(ratio)
-        if limit.name in PROMISED or any(limit.name == wanted.figure for wanted in goal.within):
+        wanted = (GOALS.get(each.figure, each.figure) for each in goal.within)
+        if limit.name in PROMISED or limit.name in wanted:
             rows.append(
-                Kept(limit=limit.name, need=need, have=have, unit=limit.unit, chance=chance)
+                Kept(
+                    limit=limit.name,
+                    need=need,
+                    have=have,
+                    unit=limit.unit,
+                    chance=_chance(ratio),
+                )
             )
+    if isinstance(block.job, Serve):  # who cannot keep up keeps no promise for long
+        used = span(result["utilisation"], len(values))
+        kept = Kept(limit="utilisation", need=used, have=1.0, unit="%", chance=_chance(used))
+        rows.append(kept)
     return tuple(rows)
 
 
@@ -133,7 +148,8 @@ def _tightened(found: Found) -> tuple[Turn, ...]:
 
 def _prices(found: Found) -> tuple[Turn, ...]:
     """Rents at which the best plan on each other chip would cost no more than the chosen one."""
-    best, rows, seen = found.best[0], [], {found.best[0].plan.chip}
+    best, rows = found.best[0], []
+    seen = {*_chips(best.plan)}
     for kept in found.best:
         pool = kept.block.place.pool
         if kept.plan.chip in seen or kept.block.plans.other is not None or not pool.rent:
@@ -220,7 +236,7 @@ def compared(first: Any, second: Any, many: int, others: int, same: bool) -> Spa
 
 def together(nearest: Candidate) -> tuple[Change, ...]:
     """All limits that the closest plan misses, and what it needs of each."""
-    missed = (name for name, ratio in nearest.ratios.items() if ratio > 1 and name != "chips")
+    missed = (name for name, ratio in nearest.ratios.items() if ratio > 1 and name not in POOLS)
     return tuple(loosened(nearest, name) for name in missed)
 
 

@@ -154,7 +154,7 @@ def _span(need: Need, name: str) -> Span | None:
 
 
 def _chip(of: Plan) -> str:
-    half = of.prefill
+    half = of.other
     return of.chip if half is None or half.chip == of.chip else f"{of.chip} + {half.chip}"
 
 

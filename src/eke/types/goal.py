@@ -107,7 +107,7 @@ class Planned(Record, tag="planned", tag_field="answer"):
 
     job: as planned, which for alignment says how the chips are shared.  value: of the goal's figure
     [unit].  considered: plans looked at, of which `priced` were priced in full and the others ruled
-    out by a bound.  bottleneck: shares of the leading figure by what limits it, such as "memory
+    out before.  bottleneck: shares of the leading figure by what limits it, such as "memory
     bandwidth", "compute" and "network", the largest first.  kept: the chance that each limit is
     kept, by the spans of what it rests on.
     """
