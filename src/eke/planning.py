@@ -7,9 +7,11 @@ from typing import Any
 
 from eke.calibrate.measured import Measured
 from eke.catalog.efficiencies import efficiencies
+from eke.catalog.fleets import resized
 from eke.errors import BadInput
 from eke.physics.answer import answer, outcome
 from eke.physics.scenarios import likely, span
+from eke.physics.train import learning_sequence
 from eke.search.base import check_choices, engine_for, published_width, with_build
 from eke.search.best import Found, Progress, search
 from eke.search.block import Apart
@@ -32,7 +34,7 @@ from eke.search.why import (
 from eke.types.efficiency import Efficiency
 from eke.types.fleet import Fleet, Pool
 from eke.types.goal import Front, Goal, Planned, figure_of, usual_goal
-from eke.types.job import Align, Job, Serve
+from eke.types.job import Align, Job, Serve, Train, Tune
 from eke.types.need import Change, Infeasible, Need
 from eke.types.plan import Plan
 from eke.types.record import Record, replace
@@ -40,7 +42,7 @@ from eke.verbs import check_fits, check_job, check_uses, fleet_of, tables_of, va
 
 SPLITS = (0.25, 0.375, 0.5, 0.625, 0.75)  # shares of the chips that only generate, in alignment
 MARGINS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)  # below limits, to be surer
-MORE = 64  # times as many chips, looked at to say how many it would take
+MORE = (4, 16)  # times as many chips, looked at to say how many it would take
 SLOTS = 256  # fine-tunes on a replica, where nobody says how many chips there are
 MOST = 65_536  # chips of a kind, looked at where nobody says how many there are
 
@@ -228,17 +230,12 @@ def _grown(asked: Asked, place: Place) -> Pool:
         one.setdefault("adapter_slots", min(asked.job.adapters, SLOTS))  # else a copy for each
     chips = 64
     while chips < MOST:
-        pool = sized(place.pool, chips)
+        pool = resized(place.pool, chips)
         found = smallest(asked.job, [(pool, place.knobs)], one)
         if not isinstance(found, Infeasible):
-            return sized(place.pool, 2 * found.chips)
+            return resized(place.pool, 2 * found.chips)
         chips *= 8
-    return sized(place.pool, MOST)
-
-
-def sized(pool: Pool, chips: int) -> Pool:
-    """The pool with so many chips, joined as its maker does."""
-    return replace(pool, chips=chips, domain=max(min(pool.chip.domain, chips), pool.domain, 1))
+    return resized(place.pool, MOST)
 
 
 def ways(job: Job) -> list[Job]:
@@ -295,6 +292,21 @@ def _split(planned: Job, asked: Job) -> tuple[str, ...]:
 def _passed(found: Found) -> tuple[str, ...]:
     """Why better plans were passed over."""
     return (f"better plans cannot be used; the best: {found.passed}",) if found.passed else ()
+
+
+def _usual(best: Candidate) -> tuple[str, ...]:
+    """What nobody decided of learning, and what it may change."""
+    job, plan = best.block.job, best.plan
+    found = []
+    if isinstance(job, Train | Tune) and job.batch is None:
+        tokens = plan.batch * learning_sequence(job)
+        found.append(
+            f"nobody gave a global batch; {tokens / 1e6:.3g}M tokens are usual, and a larger one "
+            "(--batch-tokens) lets more chips work at once"
+        )
+    if not isinstance(job, Serve) and not plan.engine:
+        found.append("priced for no trainer in particular; --engine or --write prices one")
+    return tuple(found)
 
 
 def _narrower(asked: Asked, best: Candidate, margin: float) -> tuple[str, ...]:
@@ -354,6 +366,8 @@ def _infeasible(asked: Asked, found: Found) -> Infeasible:
     have, unit = near.haves[name]
     result = outcome(near.block.job, near.plan, near.block.fleet, near.block.knobs)
     hints = {limit.name: limit.hint for limit in result.limits}
+    if asked.goal.headroom and name in hints and "memory" in name:
+        hints[name] += "; or less --headroom"
     return Infeasible(
         limit=name,
         need=have * near.ratios[name],
@@ -385,19 +399,21 @@ def _or(value: Any) -> str:
 
 
 def _more_chips(asked: Asked) -> tuple[Change, ...]:
-    """The fewest chips of each kind with which it could be done, up to 64 times as many."""
+    """The fewest chips of each kind with which it could be done, up to 16 times as many; prompts
+    and answers on the same chips, unless they have to be apart."""
     within = tuple(limit for limit in asked.goal.within if limit.figure != "chips")
     loose = replace(asked.goal, least="chips", within=within)
+    apart: Apart = "must" if asked.apart == "must" else "never"
     rows = []
     for pool in asked.fleet.pools:
-        times = 4
-        while times <= MORE and pool.chips * times <= MOST:
-            wide = Fleet(pools=(sized(pool, pool.chips * times),))
-            found = replace(asked, fleet=wide, goal=loose).search()
+        for times in MORE:
+            if pool.chips * times > MOST:
+                break
+            wide = Fleet(pools=(resized(pool, pool.chips * times),))
+            found = replace(asked, fleet=wide, goal=loose, disaggregate=apart).search()
             if found.best:
                 best = found.best[0].plan
                 name = f"chips of {pool.chip.id}"
                 rows.append(Change(name=name, now=pool.chips, at=best.chips, unit="1", plan=best))
                 break
-            times *= 4
     return tuple(rows)

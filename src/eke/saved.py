@@ -1,6 +1,6 @@
 """A plan as a file: the words of its job and fleet, and the fields of its layout.
 
-People may edit it; `eke simulate --plan` and `eke serve` read it.
+People may edit it; `read_plan` reads it again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eke.asking import FIELD_UNITS, JOB_FIELDS, ask
+from eke.catalog.engines import engine_named, engines
 from eke.catalog.files import read_toml
 from eke.errors import BadFile, EkeError
 from eke.types.fleet import Fleet
@@ -73,6 +74,12 @@ def read_plan(path: str | Path) -> tuple[Job, Fleet, Plan]:
     if kind not in JOB_FIELDS:
         raise BadFile(f"{path}: ask.job is {kind!r}; expected one of {', '.join(JOB_FIELDS)}.")
     known = {*ABOUT, *JOB_FIELDS[kind]}
+    for name in ("model", "fleet"):
+        if not isinstance(words.get(name), str):
+            raise BadFile(f"{path}: ask.{name} is {words.get(name)!r}; it must be a text.")
+    if found.plan.engine and engine_named(found.plan.engine) is None:
+        known_ones = ", ".join(each.id for each in engines())
+        raise BadFile(f"{path}: plan.engine is {found.plan.engine!r}; there are {known_ones}.")
     unknown = next((name for name in words if name not in known), None)
     if unknown is not None:
         raise BadFile(f"{path}: ask.{unknown}: a {kind} job has no such word.")

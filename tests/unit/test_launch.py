@@ -58,7 +58,9 @@ def test_servers_hold_what_they_usually_hold() -> None:
 
 
 def test_the_longest_request_is_rounded_up_but_never_beyond_the_model() -> None:
-    assert longest(Serve(model=QWEN, prompt=1000, answer=300)) == 2048
+    means = Serve(model=QWEN, prompt=1000, answer=300)
+    assert longest(means, tail=False) == longest(replace(means, spread=0.0)) == 2048
+    assert longest(means) == 12_288
     tiers = (Tier(context=40_900, share=1.0),)
     assert longest(Serve(model=QWEN, tiers=tiers)) == 40_960
     with pytest.raises(BadInput, match="made for 40,960"):

@@ -81,6 +81,14 @@ def pool(of: Chip, count: int, joined: System | None = None) -> Pool:
     )
 
 
+def resized(of: Pool, count: int) -> Pool:
+    """The same pool with another number of chips, joined as its maker or its system joins them."""
+    fresh = pool(of.chip, count)
+    if of.domain > 1 or count == 1:
+        return replace(of, chips=count, domain=max(min(max(of.domain, fresh.domain), count), 1))
+    return replace(of, chips=count, domain=fresh.domain, host_link=fresh.host_link)
+
+
 PER_SERVER = 8  # cards on the PCIe switches of one server, where the maker names no domain
 
 

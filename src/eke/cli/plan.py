@@ -66,7 +66,7 @@ OWN = opt.stack(
     click.option("--write", metavar="ENGINE", help="Its configuration, such as vllm or megatron."),
     click.option("--to", "folder", metavar="FOLDER", help="Where to write it; default: here."),
     click.option("--checkpoint", metavar="PATH", help="Hub id or folder of the weights."),
-    click.option("--save", metavar="FILE.toml", help="The plan, for `eke simulate`."),
+    click.option("--save", metavar="FILE.toml", help="The job and the plan as a file."),
     click.option("--json", "as_json", is_flag=True, help="The same record as JSON."),
 )
 
@@ -185,7 +185,7 @@ def _for_engine(kind: str, given: dict[str, Any], name: str | None) -> None:
         return
     from eke.launch import ABLE, WHOLE, known, runs
 
-    engine = runs(known(name), kind)
+    engine = runs(known(name, kind), kind)
     given["engine"] = given.get("engine") or engine
     for field, values in ABLE.get(engine, {}).items():
         if field in given and given[field] is None:

@@ -23,6 +23,13 @@ ENGINES = {  # name people type → module under eke.launch
     "verl": "verl",
     "slurm": "slurm",
 }
+SERVES = ("vllm", "sglang", "trtllm", "llama.cpp", "dynamo", "ray", "k8s", "slurm")
+DOES = {  # kind of job → who does it
+    "serve": SERVES,
+    "train": ("megatron", "torchtitan", "deepspeed", "slurm"),
+    "tune": ("trl", "deepspeed", "slurm"),
+    "align": ("verl", "trl", "slurm"),
+}
 USUAL = {"serve": "vllm", "train": "megatron", "tune": "trl", "align": "verl"}  # by kind of job
 RUNS = {"dynamo": "vllm", "ray": "vllm", "k8s": "vllm"}  # what others start
 ONE = (1,)
@@ -37,12 +44,15 @@ ABLE: dict[str, dict[str, tuple[Any, ...]]] = {  # fields of a plan that an engi
 WHOLE = ("llama.cpp", "k8s")  # which hand no prompts from some chips to others
 
 
-def known(name: str) -> str:
-    """The name, if eke writes that. Raises BadInput."""
+def known(name: str, kind: str = "") -> str:
+    """The name, if eke writes that, and for a kind of job. Raises BadInput."""
     if name not in ENGINES:
         near = closest(name, ENGINES)
         hint = f"; closest: {near}" if near else ""
         raise BadInput(f"eke writes no {name[:40]!r}{hint}; it writes {', '.join(ENGINES)}.")
+    if kind and name not in DOES[kind]:
+        able = ", ".join(DOES[kind])
+        raise BadInput(f"{name} is not for jobs to {kind}; eke writes {able} for those.")
     return name
 
 

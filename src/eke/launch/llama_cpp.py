@@ -60,7 +60,7 @@ def arguments(start: Start, half: Half) -> dict[str, str]:
     job, plan = serve_job(start, "llama.cpp"), half.plan
     cache = format_for(CACHES, plan.cache, "cache", "llama.cpp")
     return {
-        "--ctx-size": str(longest(job) * plan.batch),  # shared out evenly to the slots
+        "--ctx-size": str(longest(job, tail=False) * plan.batch),  # shared out evenly to the slots
         "--parallel": str(plan.batch),
         "--no-kv-unified": "",
         "--batch-size": str(plan.token_budget),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import NormalDist
 
 from eke.errors import BadInput
 from eke.launch.start import Start
@@ -110,16 +111,28 @@ def has_experts(model: Model) -> bool:
     return any(isinstance(stack.block.feed, Experts) for stack in model.stacks)
 
 
-def longest(job: Serve) -> int:
-    """The longest request and its answer, rounded up [tokens]. Raises BadInput beyond the model."""
+def longest(job: Serve, tail: bool = True) -> int:
+    """The longest request and its answer that an engine has to take, rounded up [tokens].
+
+    Of context tiers the longest; else what all but one of a thousand requests keep to, lengths
+    being lognormal with the job's spread about its means. tail: False takes the means, for engines
+    that hold room for the longest in every place. Raises BadInput beyond the model.
+    """
     need = math.ceil(max(float(ask.longest) for ask in asks(job)))
-    if job.model.context and need > job.model.context:
+    most = job.model.context
+    if most and need > most:
         raise BadInput(
             f"the longest request takes {need:,} tokens and {job.model.name} was made for "
-            f"{job.model.context:,}; shorten the longest context."
+            f"{most:,}; shorten the longest context."
         )
+    if tail and not job.tiers:
+        variance = math.log1p(job.spread)
+        need = math.ceil(need * math.exp(FEW * math.sqrt(variance) - variance / 2))
     rounded = -(-need // ROUND) * ROUND
-    return min(rounded, job.model.context) if job.model.context else rounded
+    return min(rounded, most) if most else rounded
+
+
+FEW = NormalDist().inv_cdf(0.999)  # standard deviations that one of a thousand exceeds
 
 
 def extras(start: Start, plan: Plan) -> Extras:

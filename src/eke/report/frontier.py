@@ -5,9 +5,9 @@ from __future__ import annotations
 from html import escape
 from math import log10
 
-from eke.report.drawing import canvas, line, text
+from eke.report.drawing import canvas, line, round_step, text
 from eke.report.text import table
-from eke.report.words import plan_words, shown_unit
+from eke.report.words import batches, plan_words, shown_unit
 from eke.types.goal import Front, Point
 from eke.types.plan import Plan
 from eke.units import show
@@ -28,12 +28,17 @@ def frontier_words(front: Front) -> str:
     rows = [
         (
             *(show(value, unit) for value, unit in zip(point.values, units, strict=True)),
-            plan_words(point.plan),
+            _row_words(point.plan, "ttft" in front.measures or "tpot" in front.measures),
         )
         for point in points
     ]
     head = (*(name.replace("_", " ") for name in front.measures), "plan")
     return f"{first}\n\n{table(rows, head=head)}\n"
+
+
+def _row_words(plan: Plan, served: bool) -> str:
+    """The plan, with the engine's batches where latencies tell plans apart."""
+    return ", ".join([plan_words(plan), *(batches(plan, "serve") if served else [])])
 
 
 def _units(front: Front) -> list[str]:
@@ -72,6 +77,13 @@ def _kind(plan: Plan) -> str:
     return f"{plan.chip}, prefill {'apart' if same else f'on {plan.prefill.chip}'}"
 
 
+def _read_in(unit: str, most: float) -> float:
+    """Seconds of the unit in which durations so long are read; 1 for other figures."""
+    if unit != "s":
+        return 1.0
+    return next((size for size in (86400.0, 3600.0, 60.0) if most >= 2 * size), 1.0)
+
+
 class _Axis:
     """A logarithmic axis over some values: 0 across, 1 up."""
 
@@ -87,29 +99,25 @@ class _Axis:
             return LEFT + part * (WIDE - LEFT - RIGHT)
         return HIGH - BOTTOM - part * (HIGH - TOP - BOTTOM)
 
-    def ticks(self) -> list[float]:
-        """About five round values."""
-        for steps in (
-            (1,),
-            (1, 2, 5),
-            (1, 1.5, 2, 3, 4, 5, 7),
-            tuple(i / 10 for i in range(10, 100, 5)),
-        ):
-            found = self._round(steps)
+    def ticks(self, unit: str) -> list[float]:
+        """About five values that are round in the unit they are read in."""
+        scale = _read_in(unit, 10**self.high)
+        ends = 10**self.low / scale, 10**self.high / scale
+        for steps in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+            first, last = (int(log10(end) // 1) for end in ends)
+            every = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+            found = [value * scale for value in every if ends[0] <= value <= ends[1]]
             if len(found) >= 4:
                 return found[:: max(len(found) // 6, 1)]
-        span = self.high - self.low
-        return [10 ** (self.low + span * i / 4) for i in range(1, 4)]
-
-    def _round(self, steps: tuple[float, ...]) -> list[float]:
-        first, last = int(self.low // 1), int(self.high // 1)
-        every = [step * 10.0**power for power in range(first, last + 1) for step in steps]
-        return [value for value in every if self.low <= log10(value) <= self.high]
+        step = round_step((ends[1] - ends[0]) / 5)
+        count = int((ends[1] - ends[0]) / step) + 1
+        every = [(ends[0] // step + 1 + i) * step for i in range(count)]
+        return [value * scale for value in every if value <= ends[1]]
 
     def drawn(self, unit: str, name: str) -> list[str]:
         """Lines, numbers and the name."""
         found = []
-        for value in self.ticks():
+        for value in self.ticks(unit):
             place, words = self.at(value), show(value, unit)
             if self.which == 0:
                 found += [

@@ -24,7 +24,7 @@ def planned_words(found: Planned, command: str, started: str = "") -> str:
     who = f"least {goal_words(found.goal)} of {found.considered:,} plans"
     blocks = [
         headline(need),
-        layout(need.plan, who),
+        layout(need.plan, who, need.job),
         _figures(need),
         *(_kept(kept) for kept in found.kept),
         _bottleneck(found),
@@ -43,8 +43,16 @@ def goal_words(goal: Goal) -> str:
     if goal.headroom:
         words.append(f"with {goal.headroom:.0%} of memory free")
     if goal.sure > 0.5:
-        words.append(f"{goal.sure:.0%} sure")
+        words.append(f"{share(goal.sure)} sure")
     return ", ".join(words)
+
+
+def share(part: float) -> str:
+    """A share in percent, which is no 100 % while anything is missing."""
+    text = f"{part:.0%}"
+    if text == "100%" and part < 1:
+        return f"{100 * part:.4g}%" if part < 0.9999 else "over 99.99%"
+    return text
 
 
 def _line(name: str, text: str) -> str:
@@ -69,7 +77,7 @@ def _figures(need: Need) -> str:
 def _kept(kept: Kept) -> str:
     need = spread(kept.need, kept.unit)
     have = f"{kept.have:.0%}" if kept.unit == "%" else show(kept.have, kept.unit)
-    return _line("kept", f"{kept.limit} {need} of {have}, with a chance of {kept.chance:.0%}")
+    return _line("kept", f"{kept.limit} {need} of {have}, with a chance of {share(kept.chance)}")
 
 
 def _bottleneck(found: Planned) -> str:

@@ -163,10 +163,19 @@ def chosen_words(need: Need) -> str:
     return "smallest that fits" if need.job == "serve" or by_date else "simplest that is fast"
 
 
-def layout(plan: Plan, who: str) -> str:
-    """The plan in a line."""
-    words = [*_degrees(plan), *_settings(plan)]
+def layout(plan: Plan, who: str, job: str = "") -> str:
+    """The plan in a line. job: the kind of job whose batches it names too."""
+    words = [*_degrees(plan), *batches(plan, job), *_settings(plan)]
     return wrap(f"  plan       {', '.join(words)} ({who})", indent=" " * 13)
+
+
+def batches(plan: Plan, job: str) -> list[str]:
+    """What is done at once: sequences and tokens of an engine's step, or of an optimizer's."""
+    if job == "serve":
+        return [f"batch {plan.batch:,}", f"token budget {plan.token_budget:,}"]
+    if job:
+        return [f"batch {plan.batch:,}", f"micro-batch {plan.micro_batch}"]
+    return []
 
 
 def _degrees(plan: Plan) -> list[str]:

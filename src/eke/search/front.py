@@ -18,7 +18,7 @@ from eke.search.tally import Tally
 from eke.types.goal import Front, Goal, Point, figure_of
 from eke.types.job import Job
 
-NEAR = 0.002  # points closer than this in every measure are shown once
+NEAR = 0.01  # points closer than this in every measure are shown once
 
 
 def front(

@@ -14,6 +14,7 @@ from eke.search.block import Block
 from eke.search.place import Place
 from eke.types.goal import Goal, figure_of
 from eke.types.job import Serve
+from eke.types.record import replace
 
 RATES = ("throughput", "prefill", "host link", "prefill host link")
 POOLS = ("chips", "chips of the other half")  # what the pools have, which no user loosens
@@ -27,7 +28,16 @@ def capacity(name: str) -> bool:
 def limits_of(block: Block, goal: Goal, result: Outcome) -> list[Limit]:
     """Of the job, of the pools and of the goal."""
     wanted = _wanted(goal, result, block.place)
-    return [*_within_pools(block), *result.limits, *_slots(block, result), *wanted]
+    own = [_with_headroom(limit, goal) for limit in result.limits]
+    return [*_within_pools(block), *own, *_slots(block, result), *wanted]
+
+
+def _with_headroom(limit: Limit, goal: Goal) -> Limit:
+    """Memory less what is to stay free."""
+    if not goal.headroom or limit.name not in ("memory", "rear memory", "prefill memory"):
+        return limit
+    left = limit.have * (1 - goal.headroom)
+    return replace(limit, have=left, hint=f"{limit.hint}; or less --headroom")
 
 
 def _within_pools(block: Block) -> list[Limit]:
@@ -99,11 +109,9 @@ def figure(figures: dict[str, Any], name: str, place: Place) -> Any:
     raise BadInput(f"no figure {name!r}; there are {', '.join(figures)}.")
 
 
-def limit_ratio(limit: Limit, goal: Goal) -> Any:
-    """Need over have; memory less what is to stay free."""
+def limit_ratio(limit: Limit) -> Any:
+    """Need over have; endless where there is nothing to have."""
     have = np.asarray(limit.have, dtype=float)
-    if limit.name in ("memory", "rear memory", "prefill memory"):
-        have = have * (1 - goal.headroom)
     return np.where(have > 0, limit.need / np.where(have > 0, have, 1.0), np.inf)
 
 

@@ -27,7 +27,7 @@ class Candidate(Record):
     block: Block
     index: int
     value: float
-    rank: tuple[float, float]  # among plans of the same value: time, then splitting
+    rank: tuple[float, float]  # among plans of the same value: time and use, then splitting
     ratios: dict[str, float]
     haves: dict[str, tuple[float, str]]
     figures: dict[str, float]
@@ -48,12 +48,13 @@ class Priced:
             amount.name: amount.value for amount in result.amounts if amount.value is not None
         }
         self.value = self.flat(figure(self.figures, goal.least, block.place))
-        self.time = self.flat(self.figures["time"])
+        used = self.figures.get("utilisation", 1.0)  # of equal plans the one with room to spare
+        self.time = self.flat(self.figures["time"] * used)
         self.group = self.flat(plans.group)
         limits = limits_of(block, goal, result)
         self.limits = [limit.name for limit in limits]
         self.haves = [(self.flat(limit.have), limit.unit) for limit in limits]
-        ratios = [self.flat(limit_ratio(limit, goal)) for limit in limits]
+        ratios = [self.flat(limit_ratio(limit)) for limit in limits]
         wide = [1.0 if capacity(name) else margin for name in self.limits]
         self.ratios = np.array(ratios) * np.array(wide)[:, None]
         self.missed = ~(self.ratios <= 1)

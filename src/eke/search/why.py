@@ -95,7 +95,7 @@ def kept_limits(chosen: Candidate, goal: Goal, values: Values) -> tuple[Kept, ..
     result = outcome(block.job, chosen.plan, block.fleet, scenarios(dict(values)))
     rows = []
     for limit in limits_of(one, goal, result):
-        ratio = span(np.asarray(limit_ratio(limit, goal), dtype=float), len(values))
+        ratio = span(np.asarray(limit_ratio(limit), dtype=float), len(values))
         have = float(np.ravel(limit.have)[0])
         ends = (ratio.low * have, ratio.likely * have, ratio.high * have)
         need = Span(low=ends[0], likely=ends[1], high=ends[2])
