@@ -44,6 +44,7 @@ SPLITS = (0.25, 0.375, 0.5, 0.625, 0.75)  # shares of the chips that only genera
 MARGINS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)  # below limits, to be surer
 MORE = (4, 16)  # times as many chips, looked at to say how many it would take
 SLOTS = 256  # fine-tunes on a replica, where nobody says how many chips there are
+SETTINGS = {"batch": (16, 64, 256, 1024), "token_budget": (1024, 8192)}  # looked at for that
 MOST = 65_536  # chips of a kind, looked at where nobody says how many there are
 
 
@@ -404,13 +405,16 @@ def _more_chips(asked: Asked) -> tuple[Change, ...]:
     within = tuple(limit for limit in asked.goal.within if limit.figure != "chips")
     loose = replace(asked.goal, least="chips", within=within)
     apart: Apart = "must" if asked.apart == "must" else "never"
+    settings = SETTINGS if isinstance(asked.job, Serve) else {}
+    choices = {**settings, **asked.choices}
     rows = []
     for pool in asked.fleet.pools:
         for times in MORE:
             if pool.chips * times > MOST:
                 break
             wide = Fleet(pools=(resized(pool, pool.chips * times),))
-            found = replace(asked, fleet=wide, goal=loose, disaggregate=apart).search()
+            wider = replace(asked, fleet=wide, goal=loose, choices=choices, disaggregate=apart)
+            found = wider.search()
             if found.best:
                 best = found.best[0].plan
                 name = f"chips of {pool.chip.id}"

@@ -237,9 +237,16 @@ def routed_experts(model: Model) -> int:
     return max((feed.count for feed in feeds if isinstance(feed, Experts)), default=0)
 
 
+FEW = 16  # ranks up to which experts are spread over any number of them that divides both
+
+
 def _expert_degrees(experts: int, ranks: int) -> tuple[int, ...]:
-    """Over how many ranks experts may be spread: as many as divide both."""
-    return tuple(divisors(gcd(experts, ranks))) if experts else (1,)
+    """Over how many ranks experts may be spread: as many as divide both; of many ranks all or none,
+    as engines have it."""
+    if not experts:
+        return (1,)
+    whole = gcd(experts, ranks)
+    return tuple(divisors(whole)) if ranks <= FEW else tuple(sorted({1, whole}))
 
 
 def plans_of(
