@@ -400,11 +400,9 @@ def _or(value: Any) -> str:
 
 
 def _more_chips(asked: Asked) -> tuple[Change, ...]:
-    """The fewest chips of each kind with which it could be done, up to 16 times as many; prompts
-    and answers on the same chips, unless they have to be apart."""
+    """The fewest chips of each kind with which it could be done, up to 16 times as many."""
     within = tuple(limit for limit in asked.goal.within if limit.figure != "chips")
     loose = replace(asked.goal, least="chips", within=within)
-    apart: Apart = "must" if asked.apart == "must" else "never"
     settings = SETTINGS if isinstance(asked.job, Serve) else {}
     choices = {**settings, **asked.choices}
     rows = []
@@ -413,7 +411,7 @@ def _more_chips(asked: Asked) -> tuple[Change, ...]:
             if pool.chips * times > MOST:
                 break
             wide = Fleet(pools=(resized(pool, pool.chips * times),))
-            wider = replace(asked, fleet=wide, goal=loose, choices=choices, disaggregate=apart)
+            wider = replace(asked, fleet=wide, goal=loose, choices=choices)
             found = wider.search()
             if found.best:
                 best = found.best[0].plan
