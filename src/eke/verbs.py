@@ -178,7 +178,7 @@ def _check_stages(plan: Plan, job: Job, fleet: Fleet) -> None:
     """Stages on other chips, and stages of as many layers as the plan says."""
     if not isinstance(job, Train | Tune):
         raise BadInput("only training and tuning give stages layers, or chips, of their own.")
-    layers, stages = sum(stack.count for stack in job.model.stacks), plan.pipeline
+    layers, stages = job.model.layers, plan.pipeline
     rear = plan.rear
     if rear is not None:
         _check_half(later_stages(plan), job.model, fleet)
@@ -212,7 +212,7 @@ def _check_half(plan: Plan, model: Model, fleet: Fleet) -> None:
                 f"tensor is {plan.tensor}; it must divide the {heads} attention heads of "
                 f"{model.name}."
             )
-    layers = sum(stack.count for stack in model.stacks)
+    layers = model.layers
     if plan.pipeline * plan.virtual > layers:
         raise BadInput(
             f"pipeline × virtual is {plan.pipeline * plan.virtual}; {model.name} has only "

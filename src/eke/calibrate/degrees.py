@@ -116,7 +116,7 @@ def _virtual(row: Row, model: Model, pipeline: int, engine: str, notes: list[str
     stated = _said(row, "vpp", "VP", "VPP")
     if pipeline == 1 or stated is not None or engine not in INTERLEAVED:
         return stated or 1 if pipeline > 1 else 1
-    layers = sum(stack.count for stack in model.stacks)
+    layers = model.layers
     notes.append("interleaved stages assumed")
     each = layers / pipeline
     return max(round(each / 2) if each % 2 == 0 else round(each), 1)

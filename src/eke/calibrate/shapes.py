@@ -46,7 +46,7 @@ def row_model(row: Row) -> tuple[Model, list[str]]:
 
 def _same(found: Model, layers: int | None, hidden: int | None, size: float | None) -> bool:
     """Whether the catalogue's shape has the layers, width and about the size that a row states."""
-    count = sum(stack.count for stack in found.stacks)
+    count = found.layers
     if not found.decoder_only or layers not in (None, count) or hidden not in (None, found.hidden):
         return False
     return size is None or abs(np.log(count_parameters(found).total / size)) < NEAR

@@ -30,7 +30,7 @@ from eke.types.chip import Chip
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
 from eke.types.job import Tune
-from eke.types.model import Experts, Model
+from eke.types.model import Model
 from eke.types.plan import NUMBERS, Plan, Plans
 from eke.types.record import Record, fields, replace
 
@@ -180,7 +180,7 @@ def _regime(setup: Setup) -> Regime:
     task = "training" if setup.task == "train" else "tuning"
     if setup.rollout is not None:
         task = "alignment"
-    routed = any(isinstance(s.block.feed, Experts) for s in setup.learning.model.stacks)
+    routed = setup.learning.model.experts > 0
     return Regime(task=task, scenario="moe" if routed else "dense", metric=setup.row.metric)
 
 

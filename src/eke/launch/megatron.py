@@ -15,7 +15,7 @@ from eke.launch.script import Raw, Value, bash, command, needed, torchrun, usual
 from eke.launch.start import Start
 from eke.physics.train import learning_sequence
 from eke.types.job import Train
-from eke.types.model import Experts, Model
+from eke.types.model import Model
 from eke.types.plan import Plan
 
 NAME = "megatron"
@@ -136,7 +136,7 @@ def _refuse_cuts(model: Model, plan: Plan) -> None:
                 f"tensor is {plan.tensor}; megatron needs a divisor of the {heads} heads of "
                 f"{model.name}, in step with its {kv} of keys and values."
             )
-    if any(isinstance(stack.block.feed, Experts) for stack in model.stacks):
+    if model.experts:
         _refuse_experts(plan)
 
 
@@ -150,12 +150,12 @@ def _refuse_experts(plan: Plan) -> None:
 
 
 def _layout(model: Model, plan: Plan) -> dict[str, Value]:
-    routed = any(isinstance(stack.block.feed, Experts) for stack in model.stacks)
+    routed = model.experts > 0
     return {
         "tensor-model-parallel-size": plan.tensor,
         "sequence-parallel": plan.sequence and plan.tensor > 1,
         "pipeline-model-parallel-size": plan.pipeline,
-        **_stages(sum(stack.count for stack in model.stacks), plan),
+        **_stages(model.layers, plan),
         "context-parallel-size": plan.context,
         "expert-model-parallel-size": plan.expert if routed else None,
         "expert-tensor-parallel-size": max(plan.tensor // plan.expert, 1) if routed else None,

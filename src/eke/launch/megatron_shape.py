@@ -73,7 +73,7 @@ def shape(model: Model, sequence: int) -> dict[str, Value]:
     _refuse_parts(model)
     block = model.stacks[0].block
     return {
-        "num-layers": sum(stack.count for stack in model.stacks),
+        "num-layers": model.layers,
         "hidden-size": model.hidden,
         **_attention(model, block, sequence),
         **_feeds(model, kind),

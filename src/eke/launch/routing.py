@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from eke.launch.servers import PORT, Placement
 from eke.launch.serving import Half, header
 from eke.launch.start import Start
 from eke.launch.yaml import comments
 
+Parts = list[tuple[Half, Placement]]
 
-def router(
-    start: Start, parts: list[tuple[Half, Placement]], command: str, bootstrap: int | None = None
-) -> str:
+
+def in_parts(
+    parts: Parts,
+    configured: Callable[[Half], str],
+    script: Callable[[Half, Placement], str],
+    front: Callable[[Parts], str],
+) -> dict[str, str]:
+    """Files of an engine that has a configuration and a script for each part, and something in
+    front where there are two."""
+    found: dict[str, str] = {}
+    for half, placed in parts:
+        found[f"{half.name}.yaml"] = configured(half)
+        found[f"start-{half.name}.sh"] = script(half, placed)
+    return found | ({"start-router.sh": front(parts)} if len(parts) > 1 else {})
+
+
+def router(start: Start, parts: Parts, command: str, bootstrap: int | None = None) -> str:
     """A bash script that starts a router which takes the addresses of all servers.
 
     bootstrap: port on which the first prefill replica of a server is met, where there is one.

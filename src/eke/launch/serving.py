@@ -11,7 +11,7 @@ from eke.launch.start import Start
 from eke.physics.engine import asks
 from eke.types.fleet import Pool
 from eke.types.job import Serve
-from eke.types.model import Experts, Model
+from eke.types.model import Model
 from eke.types.plan import Plan
 from eke.types.record import Record, defaults
 
@@ -97,18 +97,13 @@ def refuse_what_nobody_does(half: Half, job: Serve, engine: str) -> None:
     for name, on in (switches | {"padded": plan.padded}).items():
         if on:
             raise BadInput(f"{engine} cannot be told {name!r}, which the plan sets; plan without.")
-    if not has_experts(job.model) and plan.expert > 1:
+    if not job.model.experts and plan.expert > 1:
         raise BadInput(f"expert is {plan.expert}, and {job.model.name} has no experts; leave it 1.")
     if job.confidential:
         raise BadInput(
             "confidential computing is set up on the host, not in the engine; plan without "
             "--confidential to write this configuration, and switch it on there."
         )
-
-
-def has_experts(model: Model) -> bool:
-    """Whether tokens are routed to experts."""
-    return any(isinstance(stack.block.feed, Experts) for stack in model.stacks)
 
 
 def longest(job: Serve, tail: bool = True) -> int:
@@ -241,7 +236,7 @@ def check_spread(half: Half, job: Serve, engine: str) -> None:
     plan = half.plan
     ranks = plan.tensor * plan.context * plan.data
     cut = max(plan.tensor // plan.expert, 1)
-    if has_experts(job.model) and plan.expert * cut != ranks:
+    if job.model.experts and plan.expert * cut != ranks:
         raise BadInput(
             f"experts lie on {plan.expert * cut} of {ranks} ranks in the plan; {engine} has each "
             f"expert only once in a replica. Plan with --expert {ranks}."

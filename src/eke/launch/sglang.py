@@ -10,7 +10,7 @@ from typing import Any
 
 from eke.errors import BadInput
 from eke.launch import yaml
-from eke.launch.routing import router
+from eke.launch.routing import in_parts, router
 from eke.launch.servers import Placement, placements, script
 from eke.launch.serving import (
     Extras,
@@ -24,7 +24,6 @@ from eke.launch.serving import (
     extras,
     format_for,
     halves,
-    has_experts,
     header,
     longest,
     named,
@@ -44,15 +43,15 @@ NODES = "--nnodes $nodes --node-rank $rank --dist-init-addr $head:25000"
 def files(start: Start) -> dict[str, str]:
     """One configuration and one script per part, and a router in front of two parts."""
     parts = placements(halves(start, "sglang"), "sglang")
-    found: dict[str, str] = {}
     for half, placed in parts:
         _check_ranks(start, half, placed)
-        found[f"{half.name}.yaml"] = yaml.text(arguments(start, half), notes(start, half))
-        found[f"start-{half.name}.sh"] = _script(start, half, placed)
-    if len(parts) > 1:
-        command = "python -m sglang_router.launch_router --pd-disaggregation"
-        found["start-router.sh"] = router(start, parts, command, BOOTSTRAP)
-    return found
+    command = "python -m sglang_router.launch_router --pd-disaggregation"
+    return in_parts(
+        parts,
+        lambda half: yaml.text(arguments(start, half), notes(start, half)),
+        lambda half, placed: _script(start, half, placed),
+        lambda parts: router(start, parts, command, BOOTSTRAP),
+    )
 
 
 def arguments(start: Start, half: Half) -> dict[str, Any]:
@@ -101,7 +100,7 @@ def _check(start: Start, half: Half) -> None:
 def _check_ranks(start: Start, half: Half, placed: Placement) -> None:
     """Refuse what it does not do over data ranks or stages."""
     plan = half.plan
-    attention = has_experts(start.job.model) and plan.data > 1
+    attention = bool(start.job.model.experts) and plan.data > 1
     if plan.data > 1 and not attention and placed.nodes > 1:
         raise BadInput(
             f"data is {plan.data} over {placed.nodes} servers; SGLang has data ranks of a model "
@@ -117,7 +116,7 @@ def _check_ranks(start: Start, half: Half, placed: Placement) -> None:
 def _parallel(start: Start, half: Half) -> dict[str, Any]:
     """Degrees; with experts, data ranks share one group whose size it calls tensor-parallel."""
     plan = half.plan
-    if has_experts(start.job.model) and plan.data > 1:
+    if start.job.model.experts and plan.data > 1:
         degrees = {"tp-size": plan.tensor * plan.data, "attn-dp-size": plan.data}
     else:
         degrees = {"tp-size": plan.tensor} | ({"dp-size": plan.data} if plan.data > 1 else {})

@@ -15,7 +15,7 @@ from eke.launch.script import bash, header, needed, torchrun
 from eke.launch.start import Start
 from eke.physics.train import learning_sequence
 from eke.types.job import Train
-from eke.types.model import Experts, Model
+from eke.types.model import Model
 from eke.types.plan import Plan
 
 NAME = "torchtitan"
@@ -55,7 +55,7 @@ def files(start: Start) -> dict[str, str]:
 
 def flavour(model: Model) -> tuple[str, str]:
     """Module and flavour of the same shape. Raises BadInput where torchtitan ships none."""
-    layers = sum(stack.count for stack in model.stacks)
+    layers = model.layers
     found = FLAVOURS.get((layers, model.hidden, model.vocabulary))
     word = model.architecture.removesuffix("ForCausalLM").casefold().replace("_", "")
     if found is None or word not in FAMILIES[found[0]]:
@@ -167,7 +167,7 @@ def _parallelism(job: Train, plan: Plan) -> dict[str, object]:
     }
     if plan.pipeline == 1:
         return found
-    layers = sum(stack.count for stack in job.model.stacks)
+    layers = job.model.layers
     return found | {
         "pipeline_parallel_schedule": _schedule(plan),
         "pipeline_parallel_microbatch_size": plan.micro_batch,
@@ -222,7 +222,7 @@ def _refuse(job: Train, plan: Plan) -> None:
 
 
 def _refuse_experts(model: Model, plan: Plan) -> None:
-    routed = any(isinstance(stack.block.feed, Experts) for stack in model.stacks)
+    routed = model.experts > 0
     refusals.experts(NAME, model, plan)
     if routed and plan.compute == "fp8":
         raise BadInput("eke writes torchtitan's fp8 for dense models only: plan with bf16.")
@@ -236,7 +236,7 @@ def _refuse_experts(model: Model, plan: Plan) -> None:
 
 def _refuse_stages(job: Train, plan: Plan) -> None:
     refusals.one_of(NAME, plan, "schedule", ("1f1b", "interleaved", "gpipe"))
-    layers, stages = sum(s.count for s in job.model.stacks), plan.pipeline * plan.virtual
+    layers, stages = job.model.layers, plan.pipeline * plan.virtual
     each = ceil(layers / stages)
     if ceil(layers / each) != stages:
         raise BadInput(

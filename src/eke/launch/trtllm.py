@@ -10,6 +10,7 @@ from typing import Any
 
 from eke.errors import BadInput
 from eke.launch import yaml
+from eke.launch.routing import in_parts
 from eke.launch.servers import PORT, Placement, placements, quoted, script
 from eke.launch.serving import (
     Extras,
@@ -38,14 +39,12 @@ MEMORY = 0.9  # share of what is free once the weights are loaded
 
 def files(start: Start) -> dict[str, str]:
     """One file of options and one script per part, and the server in front of two parts."""
-    parts = placements(halves(start, "trtllm"), "trtllm")
-    found: dict[str, str] = {}
-    for half, placed in parts:
-        found[f"{half.name}.yaml"] = yaml.text(arguments(start, half), notes(start, half))
-        found[f"start-{half.name}.sh"] = _script(start, half, placed)
-    if len(parts) > 1:
-        found["start-router.sh"] = _front(start, parts)
-    return found
+    return in_parts(
+        placements(halves(start, "trtllm"), "trtllm"),
+        lambda half: yaml.text(arguments(start, half), notes(start, half)),
+        lambda half, placed: _script(start, half, placed),
+        lambda parts: _front(start, parts),
+    )
 
 
 def arguments(start: Start, half: Half) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from eke.errors import BadInput
 from eke.launch import yaml
-from eke.launch.routing import router
+from eke.launch.routing import in_parts, router
 from eke.launch.servers import PORT, Placement, placements, script
 from eke.launch.serving import (
     Extras,
@@ -24,7 +24,6 @@ from eke.launch.serving import (
     extras,
     format_for,
     halves,
-    has_experts,
     header,
     host_room,
     longest,
@@ -50,15 +49,12 @@ LOOKUP = {"prompt_lookup_min": 2, "prompt_lookup_max": 4}  # tokens that must ma
 
 def files(start: Start) -> dict[str, str]:
     """One configuration and one script per part, and a router in front of two parts."""
-    parts = placements(halves(start, "vllm"), "vllm")
-    found: dict[str, str] = {}
-    for half, placed in parts:
-        found[f"{half.name}.yaml"] = yaml.text(arguments(start, half), notes(start, half))
-        found[f"start-{half.name}.sh"] = _script(start, half, placed)
-    if len(parts) > 1:
-        command = "vllm-router --vllm-pd-disaggregation"
-        found["start-router.sh"] = router(start, parts, command)
-    return found
+    return in_parts(
+        placements(halves(start, "vllm"), "vllm"),
+        lambda half: yaml.text(arguments(start, half), notes(start, half)),
+        lambda half, placed: _script(start, half, placed),
+        lambda parts: router(start, parts, "vllm-router --vllm-pd-disaggregation"),
+    )
 
 
 def arguments(start: Start, half: Half) -> dict[str, Any]:
@@ -170,7 +166,7 @@ def _parallel(start: Start, half: Half) -> dict[str, Any]:
     if plan.expert > 1 and plan.expert == ranks:
         return degrees | {"enable-expert-parallel": True}
     cut_by_tensor = plan.expert == 1 and plan.data * plan.context == 1
-    if has_experts(start.job.model) and ranks > 1 and not cut_by_tensor:
+    if start.job.model.experts and ranks > 1 and not cut_by_tensor:
         raise BadInput(
             f"expert is {plan.expert} over {ranks} ranks; vLLM spreads experts over all tensor × "
             f"context × data ranks. Plan with --expert {ranks}."

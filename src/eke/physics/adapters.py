@@ -68,7 +68,7 @@ def misses(job: Serve, plan: AnyPlan) -> Any:
 
 def adapter_bytes(model: Model, rank: int, plan: AnyPlan) -> Any:
     """Factors of one fine-tune on the fullest chip [B]."""
-    layers = sum(stack.count for stack in model.stacks)
+    layers = model.layers
     stage = np.ceil(layers / plan.pipeline) / layers
     numbers: Any = 0.0
     for stack in model.stacks:

@@ -55,7 +55,7 @@ def layer_matrices(model: Model, plan: AnyPlan) -> Held:
 
 def _stage_share(model: Model, plan: AnyPlan) -> Any:
     """Share of the layers on the fullest stage."""
-    layers = sum(stack.count for stack in model.stacks)
+    layers = model.layers
     return fullest_stage(layers, plan) / layers
 
 

@@ -79,7 +79,7 @@ def step_time(learning: Learning, plan: AnyPlan, machine: Machine, crossing: Any
     once, knobs, m = learning_pass(learning, plan, machine), machine.knobs, micro_batches(plan)
     ahead, backward, again = _computing(once, learning, plan, machine)
     work = _exchanges(once, learning, plan, ahead + backward + again, knobs)
-    uneven = _uneven(sum(stack.count for stack in learning.model.stacks), plan, knobs)
+    uneven = _uneven(learning.model.layers, plan, knobs)
     uneven = uneven * _heavy_end(once, learning, plan, work.compute, knobs)
     share = m / plan.pipeline * uneven  # of a whole pass over all micro-batches, on one stage
     whole = 2 * (once.stage + crossing) / plan.pipeline  # handing on, forward and backward
@@ -248,7 +248,7 @@ def _adapter_time(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
     if not learning.frozen:
         return 0.0
     tokens = plan.micro_batch * learning.sequence / plan.context
-    layers, passes = sum(stack.count for stack in learning.model.stacks), machine.knobs.passes
+    layers, passes = learning.model.layers, machine.knobs.passes
     flop = 6 * tokens * learning.trainable / plan.tensor
     moved = passes * 7 * 6 * ACTIVATION * tokens * learning.model.hidden * layers / plan.tensor
     unpacking = 0.0
@@ -292,7 +292,7 @@ def learnt_parameters(learning: Learning, plan: AnyPlan) -> footprint.Held:
     if not learning.frozen:
         return held
     each = learning.trainable / (plan.tensor * plan.pipeline)
-    layers = sum(stack.count for stack in learning.model.stacks)
+    layers = learning.model.layers
     each = each * footprint.as_said(plan, plan.stage_layers * plan.pipeline / layers, 1.0)
     return footprint.Held(dense=each, experts=0.0 * each)
 
@@ -326,7 +326,7 @@ def data_exchange(learning: Learning, plan: AnyPlan, machine: Machine) -> Any:
     width = learning.stored if learning.stored is not None else ACTIVATION
     # whole layers, once forward and once backward; the one after the update is counted above
     gathers = 2.0 * micro_batches(plan) - (0.0 if learning.frozen else 1.0)
-    layers = sum(stack.count for stack in learning.model.stacks) / plan.pipeline
+    layers = learning.model.layers / plan.pipeline
     each = layers * exchange.group_gather(
         machine, size=held.dense * width / layers, ranks=dense, stride=plan.tensor
     ) + exchange.group_gather(machine, size=held.experts * width, ranks=experts, stride=plan.tensor)
@@ -428,7 +428,7 @@ def _sharded(held: footprint.Held, dense: Any, experts: Any, sharded: bool) -> A
 def _gathered_layers(learning: Learning, plan: AnyPlan) -> Any:
     """Whole weights on a chip for a while: two layers, the one in use and the next; under FSDP the
     logits' table too, and the gradients of one layer before they are reduced [B]."""
-    layers = sum(stack.count for stack in learning.model.stacks)
+    layers = learning.model.layers
     inside = footprint.layer_matrices(learning.model, plan).total
     one = inside / footprint.fullest_stage(layers, plan)
     if plan.shard < 3:
@@ -441,7 +441,7 @@ def _gathered_layers(learning: Learning, plan: AnyPlan) -> Any:
 def activation_bytes(learning: Learning, plan: AnyPlan) -> Any:
     """What the forward pass keeps for the backward pass on the first stage [B]."""
     model = learning.model
-    layers = sum(stack.count for stack in model.stacks)
+    layers = model.layers
     tokens = plan.micro_batch * learning.sequence / plan.context
     total: Any = 0.0
     working: Any = 0.0

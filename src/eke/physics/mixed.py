@@ -39,7 +39,7 @@ class Halves(Record):
     @property
     def layers(self) -> int:
         """Of the whole model."""
-        return sum(stack.count for stack in self.learning.model.stacks)
+        return self.learning.model.layers
 
     @property
     def ahead(self) -> Any:

@@ -188,3 +188,14 @@ class Model(Record):
     source: str = ""
     notes: str = ""
     hub: str = ""
+
+    @property
+    def layers(self) -> int:
+        """Blocks of all stacks."""
+        return sum(stack.count for stack in self.stacks)
+
+    @property
+    def experts(self) -> int:
+        """Routed experts of a layer; 0 where there are none."""
+        feeds = (stack.block.feed for stack in self.stacks)
+        return max((feed.count for feed in feeds if isinstance(feed, Experts)), default=0)
