@@ -17,7 +17,7 @@ from eke.search.best import Found, Progress, search
 from eke.search.block import Apart
 from eke.search.front import front
 from eke.search.limits import POOLS, first_missed
-from eke.search.place import Place, options
+from eke.search.place import Place, options, single
 from eke.search.priced import Candidate
 from eke.search.smallest import smallest
 from eke.search.why import (
@@ -91,8 +91,7 @@ class Asked(Record):
 
     def _place(self, pool: Pool, choices: Mapping[str, Any]) -> Place:
         built = with_build(self.job, pool, choices)
-        values = self._values(pool, built)
-        return Place(pool=pool, knobs=likely(values), efficiencies=values, choices=built)
+        return Place(pool=pool, knobs=likely(self._values(pool, built)), choices=built)
 
     def _values(self, pool: Pool, choices: Mapping[str, Any]) -> dict[str, Efficiency]:
         """Of one pool; own measurements are taken to be of the smallest plan there."""
@@ -100,8 +99,7 @@ class Asked(Record):
         values = efficiencies(*tables_of(self.job, pool, runs.id if runs else ""))
         if not self.measured:
             return values
-        one = {name: value for name, value in choices.items() if not isinstance(value, tuple)}
-        small = smallest(self.job, [(pool, likely(values))], one)
+        small = smallest(self.job, [(pool, likely(values))], single(choices))
         if isinstance(small, Infeasible):
             return values
         return values_of(self.job, small, Fleet(pools=(pool,)), self.measured)
@@ -226,7 +224,7 @@ def enough(job: Job, fleet: Fleet, choices: Mapping[str, Any] | None = None) -> 
 
 
 def _grown(asked: Asked, place: Place) -> Pool:
-    one = {name: value for name, value in place.choices.items() if not isinstance(value, tuple)}
+    one = single(place.choices)
     if isinstance(asked.job, Serve) and asked.job.adapters:
         one.setdefault("adapter_slots", min(asked.job.adapters, SLOTS))  # else a copy for each
     chips = 64
@@ -271,6 +269,7 @@ def _planned(asked: Asked, found: Found, margin: float) -> Planned:
         turns=turns(found, goal),
         remarks=(
             *_split(best.block.job, asked.job),
+            *_usual(best),
             *_narrower(asked, best, margin),
             *_passed(found),
         ),

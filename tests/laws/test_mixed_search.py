@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.conftest import pool_of
-from tests.two_kinds import ALONE, FAST, SLOW, VALUES, priced
+from tests.two_kinds import ALONE, FAST, SLOW, priced
 
 from eke.catalog.models import model as catalogued
 from eke.physics.answer import outcome
@@ -38,9 +38,7 @@ SMALL = {chip: pool_of(chip, 8) for chip in (FAST, SLOW)}
 
 
 def place(chip: str, **choices: Any) -> Place:
-    return Place(
-        pool=SMALL[chip], knobs=ALONE[chip], efficiencies=VALUES[chip], choices=CHOICES | choices
-    )
+    return Place(pool=SMALL[chip], knobs=ALONE[chip], choices=CHOICES | choices)
 
 
 def every_plan(chip: str, rear: str) -> Iterator[Plan]:

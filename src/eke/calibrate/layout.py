@@ -26,7 +26,6 @@ class Degrees(Record):
         return self.tensor * self.pipeline * self.data * self.replicas
 
 
-CORES = {"neuron": 2}  # ranks that one chip counts as, where tables count cores
 _N = r"([1-9]\d{0,8})"  # a degree
 _ATTENTION_DATA = re.compile(f"attention_dp={_N}")
 _EXPERTS = re.compile(f"moe_ep={_N}")

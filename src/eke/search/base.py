@@ -15,7 +15,7 @@ from eke.physics.machine import peak_format
 from eke.physics.train import learning_sequence
 from eke.types.fleet import Pool
 from eke.types.job import Align, Job, Serve, Train, Tune
-from eke.types.model import Experts, Model
+from eke.types.model import Model
 from eke.types.plan import COUNTS, NUMBERS, Plan, Width
 from eke.types.record import replace
 
@@ -104,10 +104,7 @@ def check_honoured(job: Job, plan: Plan, choices: Choices) -> None:
 
 def expert_degree(model: Model, ranks: Any) -> Any:
     """Experts spread over as many ranks as divide both them and the ranks, at most 64."""
-    count = max(
-        (s.block.feed.count for s in model.stacks if isinstance(s.block.feed, Experts)), default=1
-    )
-    return np.gcd(np.gcd(ranks, count), 64)
+    return np.gcd(np.gcd(ranks, model.experts or 1), 64)
 
 
 def global_batch(job: Train | Tune | Align, ranks: Any, stages: Any) -> Any:

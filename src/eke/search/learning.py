@@ -19,8 +19,8 @@ from eke.physics.machine import Machine, machine
 from eke.physics.train import learning_flop
 from eke.physics.tune import learning_of
 from eke.search.base import Choices, asked_batch, base_plan, global_batch
-from eke.search.place import Place, divisors, options, settled
-from eke.search.serving import head_divisors, routed_experts, stage_counts
+from eke.search.place import Place, divisors, options, settled, single
+from eke.search.serving import head_divisors, stage_counts
 from eke.search.simple import GATHERED, WIDE
 from eke.search.tally import Tally
 from eke.types.fleet import Pool
@@ -79,10 +79,9 @@ COLUMNS = ("tensor", "context", "pipeline", "virtual", "data", "expert", "micro_
 
 def plans_of(job: Learner, pool: Pool, choices: Choices, rows: np.ndarray) -> Plans:
     """Rows of degrees as plans."""
-    single = {name: value for name, value in choices.items() if not isinstance(value, tuple)}
     columns = dict(zip(COLUMNS, rows.T, strict=True))
     batch = global_batch(job, _unit(columns), 1)
-    base = base_plan(job, pool, single)
+    base = base_plan(job, pool, single(choices))
     return Plans(base=base, batch=choices.get("batch", batch), **columns)
 
 
@@ -166,7 +165,7 @@ def _degrees(job: Learner, pool: Pool, choices: Choices) -> Any:
 
 def cuts_of(job: Learner, pool: Pool, choices: Choices) -> list[tuple[int, int, int, int]]:
     """Tensor, context and pipeline degree, and virtual stages."""
-    layers = sum(stack.count for stack in job.model.stacks)
+    layers = job.model.layers
     length = sequence_length(job)
     contexts = tuple(c for c in CONTEXT if c == 1 or c * SHORTEST <= length)
     return [
@@ -206,8 +205,7 @@ def _data_counts(most: int) -> tuple[int, ...]:
 
 def expert_degrees(model: Model) -> tuple[int, ...]:
     """Over how many ranks experts may be spread, at most 64."""
-    experts = routed_experts(model)
-    return tuple(degree for degree in divisors(experts) if degree <= 64) if experts else (1,)
+    return tuple(degree for degree in divisors(model.experts or 1) if degree <= 64)
 
 
 def divides(job: Learner, choices: Choices, rows: Any) -> Any:

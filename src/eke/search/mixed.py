@@ -101,7 +101,7 @@ def _degrees(pair: Pair) -> Any:
     """Every combination of both halves' degrees and the micro-batch: the columns of one place, then
     tensor degree and stages of the later ones."""
     job, choices = pair.job, pair.place.choices
-    layers = sum(stack.count for stack in job.model.stacks)
+    layers = job.model.layers
     one, two = (_cuts(pair, place.pool) for place in (pair.place, pair.other))
     found = [
         (tensor, context, pipeline, data, rear, later)
@@ -127,7 +127,7 @@ def _cuts(pair: Pair, pool: Pool) -> list[tuple[int, int, int]]:
     """Tensor and context degree and stages of one half: tensor degrees inside its fast links, the
     usual numbers of stages, and many context ranks for long sequences alone."""
     model, usual = pair.job.model, {"tensor": tuple(tensor_degrees(pair.job.model, pool))}
-    layers = sum(stack.count for stack in model.stacks)
+    layers = model.layers
     usual["pipeline"] = tuple(stages for stages in PIPELINES if stages < layers)
     usual |= {"context": SHARES} if sequence_length(pair.job) <= WHOLE else {}
     found = cuts_of(pair.job, pool, {**usual, **pair.place.choices, "virtual": 1})

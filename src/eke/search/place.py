@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 
 from eke.search.base import Choices
-from eke.types.efficiency import Efficiency, Knobs
+from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
 from eke.types.record import Record
 
 
 class Place(Record):
-    """A pool, what arrives of its figures (`knobs`, the likeliest of `efficiencies`), and fields
-    of the plan that are decided there: one value, or a tuple of values to choose from."""
+    """A pool, what most likely arrives of its figures, and fields of the plan that are decided
+    there: one value, or a tuple of values to choose from."""
 
     pool: Pool
     knobs: Knobs
-    efficiencies: dict[str, Efficiency]
     choices: Mapping[str, Any]
 
 
@@ -28,6 +27,11 @@ def options(choices: Choices, name: str, default: tuple[Any, ...]) -> tuple[Any,
     """The values a field may take: as decided, else `default`."""
     value = choices.get(name, default)
     return value if isinstance(value, tuple) else (value,)
+
+
+def single(choices: Choices) -> dict[str, Any]:
+    """The fields that have one value."""
+    return {name: value for name, value in choices.items() if not isinstance(value, tuple)}
 
 
 def settled(choices: Choices, defaults: Mapping[str, tuple[Any, ...]]) -> list[dict[str, Any]]:

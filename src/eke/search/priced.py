@@ -75,13 +75,8 @@ class Priced:
 
     def nearest(self) -> Candidate:
         """The plan that misses its limits by least."""
-        return self.keep(np.lexsort(misses(self._by_limit())[::-1])[0])
-
-    def _by_limit(self) -> dict[str, Any]:
-        rows: dict[str, Any] = {}
-        for name, ratio in zip(self.limits, self.ratios, strict=True):
-            rows[name] = np.maximum(rows.get(name, 0.0), ratio)
-        return rows
+        ratios = dict(zip(self.limits, self.ratios, strict=True))
+        return self.keep(np.lexsort(misses(ratios)[::-1])[0])
 
     def flat(self, value: Any) -> Any:
         """One number per plan."""

@@ -20,12 +20,12 @@ from eke.physics.engine import GRID
 from eke.physics.layers import attention_heads
 from eke.physics.outcome import Outcome
 from eke.search.base import Choices, base_plan
-from eke.search.place import Place, counts, divisors, grid, options, settled
+from eke.search.place import Place, counts, divisors, grid, options, settled, single
 from eke.search.simple import PIPELINES
 from eke.search.tally import Tally
 from eke.types.fleet import Fleet, Pool
 from eke.types.job import Serve
-from eke.types.model import Experts, Model
+from eke.types.model import Model
 from eke.types.plan import Plans
 from eke.types.record import Record, replace
 
@@ -199,8 +199,8 @@ DEGREES = ("tensor", "pipeline", "data", "expert")
 def _degrees(model: Model, pool: Pool, choices: Choices) -> np.ndarray:
     """Rows of tensor, pipeline, data and expert degree of one replica."""
     heads = attention_heads(model)
-    layers = sum(stack.count for stack in model.stacks)
-    experts = routed_experts(model)
+    layers = model.layers
+    experts = model.experts
     ranks = tuple(2**k for k in range(12)) if experts else (1,)
     rows = [
         (tensor, pipeline, data, expert)
@@ -231,12 +231,6 @@ def stage_counts(layers: int, chips: int) -> tuple[int, ...]:
     return tuple(sorted(p for p in known if p <= layers))
 
 
-def routed_experts(model: Model) -> int:
-    """Of a layer; 0 where there are none."""
-    feeds = (stack.block.feed for stack in model.stacks)
-    return max((feed.count for feed in feeds if isinstance(feed, Experts)), default=0)
-
-
 FEW = 16  # ranks up to which experts are spread over any number of them that divides both
 
 
@@ -253,8 +247,7 @@ def plans_of(
     job: Serve, pool: Pool, choices: Choices, columns: dict[str, np.ndarray], replicas: np.ndarray
 ) -> Plans:
     """A block: layouts down, copies across."""
-    single = {name: value for name, value in choices.items() if not isinstance(value, tuple)}
-    base = replace(base_plan(job, pool, single), replicas=1)
+    base = replace(base_plan(job, pool, single(choices)), replicas=1)
     return Plans(
         base=base,
         block=base.block,

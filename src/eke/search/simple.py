@@ -12,7 +12,7 @@ from eke.physics.layers import attention_heads
 from eke.search.base import Choices, base_plan, expert_degree, global_batch
 from eke.types.fleet import Pool
 from eke.types.job import Align, Job, Serve, Train, Tune
-from eke.types.model import Experts, Model
+from eke.types.model import Model
 from eke.types.plan import WHOLE_STAGES, Plan, Plans
 from eke.types.record import replace
 
@@ -43,7 +43,7 @@ def _serving(job: Serve, pool: Pool, choices: Choices) -> Iterator[Plans]:
             rows.append((group * replicas, group, pipeline, tensor, replicas))
     if rows:
         base, table = base_plan(job, pool, choices), np.array(sorted(rows))
-        expert = np.where(has_experts(job.model), table[:, 3] * data, 1)
+        expert = table[:, 3] * data if job.model.experts else 1
         yield Plans(
             base=base,
             tensor=table[:, 3],
@@ -58,10 +58,6 @@ def _serving(job: Serve, pool: Pool, choices: Choices) -> Iterator[Plans]:
             adapter_slots=base.adapter_slots,
             prefill=base.prefill,
         )
-
-
-def has_experts(model: Model) -> bool:
-    return any(isinstance(stack.block.feed, Experts) for stack in model.stacks)
 
 
 def counts_up_to(most: int) -> Iterable[int]:
@@ -88,7 +84,7 @@ def prefill_plan(job: Serve, pool: Pool, choices: Choices) -> Plan:
 
 def _splits(model: Model, pool: Pool, choices: Choices) -> list[tuple[int, int]]:
     """Tensor and pipeline degrees to try; a pipeline only once the fast links are used up."""
-    layers = sum(stack.count for stack in model.stacks)
+    layers = model.layers
     tensors = [choices["tensor"]] if "tensor" in choices else tensor_degrees(model, pool)
     pipelines = (choices["pipeline"],) if "pipeline" in choices else PIPELINES
     widest = max(tensors, default=1)
@@ -167,5 +163,5 @@ def virtual_stages(model: Model, stages: int, choices: Choices) -> list[int]:
         return [choices["virtual"]]
     if choices.get("schedule") in WHOLE_STAGES:
         return [1]
-    layers = sum(stack.count for stack in model.stacks)
+    layers = model.layers
     return [v for v in (1, 2, 4, 8) if v == 1 or (stages > 1 and stages * v <= layers)]
