@@ -11,13 +11,8 @@ from tests.conftest import CHIPS, models, plans, pool_of
 from eke.catalog.efficiencies import efficiencies
 from eke.physics.answer import answer
 from eke.physics.engine import decode_pass, duration
-from eke.physics.learn import (
-    Learning,
-    executed_flop,
-    learning_memory,
-    learning_pass,
-    step_time,
-)
+from eke.physics.learn import Learning, executed_flop, learning_pass, step_time
+from eke.physics.learn_memory import learning_memory
 from eke.physics.machine import machine
 from eke.physics.roofline import matmul_rate
 from eke.physics.scenarios import likely, scenarios, span

@@ -6,7 +6,8 @@ import pytest
 
 from eke.catalog.models import model as catalogued
 from eke.physics.footprint import cache_bytes, cache_per_token, held_parameters
-from eke.physics.learn import Learning, activation_bytes, learning_memory
+from eke.physics.learn import Learning
+from eke.physics.learn_memory import activation_bytes, learning_memory
 from eke.physics.tune import lora_parameters, tune_learning
 from eke.types.job import Tune
 from eke.types.model import Attention, Block, Feed, LatentAttention, Model, Stack

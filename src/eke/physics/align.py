@@ -19,7 +19,8 @@ from eke.physics.engine import step as engine_step
 from eke.physics.exchange import hop
 from eke.physics.footprint import cache_bytes, held_parameters
 from eke.physics.layers import count_parameters
-from eke.physics.learn import Learning, learning_memory, learning_pass, step_time
+from eke.physics.learn import Learning, learning_pass, step_time
+from eke.physics.learn_memory import learning_memory
 from eke.physics.machine import Machine, machine
 from eke.physics.operations import ACTIVATION, AnyPlan
 from eke.physics.outcome import Limit, Outcome, Share, amounts

@@ -14,7 +14,8 @@ import numpy as np
 
 from eke.physics import exchange, learn
 from eke.physics.formula import Number, formula
-from eke.physics.learn import Learning, LearningMemory, StepTime, learning_memory, micro_batches
+from eke.physics.learn import Learning, StepTime, micro_batches
+from eke.physics.learn_memory import LearningMemory, learning_memory
 from eke.physics.machine import Machine
 from eke.physics.operations import ACTIVATION, AnyPlan
 from eke.types.plan import later_stages

@@ -10,7 +10,8 @@ from eke.physics import failures, memory, mixed
 from eke.physics.costs import Held, costs_of
 from eke.physics.forward import model_operations
 from eke.physics.layers import count_parameters
-from eke.physics.learn import Learning, LearningMemory, StepTime, learning_memory, step_time
+from eke.physics.learn import Learning, StepTime, step_time
+from eke.physics.learn_memory import LearningMemory, learning_memory
 from eke.physics.machine import Machine, machine, peak_format
 from eke.physics.operations import ACTIVATION, AnyPlan, Batch
 from eke.physics.outcome import Limit, Outcome, Share, amounts

@@ -14,7 +14,8 @@ import numpy as np
 
 from eke.physics.align import align_memory, sides
 from eke.physics.layers import attention_heads
-from eke.physics.learn import learning_memory, micro_batches
+from eke.physics.learn import micro_batches
+from eke.physics.learn_memory import learning_memory
 from eke.physics.machine import Machine, machine
 from eke.physics.train import learning_flop
 from eke.physics.tune import learning_of
