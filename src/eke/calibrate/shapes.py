@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,29 +55,45 @@ def _same(found: Model, layers: int | None, hidden: int | None, size: float | No
 
 def _from_columns(row: Row, size: float | None) -> tuple[Model, list[str]]:
     """A decoder of equal layers out of the columns."""
-    shape = _Shape(row, size)
-    return _built(*shape.key()), shape.notes
+    notes: list[str] = []
+    return _built(_shape(row, size, notes)), notes
 
 
-class _Shape:
+class _Shape(NamedTuple):
+    """A decoder of equal layers, as a table describes one; experts is 0 where there are none."""
+
+    name: str
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    feed: int
+    gated: bool
+    vocabulary: int
+    experts: int
+    active: int
+
+
+def _shape(row: Row, size: float | None, notes: list[str]) -> _Shape:
     """The columns of a row with the usual values where they are empty."""
-
-    def __init__(self, row: Row, size: float | None) -> None:
-        self.notes: list[str] = []
-        self.name = row["model"]
-        self.layers, self.hidden = _depth_and_width(row, size, self.notes)
-        self.heads = row.whole("heads") or max(self.hidden // HEAD, 1)
-        self.kv_heads = row.whole("kv_heads") or self.heads
-        self.experts, self.active = row.whole("n_experts") or 0, row.whole("top_k") or 1
-        self.feed = row.whole("ffn") or 4 * self.hidden
-        self.gated = gated(f"{self.name} {row.notes}".lower(), self.feed, self.hidden)
-        if self.gated and row.whole("ffn") is None:
-            self.feed = 64 * round(self.hidden * 8 / 3 / 64)
-        self.vocabulary = row.whole("vocab") or TABLE[self.gated]
-
-    def key(self) -> tuple[str, int, int, int, int, int, bool, int, int, int]:
-        feed = (self.feed, self.gated, self.vocabulary, self.experts, self.active)
-        return (self.name, self.layers, self.hidden, self.heads, self.kv_heads, *feed)
+    layers, hidden = _depth_and_width(row, size, notes)
+    heads = row.whole("heads") or max(hidden // HEAD, 1)
+    feed = row.whole("ffn") or 4 * hidden
+    three = gated(f"{row['model']} {row.notes}".lower(), feed, hidden)
+    if three and row.whole("ffn") is None:
+        feed = 64 * round(hidden * 8 / 3 / 64)
+    return _Shape(
+        name=row["model"],
+        layers=layers,
+        hidden=hidden,
+        heads=heads,
+        kv_heads=row.whole("kv_heads") or heads,
+        feed=feed,
+        gated=three,
+        vocabulary=row.whole("vocab") or TABLE[three],
+        experts=row.whole("n_experts") or 0,
+        active=row.whole("top_k") or 1,
+    )
 
 
 def _depth_and_width(row: Row, size: float | None, notes: list[str]) -> tuple[int, int]:
@@ -101,32 +118,24 @@ def gated(words: str, feed: int, hidden: int) -> bool:
 
 
 @cache
-def _built(
-    name: str,
-    layers: int,
-    hidden: int,
-    heads: int,
-    kv_heads: int,
-    feed: int,
-    three: bool,
-    vocabulary: int,
-    experts: int,
-    active: int,
-) -> Model:
-    size = max(hidden // heads, 1)
-    inside = (
-        Experts(count=experts, active=min(active, experts), width=feed, gated=three)
-        if experts > 1
-        else Feed(width=feed, gated=three)
+def _built(shape: _Shape) -> Model:
+    heads, experts = shape.heads, shape.experts
+    feed: Feed | Experts = Feed(width=shape.feed, gated=shape.gated)
+    if experts > 1:
+        active = min(shape.active, experts)
+        feed = Experts(count=experts, active=active, width=shape.feed, gated=shape.gated)
+    mixer = Attention(
+        heads=heads,
+        kv_heads=min(shape.kv_heads, heads),
+        head_size=max(shape.hidden // heads, 1),
     )
-    mixer = Attention(heads=heads, kv_heads=min(kv_heads, heads), head_size=size)
     return Model(
-        id=name,
-        name=name,
+        id=shape.name,
+        name=shape.name,
         architecture="",
-        hidden=hidden,
-        vocabulary=vocabulary,
-        stacks=(Stack(count=layers, block=Block(mixer=mixer, feed=inside)),),
+        hidden=shape.hidden,
+        vocabulary=shape.vocabulary,
+        stacks=(Stack(count=shape.layers, block=Block(mixer=mixer, feed=feed)),),
         context=0,
     )
 

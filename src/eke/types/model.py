@@ -160,7 +160,6 @@ class Model(Record):
     positions: rows of a learned position table.  embedding: width of the token table, where it is
     not the hidden size (two matrices then join them).  tied: the logits reuse the token table.
     drafts: blocks that guess further tokens (multi-token prediction), kept out of `parameters`.
-    unpublished: why the shape is not known; such a model has facts but cannot be laid out.
     hub: id under which its maker publishes the weights on the Hugging Face hub, "" for none.
     """
 
