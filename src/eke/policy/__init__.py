@@ -1,0 +1,1 @@
+"""Who is answered next, where, and who is told no: machines without a clock."""

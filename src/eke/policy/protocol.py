@@ -1,0 +1,135 @@
+"""What goes into a policy and what comes out: events, actions, one alarm.
+
+A driver, the simulator or the gateway, tells a policy of every event in the order of time and does
+what it answers. A policy knows no clock, no chance and no file; the state of engines reaches it
+only through reports, which may be late.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from eke.types.record import Message, Record
+from eke.types.request import Request
+
+
+class Arrived(Message, tag=True):
+    """A request came."""
+
+    request: Request
+
+
+class FirstToken(Message, tag=True):
+    """The first token of a request's answer is there. Only told to policies that `hear_first`."""
+
+    request: int
+
+
+class Finished(Message, tag=True):
+    """A request is answered. tokens: of its answer.  cached: of its prompt, not computed anew."""
+
+    request: int
+    tokens: int
+    cached: int = 0
+
+
+class Failed(Message, tag=True):
+    """What was started came to nothing: its engine died, or answered with an error.
+
+    The request waits again: the policy starts it anew, or rejects it. tokens: given before.
+    """
+
+    request: int
+    reason: str
+    tokens: int = 0
+
+
+class Left(Message, tag=True):
+    """The client of a request went away, before it was started or after; nobody waits for it."""
+
+    request: int
+
+
+class EngineReport(Message, tag=True):
+    """State of one engine at `as_of` [s]; the first report of an engine introduces it.
+
+    slots: sequences it takes in flight at most.  room: tokens its cache holds.  running, waiting:
+    sequences in flight, and in its own queue.  held: tokens in the cache of those in flight.
+    longest: context it is set up for [tokens].  alive: whether it takes requests.
+    model: what it serves.  seconds_per_token: of work done lately, mean over prompt tokens not
+    cached and answer tokens; None before anything was done.
+    """
+
+    engine: int
+    as_of: float
+    slots: int
+    room: int
+    running: int = 0
+    waiting: int = 0
+    held: int = 0
+    longest: int = 1 << 40
+    alive: bool = True
+    model: str = ""
+    seconds_per_token: float | None = None
+
+
+class Tick(Message, tag=True):
+    """The policy's own alarm went off."""
+
+
+Event = Arrived | FirstToken | Finished | Failed | Left | EngineReport | Tick
+
+
+class Start(Message, tag=True):
+    """Hand a request to an engine. most: cut the answer there [tokens].  rung: what was degraded,
+    in words, as the client is told; "" for nothing."""
+
+    request: int
+    engine: int
+    most: int | None = None
+    rung: str = ""
+
+
+class Reject(Message, tag=True):
+    """Refuse a request that is not started. reason: a few words, the same for the same cause.
+    retry_after: when to ask again, from now [s].  place: how many wait before it."""
+
+    request: int
+    reason: str
+    retry_after: float | None = None
+    place: int | None = None
+
+
+class Stop(Message, tag=True):
+    """Take a started request back from its engine: it waits again, to be started anew, and what
+    was computed is lost; work of a whole replica goes on where it was."""
+
+    request: int
+    reason: str
+
+
+Action = Start | Reject | Stop
+
+
+class Place(Record):
+    """Where a waiting request stands. before: requests that go first.  eta: until it is started, as
+    far as can be told now [s]."""
+
+    before: int
+    eta: float | None = None
+
+
+class Policy(Protocol):
+    """alarm: when it next wants a Tick [s], None for never.  hear_first: whether it wants to be
+    told of first tokens."""
+
+    alarm: float | None
+    hear_first: bool
+
+    def on(self, event: Event, now: float) -> list[Action]:
+        """What to do about an event. now: never runs back [s]."""
+        ...
+
+    def place(self, request: int, now: float) -> Place | None:
+        """Where a request stands in the queue; None when it does not wait."""
+        ...
