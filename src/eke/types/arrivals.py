@@ -78,7 +78,7 @@ def arrivals(arrived: Any, prompt: Any, answer: Any, **others: Any) -> Arrivals:
         "most": answer,
     }
     given = {"arrived": arrived, "prompt": prompt, "answer": answer, **usual, **others}
-    columns = {
+    columns: dict[str, Any] = {
         name: np.broadcast_to(np.asarray(given.pop(name), dtype=kind), count)
         for name, kind in (whole | codes | small | times).items()
     }
