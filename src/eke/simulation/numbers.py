@@ -62,13 +62,16 @@ def _sum(values: Any) -> float:
 
 
 def engines(run: Run) -> dict[str, Number]:
-    """How busy and how full the replicas in service were, over time."""
+    """How busy and how full the replicas in service were, over time: those alive or busy."""
     line = run.timeline
-    weight = _weights(line) if len(line.get("time", ())) else np.zeros(0)
+    if not len(line.get("time", ())):
+        return {}
+    serving = (line["alive"] > 0) | (line["busy"] > 0)
+    weight = _lengths(line) * serving
     if weight.sum() <= 0:
         return {}
     busy, cache = (float(np.average(line[name], weights=weight)) for name in ("busy", "cache"))
-    most = float(np.max(line["cache"]))
+    most = float(np.max(line["cache"][serving]))
     means = "of the time the replicas had work to do"
     return {
         "utilisation": Number(value=busy, unit="1", means=means),
@@ -77,9 +80,8 @@ def engines(run: Run) -> dict[str, Number]:
     }
 
 
-def _weights(line: dict[str, Any]) -> Any:
-    """Time each sample stands for [s]: since the sample before of its replica, while that was in
-    service, which is alive or busy."""
+def _lengths(line: dict[str, Any]) -> Any:
+    """Time each sample stands for [s]: since the sample before of its replica."""
     order = np.lexsort((line["time"], line["replica"]))
     time, replica = line["time"][order], line["replica"][order]
     since = np.diff(time, prepend=time[:1])
@@ -87,8 +89,7 @@ def _weights(line: dict[str, Any]) -> Any:
     since[first] = time[first] - np.min(time)
     found = np.empty(len(time))
     found[order] = since
-    found *= (line["alive"] > 0) | (line["busy"] > 0)
-    return found if found.sum() > 0 else np.ones(len(time))
+    return found
 
 
 def spent(run: Run) -> dict[str, Number]:
