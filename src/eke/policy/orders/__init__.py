@@ -1,0 +1,1 @@
+"""Who goes next: one queue discipline in each file."""

@@ -1,0 +1,122 @@
+"""What every queue discipline does, and what disciplines with a fixed key share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from typing import Any
+
+from eke.types.request import Request
+
+SAMPLE = 32  # requests looked at to tell how many go first; a few percent off in long queues
+SPARE = 64  # entries of requests that left, before a queue is built anew
+
+
+class Order:
+    """A queue of requests that wait, asked again and again who goes next.
+
+    A request that starts or leaves is only taken out of `waiting`; its entry in the queue proper
+    is thrown away when it comes to the head, so that leaving costs nothing however long the queue.
+
+    waiting: request by number.  counts: whether it wants to hear how started requests ended.
+    conserving: whether it never holds back who could start.
+    """
+
+    __slots__ = ("waiting",)
+
+    counts = False
+    conserving = True
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, Request] = {}
+
+    def push(self, request: Request) -> None:
+        """A request waits from now on."""
+        raise NotImplementedError
+
+    def again(self, request: Request) -> None:
+        """A request that was started, and came to nothing, waits again, before its like."""
+        raise NotImplementedError
+
+    def peek(self, now: float) -> Request | None:
+        """Who goes next; None when nobody waits, or nobody should start now."""
+        raise NotImplementedError
+
+    def take(self, request: Request) -> None:
+        """A waiting request starts."""
+        del self.waiting[request.id]
+
+    def drop(self, request: Request) -> None:
+        """A waiting request left or was refused."""
+        del self.waiting[request.id]
+
+    def ended(self, request: Request, tokens: int | None, cached: int) -> None:
+        """A started request is over. tokens: of its answer, None when nobody knows.
+        cached: of its prompt, not computed anew."""
+
+    def ahead(self, request: Request) -> float:
+        """How many of those that wait go before a request, which may be a new one."""
+        raise NotImplementedError
+
+    def bound(self, charge: float, room: float) -> float | None:
+        """By how much the service of two tenants who always wait may differ, per unit of weight;
+        None when it promises nothing. charge: of the costliest request.  room: all that engines
+        hold, charged as answers are."""
+        return None
+
+
+class Keyed(Order):
+    """Lowest key first, then lowest number; a key never changes while its request waits."""
+
+    __slots__ = ("heap",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heap: list[tuple[float, int]] = []
+
+    def key(self, request: Request) -> float:
+        """What decides; lower goes first."""
+        raise NotImplementedError
+
+    def push(self, request: Request) -> None:
+        number = request.id
+        self.waiting[number] = request
+        heappush(self.heap, (self.key(request), number))
+
+    again = push  # its key, which depends on when it came, is low already
+
+    def peek(self, now: float) -> Request | None:
+        heap, waiting = self.heap, self.waiting
+        while heap:
+            request = waiting.get(heap[0][1])
+            if request is not None:
+                return request
+            heappop(heap)
+        return None
+
+    def drop(self, request: Request) -> None:
+        del self.waiting[request.id]
+        if len(self.heap) > 2 * len(self.waiting) + SPARE:
+            self.heap = [entry for entry in self.heap if entry[1] in self.waiting]
+            heapify(self.heap)
+
+    def ahead(self, request: Request) -> float:
+        return ahead_in(self.heap, (self.key(request), request.id)) * len(self.waiting)
+
+
+def ahead_in(heap: list[Any], entry: tuple[Any, ...]) -> float:
+    """Share of a heap's entries below one, told from a sample when there are many."""
+    if not heap:
+        return 0.0
+    sample = heap[:: len(heap) // SAMPLE + 1]
+    return sum(other < entry for other in sample) / len(sample)
+
+
+def place_in(queue: Any, request: Request, alive: Callable[[int], bool]) -> int:
+    """How many stand before a request in a line: all of it, for one that is not in it."""
+    before = 0
+    for other in queue:
+        if other.id == request.id:
+            break
+        before += alive(other.id)
+    return before

@@ -1,0 +1,29 @@
+"""Classes of priority, with ageing."""
+
+from __future__ import annotations
+
+from eke.policy.orders.order import Keyed
+from eke.types.request import Request
+
+NEVER = float("inf")
+
+
+class Priority(Keyed):
+    """Lower class first; each stretch of waiting lifts a request by one class.
+
+    Everyone is lifted at the same speed, so the order among those that wait never changes and one
+    number decides: class × ageing + arrival, as if the lower class had come that much later.
+    Source: kleinrock1975 (time-dependent priorities).
+
+    ageing: waiting that outweighs one class [s]; inf for strict classes, where the lowest may wait
+    for ever.
+    """
+
+    __slots__ = ("ageing",)
+
+    def __init__(self, ageing: float = 30.0) -> None:
+        super().__init__()
+        self.ageing = ageing if ageing != NEVER else 1e9  # 30 years of waiting for one class
+
+    def key(self, request: Request) -> float:
+        return request.priority * self.ageing + request.arrived

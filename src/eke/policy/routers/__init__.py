@@ -1,0 +1,1 @@
+"""Which engine: one way of choosing in each file."""
