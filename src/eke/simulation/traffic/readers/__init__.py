@@ -1,0 +1,161 @@
+"""Traces of others and of eke's own, as traffic; the format is told from the content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from eke.errors import BadFile, BadInput
+from eke.simulation.traffic.columns import numbered
+from eke.simulation.traffic.noun import Skipped, Traffic
+from eke.simulation.traffic.readers import jsonl
+from eke.simulation.traffic.readers.rows import Reading, requests
+from eke.simulation.traffic.readers.source import Source, head
+from eke.simulation.traffic.readers.spread import BIN, binned, spread
+from eke.simulation.traffic.readers.table import Table, columns, fits, header
+from eke.simulation.traffic.readers.tables import TABLES
+from eke.types.arrivals import Arrivals
+from eke.types.record import Record
+
+
+class Format(Record):
+    """A kind of JSON lines. needed: fields of a row.  read: the requests.  timed: whether it says
+    when they came.  users: of a closed loop.  remarks: what is assumed.
+    """
+
+    name: str
+    needed: frozenset[str]
+    read: Callable[[Source], Iterator[Arrivals]]
+    timed: bool = True
+    users: int | None = None
+    remarks: tuple[str, ...] = ()
+
+
+FORMATS = (
+    Format(
+        name="LMCache agent sessions (agent, session, t_in_session_s, input_chars)",
+        needed=frozenset(("agent", "session", "t_in_session_s", "input_chars", "output_chars")),
+        read=jsonl.agents,
+        users=1,
+        remarks=(
+            f"LMCache: {jsonl.CHARACTERS} characters a token (assumed)",
+            f"LMCache: pauses are the recorded gaps less the answer at {jsonl.SPEED:g} tokens/s "
+            "(assumed)",
+            "LMCache: one session at a time, as the agents were driven; say a rate or users",
+        ),
+    ),
+    Format(
+        name="Qwen-Bailian (chat_id, parent_chat_id, timestamp, input_length, output_length)",
+        needed=frozenset(("chat_id", "parent_chat_id", "timestamp", "input_length")),
+        read=jsonl.qwen,
+        remarks=("Qwen-Bailian: later turns come when they came, whatever the answer before took",),
+    ),
+    Format(
+        name="Mooncake (timestamp, input_length, output_length, hash_ids)",
+        needed=frozenset(("timestamp", "input_length", "output_length")),
+        read=jsonl.mooncake,
+    ),
+    Format(
+        name="AIPerf profile_export.jsonl (metadata, metrics)",
+        needed=frozenset(("metadata", "metrics")),
+        read=jsonl.aiperf,
+    ),
+)
+
+
+def read(path: Path, said: Mapping[str, Any], *, seed: int, part: int, skip_bad: bool) -> Traffic:
+    """The traffic of a file. said: words that decide how it is read.  Raises BadFile, BadInput."""
+    source = Source(path=path, skip_bad=skip_bad, skipped=Skipped())
+    first = head(path)
+    row = _first_row(first)
+    for each in FORMATS:
+        if each.needed <= row.keys():
+            return _lines(source, each, first, seed, part)
+    names = header(first.partition(b"\n")[0])
+    for table in TABLES:
+        if fits(table, names):
+            return _table(source, table, said)
+    raise _unknown(path, first, names, row)
+
+
+def _first_row(first: bytes) -> dict[str, Any]:
+    """The first line as JSON, or nothing."""
+    try:
+        found = msgspec.json.decode(first.partition(b"\n")[0])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _unknown(path: Path, first: bytes, names: tuple[str, ...], row: dict[str, Any]) -> BadFile:
+    known = "; ".join([each.name for each in FORMATS] + [table.name for table in TABLES])
+    if first[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return BadFile(f"{path}: is UTF-16; save it as UTF-8.")
+    if b"\0" in first:
+        return BadFile(f"{path}: is binary, no trace. Known: {known}.")
+    found = ", ".join(str(name)[:30] for name in [*row, *names][:12])
+    return BadFile(f"{path}: of no format known here. It begins with: {found}. Known: {known}.")
+
+
+def _lines(source: Source, form: Format, first: bytes, seed: int, part: int) -> Traffic:
+    remarks = form.remarks
+    bins = form.read is jsonl.mooncake and binned(_times(first))
+    if bins:
+        remarks += (f"Mooncake: arrivals spread at random inside bins of {BIN:g} s",)
+
+    def pieces() -> Iterator[Arrivals]:
+        found = form.read(source)
+        return spread(found, seed, part) if bins else found
+
+    return opened(source, pieces, remarks, form.users)
+
+
+def _times(first: bytes) -> Any:
+    """The times of the whole lines among the first bytes [s]."""
+    decoder = msgspec.json.Decoder(jsonl.Mooncake)
+    found = []
+    for line in first.split(b"\n")[:-1]:
+        try:
+            found.append(decoder.decode(line).timestamp / 1000)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+    return np.array(found)
+
+
+def _table(source: Source, table: Table, said: Mapping[str, Any]) -> Traffic:
+    if not table.timed and not {"rate", "users"} & said.keys():
+        raise BadInput(
+            f"{source.path}: has lengths and no times; say how many come, such as "
+            f"'{source.path}, 5/s' or '{source.path}, users 16'."
+        )
+
+    def pieces() -> Iterator[Arrivals]:
+        reading = Reading(source, table.kind)
+        return requests(reading, columns(source, table), in_order=table.sorted)
+
+    return opened(source, pieces, table.remarks)
+
+
+def opened(
+    source: Source,
+    pieces: Callable[[], Iterator[Arrivals]],
+    remarks: tuple[str, ...],
+    users: int | None = None,
+) -> Traffic:
+    """The traffic of a file; each pass counts anew what it leaves out."""
+
+    def chunks() -> Iterator[Arrivals]:
+        source.skipped.clear()
+        return numbered(pieces())
+
+    return Traffic(
+        name=source.path.name,
+        chunks=chunks,
+        users=users,
+        remarks=remarks,
+        skipped=source.skipped,
+    )

@@ -1,0 +1,187 @@
+"""CSV tables in blocks: a fast way for clean blocks, and row by row where something is wrong."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import numpy as np
+
+from eke.simulation.traffic.readers.source import Source, lines
+from eke.types.record import Record
+
+Kind = Literal["number", "moment", "name", "promise"]
+
+
+class Column(Record):
+    """A column of a table. name: its header.  kind: a number, a date with time, a name, or a
+    promised time, which may be missing or inf.
+    """
+
+    name: str
+    kind: Kind = "number"
+    needed: bool = True
+
+
+class Table(Record):
+    """A CSV format. columns: what of a request → column.  kind: of its requests.
+    sorted: whether its rows stand in order of time.  remarks: what is assumed.
+    """
+
+    name: str
+    columns: dict[str, Column]
+    kind: str = "chat"
+    sorted: bool = True
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def timed(self) -> bool:
+        """Whether it says when requests came."""
+        return "arrived" in self.columns
+
+
+def header(line: bytes) -> tuple[str, ...]:
+    """The names in the first line of a table."""
+    text = line.decode("utf-8-sig", errors="replace").strip("\r\n")
+    try:
+        return tuple(cell.strip() for cell in next(csv.reader([text]), []))
+    except csv.Error:
+        return ()
+
+
+def fits(table: Table, names: tuple[str, ...]) -> bool:
+    """Whether a table with this header is of the format."""
+    return {column.name for column in table.columns.values() if column.needed} <= set(names)
+
+
+def columns(source: Source, table: Table) -> Iterator[tuple[dict[str, Any], Any]]:
+    """The wanted columns of a table, block by block, with the line of each row. Raises BadFile."""
+    places: dict[str, tuple[int, Kind]] = {}
+    width = 0
+    for number, block in lines(source):
+        if not places:
+            first, _, block = block.partition(b"\n")
+            names = header(first)
+            width, number = len(names), number + 1
+            places = {
+                what: (names.index(column.name), column.kind)
+                for what, column in table.columns.items()
+                if column.name in names
+            }
+        if block:
+            yield _columns(source, block, number, places, width)
+
+
+def _columns(
+    source: Source, block: bytes, number: int, places: dict[str, tuple[int, Kind]], width: int
+) -> tuple[dict[str, Any], Any]:
+    """The wanted columns of a block of lines, and the line of each row."""
+    block = block.replace(b"\r\n", b"\n")
+    if _even(block, width):
+        cells = block.replace(b"\n", b",").split(b",")
+        count = (len(cells) - 1) // width
+        try:
+            found = {
+                what: _READ[kind](np.array(cells[place : count * width : width]))
+                for what, (place, kind) in places.items()
+            }
+            return found, np.arange(number, number + count)
+        except ValueError:
+            pass
+    return _row_by_row(source, block, number, places, width)
+
+
+def _even(block: bytes, width: int) -> bool:
+    """Whether every line has as many cells as the header, and none is quoted."""
+    if b'"' in block:
+        return False
+    signs = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(signs == 10)
+    commas = np.searchsorted(np.flatnonzero(signs == 44), ends)
+    return bool((np.diff(commas, prepend=0) == width - 1).all()) and width > 0
+
+
+def _numbers(cells: Any) -> Any:
+    found = cells.astype(np.float64)
+    if not np.isfinite(found).all():
+        raise ValueError
+    return found
+
+
+def _promises(cells: Any) -> Any:
+    found = np.where(cells == b"", b"inf", cells).astype(np.float64)
+    if not (found >= 0).all():
+        raise ValueError
+    return found
+
+
+def _moments(cells: Any) -> Any:
+    """Dates with time as seconds since 1970; only plain ones, in universal time."""
+    digits = cells.view("S1").reshape(len(cells), -1)
+    if not ((digits[:, :4] >= b"0") & (digits[:, :4] <= b"9")).all():
+        raise ValueError  # NumPy would take "now" and "NaT" for dates
+    found = np.char.replace(cells, b"+00:00", b"").astype("datetime64[ns]")
+    return found.astype(np.int64) / 1e9
+
+
+_READ: dict[Kind, Any] = {
+    "number": _numbers,
+    "moment": _moments,
+    "name": lambda cells: cells,
+    "promise": _promises,
+}
+
+
+def _row_by_row(
+    source: Source, block: bytes, number: int, places: dict[str, tuple[int, Kind]], width: int
+) -> tuple[dict[str, Any], Any]:
+    found: dict[str, list[Any]] = {what: [] for what in places}
+    good = []
+    for line, text in enumerate(block.decode("utf-8", errors="replace").split("\n")[:-1], number):
+        if not text.strip():
+            continue
+        try:
+            row = _row(text, places, width)
+        except ValueError as error:
+            source.bad(line, str(error))
+            continue
+        good.append(line)
+        for what, value in row.items():
+            found[what].append(value)
+    return {what: np.array(values) for what, values in found.items()}, np.array(good, np.int64)
+
+
+def _row(text: str, places: dict[str, tuple[int, Kind]], width: int) -> dict[str, Any]:
+    """The wanted cells of one line. Raises ValueError that says what is wrong."""
+    try:
+        cells = next(csv.reader([text.strip("\r")]), [])
+    except csv.Error as error:
+        raise ValueError(f"is not CSV: {error}") from None
+    if len(cells) != width:
+        raise ValueError(f"has {len(cells)} cells; the header has {width}")
+    return {what: _cell(cells[place], kind, what) for what, (place, kind) in places.items()}
+
+
+def _cell(text: str, kind: Kind, what: str) -> Any:
+    text = text.strip()
+    if kind == "name":
+        return text.encode()
+    if kind == "promise" and text.casefold() in ("", "inf"):
+        return math.inf
+    try:
+        value = _moment(text) if kind == "moment" else float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        expected = "a date and time" if kind == "moment" else "a number"
+        raise ValueError(f"{what} is {text[:40]!r}; expected {expected}")
+    return value
+
+
+def _moment(text: str) -> float:
+    found = datetime.fromisoformat(text)
+    zoned = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return zoned.timestamp()
