@@ -1,0 +1,318 @@
+"""Steps of all replicas in the order of time, and what comes to a replica from outside."""
+
+from __future__ import annotations
+
+from math import inf, isnan
+
+from eke.simulation.engine.blocks import blocks_for, clear, name_row, take
+from eke.simulation.engine.clock import FAR
+from eke.simulation.engine.compiled import jit
+from eke.simulation.engine.layout import (
+    ALIVE,
+    ANSWER,
+    BLOCK,
+    BUSY,
+    CLASSES,
+    CLOCK,
+    CONTEXT,
+    CROSSING,
+    DECODING,
+    DONE,
+    DRAFTS,
+    EMITTED,
+    END,
+    EVENT_FINISHED,
+    EVENT_FIRST,
+    EVENT_HANDED,
+    EVENT_LOST,
+    EXTRA,
+    FILLING,
+    FILLS,
+    FINISHED,
+    FIRST,
+    FREE,
+    GIVEN,
+    HEAD,
+    KIND,
+    LAST,
+    MOST,
+    NEED,
+    NONE,
+    NUMBER,
+    OUTCOME,
+    PENDING,
+    PROMPT,
+    QUEUED,
+    REPLICA,
+    REQUEST,
+    ROLE,
+    ROW,
+    ROWS,
+    SOONEST,
+    STATIC,
+    STEPS,
+    STORED,
+    TAIL,
+    TAKEN,
+    TAKES,
+    TOKENS,
+    World,
+)
+from eke.simulation.engine.queue import first, push_back, remove
+from eke.simulation.engine.schedule import crossing, decide, interrupt
+from eke.simulation.engine.slots import (
+    begin_decoding,
+    drop_filling,
+    end_decoding,
+    end_filling,
+    find_soonest,
+    made_by,
+)
+
+DONE_WITH, IN_FLIGHT = 2, 1  # codes of eke.types.run.OUTCOMES: finished, running
+
+
+@jit
+def soonest(w: World) -> int:
+    """The replica whose pending steps end first."""
+    best = 0
+    for r in range(1, w.flt.shape[0]):
+        if w.flt[r, END] < w.flt[best, END]:
+            best = r
+    return best
+
+
+@jit
+def advance(w: World, limit: float, hear_first: bool) -> tuple[int, float]:
+    """Play steps until one ends an answer or hands one over, or gives a first token where that is
+    to be heard, but none that ends after `limit`.
+
+    How many events `told` then holds, and when they happened; without any, when the next step
+    ends [s].
+    """
+    while True:
+        r = soonest(w)
+        end = w.flt[r, END]
+        if end > limit or end == inf:
+            return 0, end
+        events, heard = commit(w, r)
+        decide(w, r)
+        if heard or (hear_first and events > 0):
+            return events, end
+
+
+@jit
+def commit(w: World, r: int) -> tuple[int, bool]:
+    """What the pending steps of a replica did. How many events there are, and whether any is an
+    end or a handing over."""
+    steps, kind = w.num[r, PENDING], w.num[r, KIND]
+    if steps == 0:
+        w.flt[r, CLOCK] = w.flt[r, END]
+        return 0, False
+    w.flt[r, BUSY] += w.flt[r, END] - w.flt[r, CLOCK]
+    w.flt[r, CLOCK] = w.flt[r, END]
+    frozen = w.shape[kind, STATIC] != 0 and w.num[r, FILLING] > 0
+    told, heard = 0, False
+    if w.num[r, DECODING] > 0 and not frozen:
+        decoded(w, r, steps)
+    elif not frozen:
+        w.num[r, STEPS] += steps
+    if w.num[r, STEPS] >= w.num[r, SOONEST] and not frozen:
+        told = retire(w, r, told)
+        heard = told > 0
+    if w.num[r, FILLING] > 0:
+        told, also = taken_in(w, r, told)
+        heard = heard or also
+    return told, heard
+
+
+@jit
+def decoded(w: World, r: int, steps: int) -> None:
+    """Every decoding sequence got its tokens, and the blocks they lie in."""
+    kind, decoding = w.num[r, KIND], w.num[r, DECODING]
+    block = w.shape[kind, BLOCK]
+    if w.shape[kind, DRAFTS] == 0:
+        new = steps // block * decoding
+        for ahead in range(steps % block):
+            new += crossing(w, r, ahead)
+        if w.block.shape[2] > 1 and new > 0:
+            for at in range(decoding):
+                stored = w.count[w.slot[REQUEST, r, at], PROMPT] - 1 + made_by(w, r, at)
+                more = blocks_for(stored + steps, block) - blocks_for(stored, block)
+                take(w, r, w.slot[ROW, r, at], more)
+        else:
+            w.num[r, FREE] -= new
+    rows = decoding
+    if w.shape[kind, STATIC] != 0:
+        rows = max(decoding, w.num[r, ROWS])
+    w.flt[r, CONTEXT] += rows * steps * w.table[kind, EMITTED]
+    w.flt[r, GIVEN] += decoding * steps * w.table[kind, EMITTED]
+    w.num[r, STEPS] += steps
+
+
+@jit
+def tell(w: World, told: int, event: int, request: int, r: int) -> int:
+    """One more event; how many there are now."""
+    w.told[told, 0], w.told[told, 1], w.told[told, 2] = event, request, r
+    return told + 1
+
+
+@jit
+def finish(w: World, r: int, request: int, told: int) -> int:
+    """A request is answered."""
+    w.times[request, FINISHED] = w.flt[r, CLOCK]
+    w.count[request, TOKENS] = w.count[request, ANSWER]
+    w.count[request, OUTCOME] = DONE_WITH
+    return tell(w, told, EVENT_FINISHED, request, r)
+
+
+@jit
+def retire(w: World, r: int, told: int) -> int:
+    """End the sequences whose last token is there."""
+    steps, at = w.num[r, STEPS], 0
+    while at < w.num[r, DECODING]:
+        if w.slot[LAST, r, at] <= steps:
+            request = w.slot[REQUEST, r, at]
+            end_decoding(w, r, at)
+            told = finish(w, r, request, told)
+        else:
+            at += 1
+    find_soonest(w, r)
+    if w.num[r, DECODING] == 0:
+        w.num[r, ROWS] = 0
+    return told
+
+
+@jit
+def taken_in(w: World, r: int, told: int) -> tuple[int, bool]:
+    """What the chunks of the step did: prompts that are complete give their first token."""
+    heard, at = False, 0
+    while at < w.num[r, FILLING]:
+        takes = w.fill[TAKES, r, at]
+        w.flt[r, TAKEN] += takes
+        w.fill[DONE, r, at] += takes
+        w.fill[TAKES, r, at] = 0
+        request = w.fill[REQUEST, r, at]
+        name_row(w, r, w.fill[ROW, r, at], request, w.fill[DONE, r, at])
+        if w.fill[DONE, r, at] < w.fill[NEED, r, at]:
+            at += 1
+            continue
+        w.flt[r, GIVEN] += 1
+        w.count[request, TOKENS] += 1
+        if isnan(w.times[request, FIRST]):
+            w.times[request, FIRST] = w.flt[r, CLOCK]
+            told = tell(w, told, EVENT_FIRST, request, r)
+        told, also = filled(w, r, at, request, told)
+        heard = heard or also
+    return told, heard
+
+
+@jit
+def filled(w: World, r: int, at: int, request: int, told: int) -> tuple[int, bool]:
+    """A prompt is complete and its first token there: it ends, goes elsewhere, or decodes on."""
+    made = w.count[request, TOKENS]
+    if made >= w.count[request, ANSWER]:
+        drop_filling(w, r, at)
+        return finish(w, r, request, told), True
+    if w.shape[w.num[r, KIND], ROLE] == FILLS:
+        drop_filling(w, r, at)
+        w.count[request, STORED] = w.count[request, PROMPT]
+        return tell(w, told, EVENT_HANDED, request, r), True
+    number, row = w.fill[NUMBER, r, at], w.fill[ROW, r, at]
+    end_filling(w, r, at)
+    begin_decoding(w, r, request, made, number, row)
+    return told, False
+
+
+@jit
+def enqueue(w: World, r: int, request: int, now: float) -> None:
+    """A request comes to a replica; it is seen when the step under way ends."""
+    w.count[request, REPLICA], w.count[request, OUTCOME] = r, IN_FLIGHT
+    push_back(w, r, request)
+    if w.flt[r, END] == inf:
+        w.flt[r, CLOCK] = max(w.flt[r, CLOCK], now)
+        w.flt[r, END] = w.flt[r, CLOCK]
+        w.num[r, PENDING] = 0
+        return
+    kind = w.num[r, KIND]
+    places = w.num[r, DECODING] + w.num[r, FILLING] < w.shape[kind, MOST]
+    if places and w.shape[kind, STATIC] == 0 and first(w, r) == request:
+        interrupt(w, r, now)
+
+
+@jit
+def withdraw(w: World, r: int, request: int, now: float) -> bool:
+    """Take a request out of a replica, wherever it stands; False when it is not there.
+
+    Its blocks are free at once, the step under way takes as long as it does.
+    """
+    if remove(w, r, request):
+        return True
+    interrupt(w, r, now)
+    for at in range(w.num[r, DECODING]):
+        if w.slot[REQUEST, r, at] == request:
+            w.count[request, TOKENS] = given_by(w, r, at)
+            end_decoding(w, r, at)
+            find_soonest(w, r)
+            leave_idle(w, r)
+            return True
+    for at in range(w.num[r, FILLING]):
+        if w.fill[REQUEST, r, at] == request:
+            drop_filling(w, r, at)
+            leave_idle(w, r)
+            return True
+    return False
+
+
+@jit
+def given_by(w: World, r: int, at: int) -> int:
+    """Tokens a decoding sequence has given, those of a stretch that is under way included."""
+    under_way = max(w.num[r, PENDING] - 1, 0) * w.table[w.num[r, KIND], EMITTED]
+    given = made_by(w, r, at) + int(under_way)
+    return min(given, w.count[w.slot[REQUEST, r, at], ANSWER])
+
+
+@jit
+def leave_idle(w: World, r: int) -> None:
+    """A step whose last sequence left still ends, but does nothing."""
+    if w.num[r, DECODING] == 0:
+        w.num[r, ROWS] = 0
+    if w.num[r, DECODING] + w.num[r, FILLING] == 0 and w.num[r, QUEUED] == 0:
+        w.num[r, PENDING] = 0
+
+
+@jit
+def drop_all(w: World, r: int, now: float) -> int:
+    """A replica dies and loses what it holds. How many requests `told` now names; where its queue
+    was longer than that, it is to be asked again until there are none.
+    """
+    interrupt(w, r, now)
+    lost = 0
+    for at in range(w.num[r, DECODING]):
+        w.count[w.slot[REQUEST, r, at], TOKENS] = given_by(w, r, at)
+        lost = tell(w, lost, EVENT_LOST, w.slot[REQUEST, r, at], r)
+    for at in range(w.num[r, FILLING]):
+        lost = tell(w, lost, EVENT_LOST, w.fill[REQUEST, r, at], r)
+    w.num[r, DECODING], w.num[r, FILLING] = 0, 0
+    while w.num[r, QUEUED] > 0 and lost < w.told.shape[0]:
+        request = first(w, r)
+        remove(w, r, request)
+        lost = tell(w, lost, EVENT_LOST, request, r)
+    if w.num[r, QUEUED] == 0:
+        begin(w, r)
+    w.num[r, ALIVE], w.flt[r, END] = 0, inf
+    return lost
+
+
+@jit
+def begin(w: World, r: int) -> None:
+    """An empty replica."""
+    w.num[r, ALIVE], w.num[r, DECODING], w.num[r, FILLING] = 1, 0, 0
+    w.num[r, PENDING], w.num[r, QUEUED], w.num[r, ROWS] = 0, 0, 0
+    w.num[r, SOONEST] = FAR
+    for line in range(CLASSES):
+        w.num[r, HEAD + line], w.num[r, TAIL + line] = NONE, NONE
+    for at in range(CROSSING, w.num.shape[1]):
+        w.num[r, at] = 0
+    w.flt[r, END], w.flt[r, CONTEXT], w.flt[r, EXTRA] = inf, 0.0, 0.0
+    clear(w, r)

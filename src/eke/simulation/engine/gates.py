@@ -1,0 +1,63 @@
+"""The way from Python into the engine: few calls, as cheap as they can be made.
+
+Compiled code gets the address of the world's table, plain code the world itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eke.simulation.engine import advance as plain
+from eke.simulation.engine.compiled import COMPILED, jit
+from eke.simulation.engine.layout import World
+
+world_at: Any
+if COMPILED:
+    from eke.simulation.engine.pointer import address_table, world_at
+else:
+
+    def world_at(address: Any) -> Any:
+        """Plain code is given the world itself."""
+        return address
+
+
+@jit
+def advance(address: Any, limit: float, hear_first: bool) -> Any:
+    """See `eke.simulation.engine.advance`."""
+    return plain_advance(world_at(address), limit, hear_first)
+
+
+@jit
+def enqueue(address: Any, replica: int, request: int, now: float) -> None:
+    """See `eke.simulation.engine.advance`."""
+    plain_enqueue(world_at(address), replica, request, now)
+
+
+@jit
+def withdraw(address: Any, replica: int, request: int, now: float) -> Any:
+    """See `eke.simulation.engine.advance`."""
+    return plain_withdraw(world_at(address), replica, request, now)
+
+
+@jit
+def drop_all(address: Any, replica: int, now: float) -> Any:
+    """See `eke.simulation.engine.advance`."""
+    return plain_drop_all(world_at(address), replica, now)
+
+
+@jit
+def begin(address: Any, replica: int) -> None:
+    """See `eke.simulation.engine.advance`."""
+    plain_begin(world_at(address), replica)
+
+
+plain_advance, plain_enqueue = plain.advance, plain.enqueue
+plain_withdraw, plain_drop_all, plain_begin = plain.withdraw, plain.drop_all, plain.begin
+
+
+def handle(w: World) -> Any:
+    """What the gates take for a world, and what has to be kept while it is used."""
+    if not COMPILED:
+        return w, None
+    table = address_table(w)
+    return int(table.ctypes.data), table
