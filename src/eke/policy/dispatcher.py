@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from eke.policy.admission import Gate
+from eke.policy.forecast import Forecast
 from eke.policy.jobs import Jobs
+from eke.policy.ladder import Ladder
 from eke.policy.orders.order import Order
 from eke.policy.pool import CLOSED, View
 from eke.policy.protocol import (
@@ -36,12 +42,17 @@ class Dispatcher:
     it takes, and no more tokens, prompts and forecasts of answers, than its cache holds. The first
     of the order waits until it fits; nobody overtakes it by being smaller.
 
-    order: who goes next.  router: where.  jobs: how work of whole engines is started and stopped.
-    conserving: whether it never holds back a request that could start.
+    order: who goes next.  router: where.  gates: who may wait at all, asked in turn.
+    ladder: what is taken from requests before they are refused.  jobs: how work of whole engines
+    is started and stopped.  conserving: whether it never holds back a request that could start.
     """
 
     def __init__(
-        self, order: Order, router: Router | None = None, jobs: Jobs | None = None
+        self,
+        order: Order,
+        router: Router | None = None,
+        gates: Sequence[Gate] = (),
+        jobs: Jobs | None = None,
     ) -> None:
         self.alarm: float | None = None
         self.hear_first = False
@@ -49,11 +60,20 @@ class Dispatcher:
         self.router = router or LeastLoad()
         self.pool = self.router.pool
         self.jobs = jobs or Jobs()
-        self.conserving = order.conserving
+        self.gates = tuple(gates)
+        self.ladder = next((gate for gate in gates if isinstance(gate, Ladder)), None)
+        self.forecast = Forecast(order, self.pool)
+        self.conserving = order.conserving and not self.ladder
+        order.attach(self.pool)
         self.flying: dict[int, Flight] = {}
         self.failures: dict[int, int] = {}
+        for gate in self.gates:
+            gate.attach(self.forecast, self.flying)
+        self._straight = self.conserving and not order.counts and not self.gates
+        self._stuck: Request | None = None  # who goes next, and found no room
+        self._pick = self.router.pick
         self._ended = order.ended if order.counts else None
-        self._rare = {
+        self._rare: dict[type, Callable[[Any, float], list[Action]]] = {
             Failed: self._failed,
             Left: self._left,
             EngineReport: self._reported,
@@ -62,12 +82,11 @@ class Dispatcher:
 
     def on(self, event: Event, now: float) -> list[Action]:
         """What to do about an event. now: never runs back [s]."""
-        kind = type(event)
-        if kind is Arrived:
-            return self._arrived(event.request, now)  # type: ignore[union-attr, arg-type]
-        if kind is Finished:
-            return self._finished(event, now)  # type: ignore[arg-type]
-        handle = self._rare.get(kind)  # type: ignore[call-overload]
+        if type(event) is Arrived:
+            return self._arrived(event.request, now)
+        if type(event) is Finished:
+            return self._finished(event, now)
+        handle = self._rare.get(type(event))
         return handle(event, now) if handle else NOTHING
 
     def place(self, request: int, now: float) -> Place | None:
@@ -76,7 +95,7 @@ class Dispatcher:
         if waits is None:
             return None
         before = round(self.order.ahead(waits))
-        return Place(before=before, eta=None)
+        return Place(before=before, eta=self.forecast.wait(waits, before))
 
     def bound(self, charge: float, room: float) -> float | None:
         """By how much the service of two tenants who always wait may differ, as its order says."""
@@ -85,10 +104,20 @@ class Dispatcher:
     def _arrived(self, request: Request, now: float) -> list[Action]:
         if request.work:
             self.jobs.waiting[request.id] = request
-            return self._fill(now, [])
+            return self._fill(now, NOTHING)
         if request.prompt >= self.pool.longest:
             return [Reject(request.id, "too long")]
-        self.order.push(request)
+        if self.gates and (refusal := self._refusal(request, now)):
+            return [refusal]
+        order = self.order
+        if self._straight and not order.waiting:
+            size = self._size(request)
+            view = self._pick(request, size)
+            if view is not None:
+                return [self._begin(request, view, size, request.most)]
+        order.push(request)
+        if self._stuck is not None and order.peek(now) is self._stuck:
+            return NOTHING
         return self._start(now)
 
     def _finished(self, event: Finished, now: float) -> list[Action]:
@@ -96,7 +125,9 @@ class Dispatcher:
         if flight is None:
             return self._job_over(event.request, now)
         request, view, size = flight
-        view.doubted = False
+        if view.doubted:
+            view.doubted = False
+            view.settle()
         self._release(view, size)
         if self._ended is not None:
             self._ended(request, event.tokens, event.cached)
@@ -108,37 +139,82 @@ class Dispatcher:
 
     def _start(self, now: float) -> list[Action]:
         """Start whoever can be, in order."""
-        order, pick, actions = self.order, self.router.pick, NOTHING
-        while (request := order.peek(now)) is not None:
-            prompt, answer, most = request.prompt, request.likely, request.most
-            size = prompt + (answer if answer < most else most)
-            if size > self.pool.longest:
-                size = self.pool.longest  # it will be cut
-            view = pick(request, size)
-            if view is None:
-                if self.jobs.running and (stop := self._stop_job(now)):
-                    actions = [*actions, stop]
-                    continue
+        self._stuck, order, actions = None, self.order, NOTHING
+        while order.waiting and (request := order.peek(now)) is not None:
+            action = self._serve(request, now)
+            if action is None:
+                self._stuck = request
                 return actions
-            order.take(request)
-            view.running += 1
-            view.held += size
-            view.free = view.room - view.held if view.running < view.limit else CLOSED
-            self.flying[request.id] = (request, view, size)
-            cut = None if prompt + most <= view.ceiling else view.ceiling - prompt
-            start = Start(request.id, view.number, cut)
-            if actions:
-                actions.append(start)
-            else:
-                actions = [start]
+            actions = [*actions, action] if actions else [action]
         return self._fill(now, actions) if self.jobs.waiting else actions
+
+    def _serve(self, request: Request, now: float) -> Action | None:
+        """What to do about the first of the order; None when it must wait."""
+        for gate in self.gates:
+            if refusal := gate.starts(request, now):
+                self.order.drop(request)
+                return refusal
+        if self.ladder is not None:
+            return self._degraded(request, self.ladder, now)
+        size = self._size(request)
+        view = self._pick(request, size)
+        if view is None:
+            return self._stop_job(now)
+        self.order.take(request)
+        return self._begin(request, view, size, request.most)
+
+    def _degraded(self, request: Request, ladder: Ladder, now: float) -> Action | None:
+        """Start a request on the rung that things have come to."""
+        level = ladder.level(now)
+        most = ladder.most(request, level)
+        words = "" if most == request.most else f"answer cut at {most} tokens"
+        size = min(request.prompt + min(request.likely, most), self.pool.longest)
+        view = self._pick(request, size)
+        for _, router in ladder.routers(level) if view is None else ():
+            view = router.pick(request, size)
+            if view is not None:
+                words = f"{words}, model {view.model}".removeprefix(", ")
+                break
+        if view is None:
+            return self._stop_job(now)
+        self.order.take(request)
+        return self._begin(request, view, size, most, words)
+
+    def _refusal(self, request: Request, now: float) -> Reject | None:
+        """Ask whether a newcomer may wait."""
+        self.forecast.note(request)
+        for gate in self.gates:
+            if refusal := gate.arrives(request, now):
+                return refusal
+        return None
+
+    def _size(self, request: Request) -> float:
+        """What a request will hold at its end, by forecast [tokens]."""
+        answer, most, longest = request.likely, request.most, self.pool.longest
+        size = request.prompt + (answer if answer < most else most)
+        return size if size < longest else longest
+
+    def _begin(self, request: Request, view: View, size: float, most: int, rung: str = "") -> Start:
+        """Give a request to an engine."""
+        number, ceiling = request.id, view.ceiling
+        self.flying[number] = (request, view, size)
+        view.running += 1
+        view.held += size
+        view.free = view.room - view.held if view.running < view.limit else CLOSED
+        if request.prompt + most > ceiling:
+            return Start(number, view.number, ceiling - request.prompt, rung)
+        if most < request.most:
+            return Start(number, view.number, most, rung)
+        return Start(number, view.number)
 
     def _release(self, view: View, size: float) -> None:
         """An engine holds one sequence less."""
-        view.running -= 1
-        view.held = view.held - size if view.running else 0.0
-        view.settle()
-        self.pool.freed(view)
+        running = view.running = view.running - 1
+        held = view.held = view.held - size if running else 0.0
+        if view.takes and running < view.limit:
+            free = view.free = view.room - held
+            if free > view.stands:
+                view.pool.freed(view)
 
     def _failed(self, event: Failed, now: float) -> list[Action]:
         flight = self.flying.pop(event.request, None)
@@ -168,10 +244,11 @@ class Dispatcher:
         request, view, size = flight
         self._release(view, size)
         self.order.ended(request, None, 0)
-        return [Stop(number, "left"), *self._start(now)]
+        return self._start(now)
 
     def _reported(self, event: EngineReport, now: float) -> list[Action]:
-        self.pool.hear(event)
+        pool = self.pool if self.ladder is None else self.ladder.pool(event, self.pool)
+        pool.hear(event)
         return self._start(now)
 
     def _ticked(self, event: Tick, now: float) -> list[Action]:
@@ -188,13 +265,15 @@ class Dispatcher:
             if now < jobs.until:
                 self.alarm = jobs.until
                 break
-            request = jobs.start(self.pool, view)
+            request = jobs.start(view)
             actions = [*actions, Start(request.id, view.number)]
         return actions
 
     def _stop_job(self, now: float) -> Stop | None:
-        """Get an engine back for requests."""
-        request = self.jobs.stop(self.pool, now)
+        """Get an engine back for requests; None when no job has one."""
+        if not self.jobs.running:
+            return None
+        request = self.jobs.stop(now)
         if request is None:
             return None
         self.jobs.again(request)
@@ -203,14 +282,14 @@ class Dispatcher:
     def _job_over(self, number: int, now: float) -> list[Action]:
         if number not in self.jobs.running:
             return NOTHING
-        self.jobs.end(number, self.pool)
+        self.jobs.end(number)
         return self._start(now)
 
     def _job_failed(self, number: int, now: float) -> list[Action]:
         if number not in self.jobs.running:
             return NOTHING
         self.jobs.running[number][1].fail(now)
-        self.jobs.again(self.jobs.end(number, self.pool))
+        self.jobs.again(self.jobs.end(number))
         return self._start(now)
 
     def _job_left(self, number: int, now: float) -> list[Action]:
@@ -218,5 +297,5 @@ class Dispatcher:
             return NOTHING
         if number not in self.jobs.running:
             return NOTHING
-        self.jobs.end(number, self.pool)
-        return [Stop(number, "left"), *self._start(now)]
+        self.jobs.end(number)
+        return self._start(now)

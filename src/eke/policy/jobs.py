@@ -44,7 +44,7 @@ class Jobs:
         room = sum(each.free + each.held for each in pool.by_room() if each is not view)
         return view if held <= (1 - self.spare) * room else None
 
-    def start(self, pool: Pool, view: View) -> Request:
+    def start(self, view: View) -> Request:
         """Give the first job an engine."""
         number, request = self.waiting.popitem(last=False)
         view.busy = number
@@ -52,18 +52,18 @@ class Jobs:
         self.running[number] = request, view
         return request
 
-    def stop(self, pool: Pool, now: float) -> Request | None:
+    def stop(self, now: float) -> Request | None:
         """Take its engine from the job that had it for the shortest time."""
         for number, (_, view) in reversed(self.running.items()):
             if view.alive and not view.doubted:
                 self.until = now + self.quiet
-                return self.end(number, pool)
+                return self.end(number)
         return None
 
-    def end(self, number: int, pool: Pool) -> Request:
+    def end(self, number: int) -> Request:
         """A job does not have its engine any more."""
         request, view = self.running.pop(number)
         view.busy = None
         view.settle()
-        pool.freed(view)
+        view.pool.freed(view)
         return request

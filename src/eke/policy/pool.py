@@ -14,42 +14,43 @@ PATIENT = 3  # reports in a row with requests waiting inside before an engine co
 class View:
     """One engine as it is believed to be.
 
-    limit: sequences it is given in flight at most.  running, held: sequences and tokens in flight
-    by this policy's own count.  free: room for more [tokens], CLOSED when it takes nothing.
+    pool: engines it may stand in for.  limit: sequences it is given in flight at most.
+    running, held: sequences and tokens in flight by this policy's own count.
+    free: room for more [tokens], CLOSED when it takes nothing.
     ceiling: longest context it can finish [tokens].  pace: seconds per token.
     doubted: it failed, and has neither finished anything nor reported since.
-    busy: number of the job of a whole replica that has it.  key: free room under which it stands
-    in its pool's heap, None when it does not.
+    busy: number of the job of a whole replica that has it.  takes: whether it is alive, trusted
+    and not so busy.  stands: free room under which it stands in its pool's heap, CLOSED when it
+    does not; never less than its true one.
     """
 
     __slots__ = (
         *("alive", "as_of", "busy", "ceiling", "doubted", "failed", "free", "held", "inside"),
-        *("key", "limit", "model", "number", "pace", "pressed", "room", "running", "slots"),
+        *("limit", "model", "number", "pace", "pool", "pressed", "room", "running", "slots"),
+        *("stands", "takes"),
     )
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, number: int, pool: Pool) -> None:
+        self.number, self.pool = number, pool
         self.as_of = self.failed = float("-inf")
-        self.alive = self.doubted = False
+        self.alive = self.doubted = self.takes = False
         self.model = ""
         self.slots = self.limit = self.room = self.ceiling = self.running = 0
         self.held = 0.0
-        self.free = CLOSED
+        self.free = self.stands = CLOSED
         self.pace: float | None = None
         self.busy: int | None = None
-        self.key: float | None = None
         self.inside = self.pressed = 0
 
     def settle(self) -> None:
-        """Work out the free room anew."""
-        if self.running < self.limit and self.alive and self.busy is None and not self.doubted:
-            self.free = self.room - self.held
-        else:
-            self.free = CLOSED
+        """Work out anew whether it takes anything, and how much."""
+        self.takes = self.alive and self.busy is None and not self.doubted
+        self.free = self.room - self.held if self.takes and self.running < self.limit else CLOSED
 
     def fail(self, now: float) -> None:
         """Something it had came to nothing: it may be dead before a report says so."""
         self.doubted, self.failed = True, now
+        self.settle()
 
     def hear(self, report: EngineReport) -> None:
         """Believe a report, unless a newer one was heard."""
@@ -87,26 +88,28 @@ class View:
 class Pool:
     """Engines that may stand in for each other, the one with most free room at hand.
 
-    slots, room: of those alive.  rate: tokens they do per second, 0 while nobody knows.
+    engines, slots, room: of those alive.  rate: tokens they do per second, 0 while nobody knows.
     longest: context that any of them, alive or not, can finish; more than any until one is known.
-    even: whether all can finish the same.
+    even: whether all can finish the same.  only: the engine, where there is but one.
     """
 
-    __slots__ = ("even", "heap", "longest", "rate", "room", "slots", "views")
+    __slots__ = ("engines", "even", "heap", "longest", "only", "rate", "room", "slots", "views")
 
     def __init__(self) -> None:
         self.views: dict[int, View] = {}
         self.heap: list[tuple[float, int]] = []
-        self.slots = self.room = 0
+        self.engines = self.slots = self.room = 0
         self.rate = 0.0
         self.longest: float = float("inf")
         self.even = True
+        self.only: View | None = None
 
     def hear(self, report: EngineReport) -> View:
         """Take in a report of one of its engines, or of a new one."""
         view = self.views.get(report.engine)
         if view is None:
-            view = self.views[report.engine] = View(report.engine)
+            view = self.views[report.engine] = View(report.engine, self)
+            self.only = view if len(self.views) == 1 else None
         self._count(view, -1)
         ceiling = view.ceiling
         view.hear(report)
@@ -127,26 +130,24 @@ class Pool:
         while heap:
             key, number = heap[0]
             view = views[number]
-            free = view.free
-            if view.key != key:
-                heappop(heap)
-            elif free == -key:
+            if view.free == -key:
                 return view
-            elif free < 0.0:
+            if view.stands != -key:
+                heappop(heap)  # it stands elsewhere
+            elif view.free < 0.0:
                 heappop(heap)
-                view.key = None
+                view.stands = CLOSED
             else:
-                view.key = -free
-                heapreplace(heap, (-free, number))
+                view.stands = view.free
+                heapreplace(heap, (-view.free, number))
         return None
 
     def freed(self, view: View) -> None:
         """An engine's free room may have grown."""
-        key = -view.free
-        if key <= 0.0 and (view.key is None or key < view.key):
-            view.key = key
+        if view.free > view.stands:
+            view.stands = view.free
             heap = self.heap
-            heappush(heap, (key, view.number))
+            heappush(heap, (-view.free, view.number))
             if len(heap) > 4 * len(self.views) + SPARE:
                 self._sift()
 
@@ -158,12 +159,13 @@ class Pool:
     def _sift(self) -> None:
         """Throw away what was superseded."""
         views = self.views
-        self.heap = list({entry for entry in self.heap if views[entry[1]].key == entry[0]})
+        self.heap = list({entry for entry in self.heap if views[entry[1]].stands == -entry[0]})
         heapify(self.heap)
 
     def _count(self, view: View, sign: int) -> None:
         """Add an engine to the totals, or take it out of them."""
         if view.alive:
+            self.engines += sign
             self.slots += sign * view.limit
             self.room += sign * view.room
             self.rate += sign / view.pace if view.pace else 0.0

@@ -45,7 +45,9 @@ class Failed(Message, tag=True):
 
 
 class Left(Message, tag=True):
-    """The client of a request went away, before it was started or after; nobody waits for it."""
+    """The client of a request went away, before it was started or after; nobody waits for it.
+
+    The driver takes it off its engine by itself: no Stop is asked for."""
 
     request: int
 

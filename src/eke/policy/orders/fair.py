@@ -93,17 +93,21 @@ class Fair(Order):
         return None
 
     def take(self, request: Request) -> None:
-        del self.waiting[request.id]
         tenant = self.tenants[request.tenant]
         tenant.counter += self._charge(request) / tenant.weight
         tenant.flying += 1
-        self._fewer(tenant)
+        self.drop(request)
 
     def drop(self, request: Request) -> None:
         del self.waiting[request.id]
         tenant = self.tenants[request.tenant]
-        self._fewer(tenant)
-        if len(tenant.queue) > 2 * tenant.count + SPARE:
+        tenant.count -= 1
+        if tenant.count == 0:
+            self.shares -= tenant.weight
+            tenant.queue.clear()
+        elif tenant.queue[0] is request:
+            tenant.queue.popleft()
+        elif len(tenant.queue) > 2 * tenant.count + SPARE:
             tenant.queue = deque(each for each in tenant.queue if each.id in self.waiting)
 
     def ended(self, request: Request, tokens: int | None, cached: int) -> None:
@@ -146,13 +150,6 @@ class Fair(Order):
         while queue[0].id not in waiting:
             queue.popleft()
         return queue[0]
-
-    def _fewer(self, tenant: Tenant) -> None:
-        """One request of a tenant does not wait any more."""
-        tenant.count -= 1
-        if tenant.count == 0:
-            self.shares -= tenant.weight
-            tenant.queue.clear()
 
     def _stand(self, tenant: Tenant) -> None:
         """Put a waiting tenant into the heap where its counter has fallen."""

@@ -35,9 +35,11 @@ class Fcfs(Order):
         return None
 
     def take(self, request: Request) -> None:
-        del self.waiting[request.id]
         if self.queue[0] is request:
+            del self.waiting[request.id]
             self.queue.popleft()
+        else:
+            self.drop(request)
 
     def drop(self, request: Request) -> None:
         del self.waiting[request.id]

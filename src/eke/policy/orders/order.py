@@ -6,6 +6,7 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Any
 
+from eke.policy.pool import Pool
 from eke.types.request import Request
 
 SAMPLE = 32  # requests looked at to tell how many go first; a few percent off in long queues
@@ -18,17 +19,23 @@ class Order:
     A request that starts or leaves is only taken out of `waiting`; its entry in the queue proper
     is thrown away when it comes to the head, so that leaving costs nothing however long the queue.
 
-    waiting: request by number.  counts: whether it wants to hear how started requests ended.
+    waiting: request by number.  pool: engines that whoever goes next may get.
+    counts: whether it wants to hear how started requests ended.
     conserving: whether it never holds back who could start.
     """
 
-    __slots__ = ("waiting",)
+    __slots__ = ("pool", "waiting")
 
     counts = False
     conserving = True
 
     def __init__(self) -> None:
         self.waiting: dict[int, Request] = {}
+        self.pool = Pool()
+
+    def attach(self, pool: Pool) -> None:
+        """These are the engines that whoever goes next may get."""
+        self.pool = pool
 
     def push(self, request: Request) -> None:
         """A request waits from now on."""
@@ -94,6 +101,13 @@ class Keyed(Order):
             heappop(heap)
         return None
 
+    def take(self, request: Request) -> None:
+        if self.heap[0][1] == request.id:
+            del self.waiting[request.id]
+            heappop(self.heap)
+        else:
+            self.drop(request)
+
     def drop(self, request: Request) -> None:
         del self.waiting[request.id]
         if len(self.heap) > 2 * len(self.waiting) + SPARE:
@@ -109,7 +123,8 @@ def ahead_in(heap: list[Any], entry: tuple[Any, ...]) -> float:
     if not heap:
         return 0.0
     sample = heap[:: len(heap) // SAMPLE + 1]
-    return sum(other < entry for other in sample) / len(sample)
+    below: int = sum(other < entry for other in sample)
+    return below / len(sample)
 
 
 def place_in(queue: Any, request: Request, alive: Callable[[int], bool]) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from eke.policy.pool import View
 from eke.policy.routers.router import Router
-from eke.types.request import Request
 
 
 class LeastLoad(Router):
@@ -12,5 +10,4 @@ class LeastLoad(Router):
 
     __slots__ = ()
 
-    def pick(self, request: Request, size: float) -> View | None:
-        return self.least(request, size)
+    pick = Router.least

@@ -24,7 +24,7 @@ class Router:
     def least(self, request: Request, size: float) -> View | None:
         """The engine with most free room, if it is enough."""
         pool = self.pool
-        view = pool.widest()
+        view = pool.only or pool.widest()
         if view is None or view.free < size:
             return None
         if pool.even or request.prompt < view.ceiling:
