@@ -85,7 +85,18 @@ def _joined_hashes(chunks: list[Arrivals]) -> dict[str, Any]:
 
 def split(chunk: Arrivals, at: int) -> tuple[Arrivals, Arrivals]:
     """The first requests and the rest, cut where a group begins."""
-    return taken(chunk, np.arange(at)), taken(chunk, np.arange(at, len(chunk)))
+    return _stretch(chunk, 0, at), _stretch(chunk, at, len(chunk))
+
+
+def _stretch(chunk: Arrivals, begin: int, end: int) -> Arrivals:
+    """Neighbouring requests, copied only where numbers change."""
+    columns = {name: getattr(chunk, name)[begin:end] for name in COLUMNS}
+    columns["after"] = np.where(columns["after"] >= 0, columns["after"] - begin, NOBODY)
+    if chunk.hashes is not None:
+        start = chunk.hash_start[begin : end + 1]
+        columns["hashes"] = chunk.hashes[start[0] : start[-1]]
+        columns["hash_start"] = start - start[0]
+    return replace(chunk, **columns)
 
 
 def numbered(chunks: Iterable[Arrivals]) -> Iterator[Arrivals]:

@@ -12,14 +12,15 @@ import numpy as np
 from eke.errors import BadFile, BadInput
 from eke.simulation.traffic.columns import numbered
 from eke.simulation.traffic.noun import Skipped, Traffic
-from eke.simulation.traffic.readers import jsonl
-from eke.simulation.traffic.readers.rows import Reading, requests
+from eke.simulation.traffic.readers import jsonl, parquet, servegen
+from eke.simulation.traffic.readers.results import GUIDELLM, SERVING, Columns, results
+from eke.simulation.traffic.readers.rows import Block, Reading, requests
 from eke.simulation.traffic.readers.source import Source, head
 from eke.simulation.traffic.readers.spread import BIN, binned, spread
 from eke.simulation.traffic.readers.table import Table, columns, fits, header
 from eke.simulation.traffic.readers.tables import TABLES
 from eke.types.arrivals import Arrivals
-from eke.types.record import Record
+from eke.types.record import Record, replace
 
 
 class Format(Record):
@@ -71,15 +72,28 @@ def read(path: Path, said: Mapping[str, Any], *, seed: int, part: int, skip_bad:
     """The traffic of a file. said: words that decide how it is read.  Raises BadFile, BadInput."""
     source = Source(path=path, skip_bad=skip_bad, skipped=Skipped())
     first = head(path)
+    if servegen.is_archive(first):
+        return _clients(source, said, seed, part)
+    for name in ("prompt", "answer"):
+        if name in said:
+            raise BadInput(f"traffic: {path} has lengths of its own; say scale {name}s 2.")
+    if first.startswith(parquet.MAGIC):
+        return _parquet(source, said)
     row = _first_row(first)
     for each in FORMATS:
         if each.needed <= row.keys():
             return _lines(source, each, first, seed, part)
     names = header(first.partition(b"\n")[0])
-    for table in TABLES:
-        if fits(table, names):
-            return _table(source, table, said)
+    if (table := _fitting(names)) is not None:
+        return _table(source, table, said, lambda: columns(source, table))
+    if (found := results(path, first)) is not None:
+        return _results(source, found, said)
     raise _unknown(path, first, names, row)
+
+
+def _fitting(names: tuple[str, ...]) -> Table | None:
+    """The first format that a table with these columns is of."""
+    return next((table for table in TABLES if fits(table, names)), None)
 
 
 def _first_row(first: bytes) -> dict[str, Any]:
@@ -92,7 +106,8 @@ def _first_row(first: bytes) -> dict[str, Any]:
 
 
 def _unknown(path: Path, first: bytes, names: tuple[str, ...], row: dict[str, Any]) -> BadFile:
-    known = "; ".join([each.name for each in FORMATS] + [table.name for table in TABLES])
+    lines, tables = ([each.name for each in some] for some in (FORMATS, TABLES))
+    known = "; ".join([*tables, *lines, SERVING, GUIDELLM, "ServeGen archives"])
     if first[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return BadFile(f"{path}: is UTF-16; save it as UTF-8.")
     if b"\0" in first:
@@ -126,18 +141,53 @@ def _times(first: bytes) -> Any:
     return np.array(found)
 
 
-def _table(source: Source, table: Table, said: Mapping[str, Any]) -> Traffic:
-    if not table.timed and not {"rate", "users"} & said.keys():
-        raise BadInput(
-            f"{source.path}: has lengths and no times; say how many come, such as "
-            f"'{source.path}, 5/s' or '{source.path}, users 16'."
-        )
+def _table(
+    source: Source, table: Table, said: Mapping[str, Any], blocks: Callable[[], Iterator[Block]]
+) -> Traffic:
+    _need_pace(source.path, table.timed, said)
 
     def pieces() -> Iterator[Arrivals]:
-        reading = Reading(source, table.kind)
-        return requests(reading, columns(source, table), in_order=table.sorted)
+        return requests(Reading(source, table.kind), blocks(), in_order=table.sorted)
 
     return opened(source, pieces, table.remarks)
+
+
+def _need_pace(path: Path, timed: bool, said: Mapping[str, Any]) -> None:
+    """A file without times needs a rate or users. Raises BadInput."""
+    if not timed and not {"rate", "users"} & said.keys():
+        raise BadInput(
+            f"{path}: has lengths and no times; say how many come, such as '{path}, 5/s' or "
+            f"'{path}, users 16'."
+        )
+
+
+def _parquet(source: Source, said: Mapping[str, Any]) -> Traffic:
+    names = parquet.names(source.path)
+    source = replace(source, unit="row")
+    if (table := _fitting(names)) is not None:
+        return _table(source, table, said, lambda: parquet.columns(source.path, table))
+    raise _unknown(source.path, b"", names, {})
+
+
+def _results(source: Source, found: Columns, said: Mapping[str, Any]) -> Traffic:
+    timed = "arrived" in found
+    _need_pace(source.path, timed, said)
+    source = replace(source, unit="request")
+
+    def pieces() -> Iterator[Arrivals]:
+        block = found, np.arange(1, len(found["prompt"]) + 1)
+        return requests(Reading(source, "benchmark"), iter([block]), in_order=not timed)
+
+    return opened(source, pieces, ())
+
+
+def _clients(source: Source, said: Mapping[str, Any], seed: int, part: int) -> Traffic:
+    source = replace(source, unit="client")
+    found = servegen.service(source, said)
+    made = opened(
+        source, lambda: servegen.requests(found, said, seed, part), servegen.remarks(found)
+    )
+    return replace(made, seconds=servegen.seconds(found))
 
 
 def opened(

@@ -22,17 +22,20 @@ class CutOff(Exception):
 
 
 class Source(Record):
-    """A file to read. skip_bad: bad rows are left out and counted instead of an error."""
+    """A file to read. skip_bad: bad rows are left out and counted instead of an error.
+    unit: what its rows are called.
+    """
 
     path: Path
     skip_bad: bool
     skipped: Skipped
+    unit: str = "line"
 
     def bad(self, line: int, why: str) -> None:
         """A bad row: an error, or counted. Raises BadFile."""
         if not self.skip_bad:
-            raise BadFile(f"{self.path}, line {line:,}: {why}; {LATER}.")
-        self.skipped.add(f"line {line:,}: {why}")
+            raise BadFile(f"{self.path}, {self.unit} {line:,}: {why}; {LATER}.")
+        self.skipped.add(f"{self.unit} {line:,}: {why}")
 
 
 def blocks(path: Path) -> Iterator[bytes]:
