@@ -38,7 +38,7 @@ else:
         eight times as fast. It holds nothing that refers back to it."""
 
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=Record | Message)
 
 
 def replace(record: R, **changes: Any) -> R:

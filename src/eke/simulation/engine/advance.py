@@ -11,6 +11,7 @@ from eke.simulation.engine.layout import (
     ALIVE,
     ANSWER,
     BLOCK,
+    BLOCKS,
     BUSY,
     CLASSES,
     CLOCK,
@@ -33,6 +34,7 @@ from eke.simulation.engine.layout import (
     FREE,
     GIVEN,
     HEAD,
+    HIT,
     KIND,
     LAST,
     MOST,
@@ -49,6 +51,7 @@ from eke.simulation.engine.layout import (
     ROW,
     ROWS,
     SOONEST,
+    STARTED,
     STATIC,
     STEPS,
     STORED,
@@ -69,7 +72,8 @@ from eke.simulation.engine.slots import (
     made_by,
 )
 
-DONE_WITH, IN_FLIGHT = 2, 1  # codes of eke.types.run.OUTCOMES: finished, running
+WAITS, IN_FLIGHT, DONE_WITH = range(3)  # codes of eke.types.run.OUTCOMES
+ACCEPTED, NOT_WAITING, NOT_THERE, TOO_LONG = range(4)  # what comes of a request at a replica
 
 
 @jit
@@ -154,6 +158,7 @@ def decoded(w: World, r: int, steps: int) -> None:
 def tell(w: World, told: int, event: int, request: int, r: int) -> int:
     """One more event; how many there are now."""
     w.told[told, 0], w.told[told, 1], w.told[told, 2] = event, request, r
+    w.told[told, 3], w.told[told, 4] = w.count[request, TOKENS], w.count[request, HIT]
     return told + 1
 
 
@@ -225,19 +230,29 @@ def filled(w: World, r: int, at: int, request: int, told: int) -> tuple[int, boo
 
 
 @jit
-def enqueue(w: World, r: int, request: int, now: float) -> None:
-    """A request comes to a replica; it is seen when the step under way ends."""
+def enqueue(w: World, r: int, request: int, now: float) -> int:
+    """A request comes to a replica; it is seen when the step under way ends. ACCEPTED, or why it
+    was not."""
+    kind = w.num[r, KIND]
+    if w.count[request, OUTCOME] != WAITS:
+        return NOT_WAITING
+    if w.num[r, ALIVE] == 0:
+        return NOT_THERE
+    whole = w.count[request, PROMPT] + w.count[request, ANSWER]
+    if blocks_for(whole, w.shape[kind, BLOCK]) > w.shape[kind, BLOCKS]:
+        return TOO_LONG
     w.count[request, REPLICA], w.count[request, OUTCOME] = r, IN_FLIGHT
+    w.times[request, STARTED] = now
     push_back(w, r, request)
     if w.flt[r, END] == inf:
         w.flt[r, CLOCK] = max(w.flt[r, CLOCK], now)
         w.flt[r, END] = w.flt[r, CLOCK]
         w.num[r, PENDING] = 0
-        return
-    kind = w.num[r, KIND]
+        return ACCEPTED
     places = w.num[r, DECODING] + w.num[r, FILLING] < w.shape[kind, MOST]
     if places and w.shape[kind, STATIC] == 0 and first(w, r) == request:
         interrupt(w, r, now)
+    return ACCEPTED
 
 
 @jit

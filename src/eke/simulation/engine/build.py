@@ -58,19 +58,18 @@ def world(kinds: tuple[Replica, ...], replicas: Any, requests: int, longest: int
         flt=np.zeros((count, at.FLOATS)),
         slot=np.zeros((at.SLOTS, count, most), dtype=np.int64),
         fill=np.zeros((at.SLOTS, count, most), dtype=np.int64),
-        times=np.full((requests, at.TIMES), np.nan),
+        times=np.zeros((requests, at.TIMES)),
         count=np.zeros((requests, at.COUNTS), dtype=np.int32),
-        told=np.zeros((2 * most + 1024, 3), dtype=np.int64),
-        shared=np.zeros((1, at.SHARED), dtype=np.int64),
+        told=np.zeros((2 * most + 1024, 5), dtype=np.int64),
+        shared=np.zeros((requests if kept else 1, at.SHARED), dtype=np.int64),
         hashes=np.zeros(1, dtype=np.int64),
-        hash_start=np.zeros(1, dtype=np.int64),
+        hash_start=np.zeros(requests + 1 if kept else 1, dtype=np.int64),
         hash_tokens=np.zeros(1, dtype=np.int64),
         block=np.zeros((at.BLOCK_FIELDS, count if kept else 1, max(blocks, 1)), dtype=np.int64),
         bucket=np.zeros((count if kept else 1, _prime(2 * blocks)), dtype=np.int32),
         holds=np.zeros((count if kept else 1, rows, wide + 1), dtype=np.int32),
         rows=np.zeros((count if kept else 1, rows + 1), dtype=np.int64),
     )
-    made.times[:, at.ENCODING] = 0.0
     address, _kept = gates.handle(made)
     for replica, kind in enumerate(replicas):
         made.num[replica, at.KIND] = kind

@@ -28,9 +28,9 @@ def advance(address: Any, limit: float, hear_first: bool) -> Any:
 
 
 @jit
-def enqueue(address: Any, replica: int, request: int, now: float) -> None:
+def enqueue(address: Any, replica: int, request: int, now: float) -> Any:
     """See `eke.simulation.engine.advance`."""
-    plain_enqueue(world_at(address), replica, request, now)
+    return plain_enqueue(world_at(address), replica, request, now)
 
 
 @jit

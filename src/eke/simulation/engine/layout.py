@@ -132,7 +132,7 @@ class World(NamedTuple):
     fill: Any = (3, "i8")
     times: Any = (2, "f8")
     count: Any = (2, "i4")
-    told: Any = (2, "i8")  # event, request and replica of what the last commit reports
+    told: Any = (2, "i8")  # event, request, replica, tokens, cached: of the last commit
     shared: Any = (2, "i8")
     hashes: Any = (1, "i8")  # keys of prompts' blocks out of a trace, one request after another
     hash_start: Any = (1, "i8")  # where those of each request begin
