@@ -76,7 +76,7 @@ def _together(path: Path, parts: list[Columns]) -> Columns:
 def _serving(path: Path, found: Mapping[str, Any]) -> Columns:
     names = {"prompt": "input_lens", "answer": "output_lens", "arrived": "start_times"}
     columns = {
-        what: _numbers(path, found[name], name)
+        what: _numbers(path, found.get(name), name)
         for what, name in names.items()
         if found.get(name) or what != "arrived"
     }

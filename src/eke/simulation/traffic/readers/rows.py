@@ -13,6 +13,12 @@ from eke.types.arrivals import NOBODY, Arrivals, arrivals
 
 LONGEST = 10**8  # tokens; no context comes near
 TOLERANCE = 1.0  # seconds a time may run back: logs of several machines are merged loosely
+LIMITS = {
+    "prompt": (0, LONGEST, " tokens"),
+    "answer": (0, LONGEST, " tokens"),
+    "images": (0, 10**6, ""),
+    "priority": (-(10**6), 10**6, ""),
+}
 NO_SESSION = (b"", b"-1")
 PROMISES = ("ttft", "deadline")
 
@@ -39,12 +45,12 @@ class Reading:
         lines: where each row stands in the file.
         """
         good = np.ones(len(lines), np.bool_)
-        for name in ("prompt", "answer"):
-            column = columns[name]
-            whole = (column == np.floor(column)) & (column >= 0) & (column <= LONGEST)
-            self._refuse(
-                good, whole, lines, column, f"{name} is {{}}; expected 0 to {LONGEST:,} tokens"
-            )
+        for name, (least, most, unit) in LIMITS.items():
+            if name in columns:
+                column = columns[name]
+                fine = (column == np.floor(column)) & (column >= least) & (column <= most)
+                why = f"{name} is {{}}; expected {least:,} to {most:,}{unit}"
+                self._refuse(good, fine, lines, column, why)
         times = self._times(columns, good, lines)
         columns = {name: column[good] for name, column in columns.items()}
         return self._made(columns, times[good]), np.flatnonzero(good)

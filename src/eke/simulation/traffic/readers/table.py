@@ -13,6 +13,7 @@ import numpy as np
 from eke.simulation.traffic.readers.source import Source, lines
 from eke.types.record import Record
 
+LONG = 1000  # bytes of a line; rows of a trace are far shorter
 Kind = Literal["number", "moment", "name", "promise"]
 
 
@@ -95,13 +96,15 @@ def _columns(
 
 
 def _even(block: bytes, width: int) -> bool:
-    """Whether every line has as many cells as the header, and none is quoted."""
+    """Whether every line has as many cells as the header, none is quoted and none is long."""
     if b'"' in block:
         return False
     signs = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero(signs == 10)
+    if not width or np.diff(ends, prepend=0).max() > LONG:
+        return False  # one long cell would make all of its column as long
     commas = np.searchsorted(np.flatnonzero(signs == 44), ends)
-    return bool((np.diff(commas, prepend=0) == width - 1).all()) and width > 0
+    return bool((np.diff(commas, prepend=0) == width - 1).all())
 
 
 def _numbers(cells: Any) -> Any:
@@ -120,13 +123,30 @@ def _promises(cells: Any) -> Any:
 
 def _moments(cells: Any) -> Any:
     """Dates with time as seconds since 1970; only plain ones, in universal time."""
-    digits = cells.view("S1").reshape(len(cells), -1)
-    if not ((digits[:, :4] >= b"0") & (digits[:, :4] <= b"9")).all():
-        raise ValueError  # NumPy would take "now" and "NaT" for dates
-    found = np.char.replace(cells, b"+00:00", b"").astype("datetime64[ns]")
-    return found.astype(np.int64) / 1e9
+    cells = np.char.replace(cells, b"+00:00", b"")
+    signs = np.frombuffer(cells.tobytes(), np.uint8).reshape(len(cells), -1)
+    width = signs.shape[1]
+    # NumPy alone would take "now", "" and zones, which it then forgets.
+    if width < _SECONDS or not (_PLAIN[signs[:, :_SECONDS]] == _DATE).all():
+        raise ValueError
+    whole = np.ascontiguousarray(signs[:, :_SECONDS]).view(f"S{_SECONDS}")[:, 0]
+    seconds = whole.astype("datetime64[s]").astype(np.float64)
+    if width == _SECONDS:
+        return seconds
+    if not np.isin(signs[:, _SECONDS], (0, ord("."))).all():
+        raise ValueError
+    fraction = np.ascontiguousarray(signs[:, _SECONDS:]).view(f"S{width - _SECONDS}")[:, 0]
+    part = np.where(fraction == b"", b"0", fraction).astype(np.float64)
+    if not (part < 1).all():
+        raise ValueError
+    return seconds + part
 
 
+_DATE = np.frombuffer(b"0000-00-00 00:00:00", np.uint8)
+_SECONDS = len(_DATE)  # signs up to whole seconds; a fraction may follow
+_PLAIN = np.arange(256, dtype=np.uint8)  # every digit stands for 0, and T for a space
+_PLAIN[48:58] = ord("0")
+_PLAIN[ord("T")] = ord(" ")
 _READ: dict[Kind, Any] = {
     "number": _numbers,
     "moment": _moments,
