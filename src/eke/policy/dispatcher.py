@@ -44,7 +44,7 @@ class Dispatcher:
 
     order: who goes next.  router: where.  gates: who may wait at all, asked in turn.
     ladder: what is taken from requests before they are refused.  jobs: how work of whole engines
-    is started and stopped.  conserving: whether it never holds back a request that could start.
+    is started and stopped.  says: what it can be held to.
     """
 
     def __init__(
@@ -63,13 +63,14 @@ class Dispatcher:
         self.gates = tuple(gates)
         self.ladder = next((gate for gate in gates if isinstance(gate, Ladder)), None)
         self.forecast = Forecast(order, self.pool)
-        self.conserving = order.conserving and not self.ladder
+        conserving = order.conserving and not self.ladder
+        self.says = order.says()._replace(conserving=conserving)
         order.attach(self.pool)
         self.flying: dict[int, Flight] = {}
         self.failures: dict[int, int] = {}
         for gate in self.gates:
             gate.attach(self.forecast, self.flying)
-        self._straight = self.conserving and not order.counts and not self.gates
+        self._straight = conserving and not order.counts and not self.gates
         self._stuck: Request | None = None  # who goes next, and found no room
         self._pick = self.router.pick
         self._ended = order.ended if order.counts else None
@@ -94,12 +95,8 @@ class Dispatcher:
         waits = self.order.waiting.get(request)
         if waits is None:
             return None
-        before = round(self.order.ahead(waits))
+        before = min(round(self.order.ahead(waits)), len(self.order.waiting) - 1)
         return Place(before=before, eta=self.forecast.wait(waits, before))
-
-    def bound(self, charge: float, room: float) -> float | None:
-        """By how much the service of two tenants who always wait may differ, as its order says."""
-        return self.order.bound(charge, room)
 
     def _arrived(self, request: Request, now: float) -> list[Action]:
         if request.work:

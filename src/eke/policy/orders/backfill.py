@@ -7,6 +7,7 @@ from collections import deque
 from eke.policy.orders.order import SPARE, Order, place_in
 from eke.policy.orders.use import Use
 from eke.policy.pool import Pool
+from eke.policy.says import Says
 from eke.types.request import Request
 
 HURRY = 0.5  # share of its promised time after which work that can wait is treated as any other
@@ -83,6 +84,9 @@ class Backfill(Order):
     def ended(self, request: Request, tokens: int | None, cached: int) -> None:
         self.use.remove(request)
         self.order.ended(request, tokens, cached)
+
+    def says(self) -> Says:
+        return Says(conserving=False, patient=False)
 
     def ahead(self, request: Request) -> float:
         if request.kind not in self.kinds or request.id in self.order.waiting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eke.policy.orders.order import Keyed
+from eke.policy.says import Says
 from eke.types.request import Request
 
 
@@ -26,3 +27,6 @@ class Deadline(Keyed):
         if promised is None:
             promised = request.deadline
         return request.arrived + (self.patience if promised is None else promised)
+
+    def says(self) -> Says:
+        return Says(key=self.key, patient=self.patience < float("inf"))

@@ -6,6 +6,7 @@ from collections import OrderedDict, deque
 
 from eke.policy.orders.order import Order
 from eke.policy.orders.use import size
+from eke.policy.says import Says
 from eke.types.request import Request
 
 KEPT = 1024  # tenants, before those of whom nothing need be remembered are forgotten
@@ -123,15 +124,23 @@ class Deficit(Order):
         others = len(self.waiting) - len(account.queue)
         return own + min(others, (own + 0.5) * (len(self.ring) or 1))
 
-    def bound(self, charge: float, room: float) -> float:
-        """Two rounds' credit, what can be overdrawn, and what is in flight.
+    def says(self) -> Says:
+        return Says(service=self.service, gap=self.gap)
 
-        Per unit of weight, tenants who wait get the same credit each round, up to one round's;
-        credit left or overdrawn at either end is at most a quantum or a request's charge.
-        Source: shreedhar1995 (theorem on fairness), with forecasts put right as in `Fair`.
+    def service(self, request: Request, tokens: float) -> float:
+        """What an answer of so many tokens counts, with its prompt, over the tenant's weight."""
+        return (request.prompt + tokens) / self.weights.get(request.tenant, 1.0)
+
+    def gap(self, prompt: float, answer: float, room: float) -> float:
+        """Most by which the service of two tenants who always wait differs.
+
+        prompt, answer: longest there are.  room: all that engines hold [tokens].
+        Per unit of weight tenants who wait get the same credit, up to one round's; at either end a
+        quantum may be left or a request overdrawn. The rest is as for `Fair`.
+        Source: shreedhar1995 (theorem on fairness).
         """
         least = min([1.0, *self.weights.values()])
-        return 2 * (self.quantum + charge + 2 * room) / least
+        return 2 * self.quantum + 2 * (prompt + answer + 2 * room) / least
 
     def _wait(self, request: Request, account: Account) -> None:
         """A request stands in the lines of its tenant and its prefix."""

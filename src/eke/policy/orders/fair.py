@@ -6,6 +6,7 @@ from collections import deque
 from heapq import heappop, heappush, heapreplace
 
 from eke.policy.orders.order import SPARE, Order, place_in
+from eke.policy.says import Says
 from eke.types.request import Request
 
 KEPT = 1024  # tenants, before those of whom nothing need be remembered are forgotten
@@ -130,15 +131,26 @@ class Fair(Order):
         others = len(self.waiting) - tenant.count
         return own + min(others, (own + 0.5) * (shares / tenant.weight - 1))
 
-    def bound(self, charge: float, room: float) -> float:
-        """Twice the most that counters of waiting tenants can be apart, and what is in flight.
+    def says(self) -> Says:
+        return Says(service=self.service, gap=self.gap)
 
+    def service(self, request: Request, tokens: float) -> float:
+        """What an answer of so many tokens counts, with its prompt, over the tenant's weight."""
+        weight = self.weights.get(request.tenant, 1.0)
+        return (request.prompt * self.prompt + tokens * self.answer) / weight
+
+    def gap(self, prompt: float, answer: float, room: float) -> float:
+        """Most by which the service of two tenants who always wait differs.
+
+        prompt, answer: longest there are.  room: all that engines hold [tokens].
         Counters of tenants who wait differ by one request's charge at most when it starts, and
         by what forecasts in flight are put right by when it ends, at most all that engines hold;
-        counters differ from service given by what is in flight. Source: sheng2024 (theorem 4.4).
+        what was finished differs from counters by what is in flight. Both ends of the time looked
+        at count. Source: sheng2024 (theorem on backlogged clients, twice the most in flight).
         """
-        least = min([1.0, *self.weights.values()])
-        return 2 * (charge + 2 * room) / least
+        charge = prompt * self.prompt + answer * self.answer
+        dearer = max(self.prompt, self.answer)
+        return 2 * (charge + 2 * room * dearer) / min([1.0, *self.weights.values()])
 
     def _charge(self, request: Request) -> float:
         likely = request.likely if request.likely < request.most else request.most

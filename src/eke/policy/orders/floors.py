@@ -8,6 +8,7 @@ from eke.errors import BadInput
 from eke.policy.orders.order import SPARE, Order
 from eke.policy.orders.use import Use
 from eke.policy.pool import Pool
+from eke.policy.says import Says
 from eke.types.request import Request
 
 REST = ""  # the group of all that have no floor
@@ -100,6 +101,10 @@ class Floors(Order):
         group = self.group(request)
         if group is not REST:
             self.uses[group].remove(request)
+
+    def says(self) -> Says:
+        inner = self.order.says()
+        return Says(inner.conserving, inner.patient, floors=self.shares, group=self.group)
 
     def ahead(self, request: Request) -> float:
         return self.order.ahead(request)

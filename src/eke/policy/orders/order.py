@@ -7,6 +7,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 
 from eke.policy.pool import Pool
+from eke.policy.says import Says
 from eke.types.request import Request
 
 SAMPLE = 32  # requests looked at to tell how many go first; a few percent off in long queues
@@ -62,14 +63,12 @@ class Order:
         cached: of its prompt, not computed anew."""
 
     def ahead(self, request: Request) -> float:
-        """How many of those that wait go before a request, which may be a new one."""
+        """How many of those that wait go before a request; of a new one, roughly and soon told."""
         raise NotImplementedError
 
-    def bound(self, charge: float, room: float) -> float | None:
-        """By how much the service of two tenants who always wait may differ, per unit of weight;
-        None when it promises nothing. charge: of the costliest request.  room: all that engines
-        hold, charged as answers are."""
-        return None
+    def says(self) -> Says:
+        """What it can be held to."""
+        return Says(conserving=self.conserving)
 
 
 class Keyed(Order):
@@ -114,17 +113,23 @@ class Keyed(Order):
             self.heap = [entry for entry in self.heap if entry[1] in self.waiting]
             heapify(self.heap)
 
+    def says(self) -> Says:
+        return Says(key=self.key)
+
     def ahead(self, request: Request) -> float:
-        return ahead_in(self.heap, (self.key(request), request.id)) * len(self.waiting)
+        own = (self.key(request), request.id)
+        if request.id in self.waiting:
+            return sum((self.key(each), each.id) < own for each in self.waiting.values())
+        return below(self.heap, own) * len(self.waiting)
 
 
-def ahead_in(heap: list[Any], entry: tuple[Any, ...]) -> float:
+def below(heap: list[Any], entry: tuple[Any, ...]) -> float:
     """Share of a heap's entries below one, told from a sample when there are many."""
     if not heap:
         return 0.0
     sample = heap[:: len(heap) // SAMPLE + 1]
-    below: int = sum(other < entry for other in sample)
-    return below / len(sample)
+    lower: int = sum(other < entry for other in sample)
+    return lower / len(sample)
 
 
 def place_in(queue: Any, request: Request, alive: Callable[[int], bool]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eke.policy.orders.order import Keyed
+from eke.policy.says import Says
 from eke.types.request import Request
 
 NEVER = float("inf")
@@ -19,11 +20,15 @@ class Priority(Keyed):
     for ever.
     """
 
-    __slots__ = ("ageing",)
+    __slots__ = ("ageing", "patient")
 
     def __init__(self, ageing: float = 30.0) -> None:
         super().__init__()
+        self.patient = ageing != NEVER
         self.ageing = ageing if ageing != NEVER else 1e9  # 30 years of waiting for one class
 
     def key(self, request: Request) -> float:
         return request.priority * self.ageing + request.arrived
+
+    def says(self) -> Says:
+        return Says(key=self.key, patient=self.patient)

@@ -1,0 +1,280 @@
+"""Who watches a policy and objects, in a plain sentence, when it breaks a law."""
+
+from __future__ import annotations
+
+import math
+from itertools import islice
+
+from eke.policy.contract.shares import Shares
+from eke.policy.contract.toy import Play, World
+from eke.policy.orders.use import Use, size
+from eke.policy.protocol import (
+    Action,
+    Arrived,
+    EngineReport,
+    Event,
+    Failed,
+    Finished,
+    Left,
+    Place,
+    Policy,
+    Reject,
+    Start,
+    Stop,
+)
+from eke.policy.says import Says
+from eke.types.request import Request
+
+LOOKS = 8  # places looked up after each event at most
+SLACK = 1e-6  # of tokens, for sums of fractions
+
+
+class Seat:
+    """What a policy has been told of an engine, and what it has put there."""
+
+    def __init__(self) -> None:
+        self.report: EngineReport | None = None
+        self.failed = -math.inf  # when something it had failed last
+        self.pressed = False  # whether requests ever waited inside
+        self.held: dict[int, float] = {}  # request → tokens at its end, by forecast
+
+    @property
+    def ceiling(self) -> int:
+        assert self.report is not None
+        return min(self.report.longest, self.report.room)
+
+    def takes(self, request: Request) -> bool:
+        """Whether it has room for a request, as far as the policy knows."""
+        report = self.report
+        if report is None or not report.alive or self.pressed or report.as_of <= self.failed:
+            return False
+        whole = min(size(request), self.ceiling)
+        return (
+            len(self.held) < report.slots
+            and sum(self.held.values()) + whole <= report.room
+            and request.prompt < self.ceiling
+        )
+
+
+class Referee:
+    """Follows who waits, who is where, and what the policy was told."""
+
+    def __init__(self, world: World, policy: Policy, says: Says) -> None:
+        self.world, self.policy, self.says = world, policy, says
+        self.waiting: dict[int, Request] = {}
+        self.flying: dict[int, tuple[Request, int]] = {}
+        self.ended: dict[int, str] = {}
+        self.seats: dict[int, Seat] = {}
+        self.jobs: dict[int, int] = {}  # engine → job that has it
+        self.uses = {group: Use() for group in says.floors}
+        self.people = 0  # who wait and are no jobs
+        self.shares = Shares(says)
+
+    def event(self, event: Event, now: float) -> None:
+        """Note what the policy is told."""
+        if isinstance(event, Arrived):
+            self._waits(event.request)
+        elif isinstance(event, EngineReport):
+            self._reported(event)
+        elif isinstance(event, Finished):
+            self.shares.finished(self._landed(event.request), event.tokens)
+            self.ended[event.request] = "finished"
+        elif isinstance(event, Failed):
+            self.seats[self.flying[event.request][1]].failed = now
+            self._waits(self._landed(event.request))
+        elif isinstance(event, Left):
+            if event.request in self.waiting:
+                self._unqueue(event.request)
+            else:
+                self._landed(event.request)
+            self.ended[event.request] = "gone"
+
+    def action(self, action: Action, now: float) -> None:
+        """Check what the policy wants done."""
+        if isinstance(action, Start):
+            self._start(action)
+        elif isinstance(action, Reject):
+            self._reject(action)
+        elif isinstance(action, Stop):
+            if action.request not in self.flying:
+                raise AssertionError(f"request {action.request} was stopped, but is not started")
+            self._waits(self._landed(action.request))
+        else:
+            raise AssertionError(f"{action!r:.80} is not an action")
+
+    def settled(self, now: float) -> None:
+        """Check what must hold whenever the policy has answered."""
+        alarm = self.policy.alarm
+        if alarm is not None and not math.isfinite(alarm):
+            raise AssertionError(f"its alarm is set to {alarm}")
+        self._places(now)
+        self._conserving(now)
+        self.shares.look()
+
+    def over(self, play: Play) -> None:
+        """Check what must hold at the end."""
+        left = sorted(self.waiting.keys() | self.flying.keys())
+        if left:
+            raise AssertionError(
+                f"{len(left)} of {len(play.requests)} requests never ended, such as {left[0]}"
+            )
+
+    def _reported(self, report: EngineReport) -> None:
+        seat = self.seats.setdefault(report.engine, Seat())
+        if seat.report is None or report.as_of >= seat.report.as_of:
+            seat.report = report
+        seat.pressed = seat.pressed or report.waiting > 0
+
+    def _waits(self, request: Request) -> None:
+        self.waiting[request.id] = request
+        if not request.work:
+            self.people += 1
+            self.shares.waits(request, 1)
+
+    def _unqueue(self, number: int) -> None:
+        request = self.waiting.pop(number)
+        if not request.work:
+            self.people -= 1
+            self.shares.waits(request, -1)
+
+    def _landed(self, number: int) -> Request:
+        """A request does not fly any more."""
+        request, engine = self.flying.pop(number)
+        del self.seats[engine].held[number]
+        self.jobs = {each: job for each, job in self.jobs.items() if job != number}
+        group = self._group(request)
+        if group:
+            self.uses[group].remove(request)
+        return request
+
+    def _start(self, start: Start) -> None:
+        request, seat = self._may_start(start)
+        report, number = seat.report, start.request
+        assert report is not None
+        if start.engine in self.jobs or (request.work and seat.held):
+            raise AssertionError(
+                f"request {number} was started on an engine that a job needs whole"
+            )
+        most = request.most if start.most is None else start.most
+        if not (request.work or 1 <= most <= request.most):
+            raise AssertionError(
+                f"the answer of request {number} was cut at {most} of {request.most} tokens"
+            )
+        whole = 0.0
+        if request.work:
+            self.jobs[start.engine] = number
+        else:
+            whole = min(request.prompt + min(request.likely, most), seat.ceiling)
+            self._order_kept(request)
+            self._floors_kept(request)
+        seat.held[number] = whole
+        self._not_over(start.engine, seat)
+        self._unqueue(number)
+        self.flying[number] = request, start.engine
+        if group := self._group(request):
+            self.uses[group].add(request)
+
+    def _may_start(self, start: Start) -> tuple[Request, Seat]:
+        """The request and engine of a start, if both can be started."""
+        number, request = start.request, self.waiting.get(start.request)
+        if request is None:
+            state = (
+                "started already" if number in self.flying else self.ended.get(number, "unknown")
+            )
+            raise AssertionError(f"request {number} was started, but is {state}")
+        seat = self.seats.get(start.engine)
+        if seat is None or seat.report is None:
+            raise AssertionError(f"request {number} was started on engine {start.engine}, unknown")
+        if not seat.report.alive:
+            raise AssertionError(
+                f"request {number} was started on engine {start.engine}, reported dead"
+            )
+        return request, seat
+
+    def _not_over(self, engine: int, seat: Seat) -> None:
+        report = seat.report
+        assert report is not None
+        if len(seat.held) > report.slots:
+            raise AssertionError(f"engine {engine} has more in flight than its slots")
+        if sum(seat.held.values()) > report.room + SLACK:
+            raise AssertionError(f"engine {engine} has more tokens in flight than its memory")
+
+    def _reject(self, reject: Reject) -> None:
+        number = reject.request
+        request = self.waiting.get(number)
+        if request is None:
+            raise AssertionError(f"request {number} was rejected, but does not wait")
+        self._unqueue(number)
+        self.ended[number] = "rejected"
+        if not reject.reason:
+            raise AssertionError(f"request {number} was rejected for no reason")
+        known = [seat.ceiling for seat in self.seats.values() if seat.report]
+        if known and request.prompt >= max(known):
+            return  # asking again is no use
+        if number in self.world.poison:
+            return
+        if reject.retry_after is None or not 0 < reject.retry_after < math.inf:
+            raise AssertionError(f"request {number} was rejected and not told when to ask again")
+        if reject.place is None or reject.place < 0:
+            raise AssertionError(f"request {number} was rejected and not told how many wait")
+
+    def _places(self, now: float) -> None:
+        """Places of some that wait are among those that wait."""
+        for number in list(islice(self.waiting, LOOKS)):
+            place = self.policy.place(number, now)
+            if place is None and self.waiting[number].work:
+                continue
+            if not isinstance(place, Place) or not 0 <= place.before < self.people:
+                raise AssertionError(f"request {number} waits, and its place is {place}")
+            if place.eta is not None and not 0 <= place.eta < math.inf:
+                raise AssertionError(f"request {number} is to start in {place.eta} s")
+        for number in islice(self.flying, 1):
+            if self.policy.place(number, now) is not None:
+                raise AssertionError(f"request {number} does not wait, and has a place")
+
+    def _conserving(self, now: float) -> None:
+        """Nobody waits beside an engine that anybody of them could use."""
+        if not self.people or (self.flying and not self.says.conserving):
+            return
+        for number, seat in self.seats.items():
+            waiting = (each for each in self.waiting.values() if not each.work)
+            if number not in self.jobs and all(seat.takes(each) for each in waiting):
+                raise AssertionError(
+                    f"{self.people} requests wait at {now:g} s though engine {number} has room "
+                    "for any of them"
+                )
+
+    def _order_kept(self, request: Request) -> None:
+        key = self.says.key
+        if key is None:
+            return
+        others = [each for each in self.waiting.values() if not each.work]
+        first = min(others, key=lambda each: (key(each), each.id))
+        if key(first) < key(request):
+            raise AssertionError(f"request {request.id} was started before request {first.id}")
+
+    def _group(self, request: Request) -> str:
+        return "" if self.says.group is None or request.work else self.says.group(request)
+
+    def _floors_kept(self, request: Request) -> None:
+        """Nobody goes before a group that asks and has less than its floor."""
+        if any(seat.pressed for seat in self.seats.values()):
+            return  # what engines really take is the policy's own guess then
+        own = self._group(request)
+        if own and self._below(own, request):
+            return
+        for group in self.says.floors:
+            asks = [each for each in self.waiting.values() if self._group(each) == group]
+            if group != own and asks and all(self._below(group, each) for each in asks):
+                raise AssertionError(
+                    f"request {request.id} was started though {group!r} waits below its floor"
+                )
+
+    def _below(self, group: str, request: Request) -> bool:
+        """Whether a request of a group is within its floor, as the policy knows the engines."""
+        alive = [s.report for s in self.seats.values() if s.report and s.report.alive]
+        share, use = self.says.floors[group], self.uses[group]
+        return use.count == 0 or (
+            use.count + 1 <= share * sum(report.slots for report in alive)
+            and use.tokens + size(request) <= share * sum(report.room for report in alive)
+        )
