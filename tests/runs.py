@@ -115,3 +115,28 @@ def timeline(requests: dict[str, Any], replicas: int, length: float, samples: in
 def _before(events: Any, times: Any) -> Any:
     """How many of the events there were by each time."""
     return np.searchsorted(np.sort(events[np.isfinite(events)]), times)
+
+
+LABELS = ("first come, first served", "<script>alert(1)</script>", "fair", "deadline", "shortest")
+PAGES: dict[str, tuple[Run, ...]] = {
+    "one run": (queue(3000, replicas=4, tenants=8, load=0.9, length=3600.0),),
+    "five policies": tuple(
+        queue(2000, label=name, refuse=0.02 * i, load=0.97, replicas=64, tenants=30, length=36e3)
+        for i, name in enumerate(LABELS)
+    ),
+    "ten policies": tuple(queue(300, label=f"policy {i}", seed=i) for i in range(10)),
+    "milliseconds": (queue(500, length=4e-3),),
+    "one request": (run(1, arrived=1.0, scheduled=1.2, first=2.0, finished=3.0, outcome=2),),
+    "all refused": (queue(50, refuse=1.0),),
+    "nobody came": (run(0),),
+}
+
+
+def page_of(name: str) -> str:
+    """One of these runs, or several side by side, as a page."""
+    from eke.report.page import page
+    from eke.simulation.statistics import summary
+
+    runs = PAGES[name]
+    found = [summary(each, ttft=10.0) for each in runs]
+    return page(runs, found, "<b>70B</b> on 16 chips & a trace", "eke simulate --report out.html")

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.runs import columns, queue, run
 
-from eke.report.simulated import percent, side_by_side, simulated_json, simulated_words
+from eke.report.compared import side_by_side
+from eke.report.run_words import percent
+from eke.report.simulated import simulated_json, simulated_words
 from eke.simulation.fairness import backlogged, jain, service, widest
 from eke.simulation.groups import rows_of
 from eke.simulation.series import Windows, spread, tally, windows

@@ -3,50 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from eke.report.compared import comparison, side_by_side
 from eke.report.json import to_json
+from eke.report.run_words import (
+    NUMBERS,
+    POINTS,
+    TIMES,
+    gap_words,
+    headline,
+    labels,
+    percent,
+    promise_words,
+    refusal_words,
+    shown,
+)
 from eke.report.text import table, wrap
-from eke.simulation.fairness import ANSWER_WEIGHT, PROMPT_WEIGHT
 from eke.simulation.groups import Group
-from eke.simulation.statistics import Percentiles, Refusal, Summary
+from eke.simulation.statistics import Summary
 from eke.types.record import Record
 from eke.types.run import Run
 from eke.units import show
 
 TOLD = 8  # groups of requests told one by one
 REASONS = 8  # why requests went unanswered
-TIMES = {
-    "ttft": "first token",
-    "tpot": "per token",
-    "end_to_end": "whole answer",
-    "queueing": "in the queue",
-}
-POINTS = ("mean", "p10", "p50", "p90", "p95", "p99", "max")
-# Numbers as people call them, and whether more of it is better; None where it is neither.
-NUMBERS: dict[str, tuple[str, bool | None]] = {
-    "share_kept": ("kept", True),
-    "goodput": ("requests as promised", True),
-    "requests": ("requests answered", True),
-    "tokens": ("tokens of answers", True),
-    "prompt_tokens": ("tokens of prompts", True),
-    "utilisation": ("busy", None),
-    "cache_mean": ("cache held, mean", None),
-    "cache_most": ("cache held, at most", None),
-    "reuse": ("prompts from the cache", True),
-    "preempted": ("places lost per request", False),
-    "cost": ("cost", False),
-    "cost_per_request": ("cost per request", False),
-    "cost_per_million_tokens": ("cost per million tokens", False),
-    "cost_per_million_answer_tokens": ("the same, of answers alone", False),
-    "energy": ("energy", False),
-    "energy_per_request": ("energy per request", False),
-    "energy_per_token": ("energy per token", False),
-    "jain": ("evenness of service", True),
-    "jain_of_asked": ("evenness of the share served", True),
-    "service_gap": ("widest gap in service", False),
-}
-SHARES = ("share_kept", "utilisation", "cache_mean", "cache_most", "reuse")
 BEST = " *"
 
 
@@ -92,80 +72,12 @@ def simulated_words(runs: Sequence[Run], summaries: Sequence[Summary], command: 
     return "\n".join(blocks) + "\n"
 
 
-def headline(summary: Summary) -> str:
-    """Line one: the answer with its unit."""
-    if not summary.arrived:
-        return "no request came"
-    words = [f"{share_words(summary)}{' as promised' if summary.promised else ''}"]
-    ttft, tpot = summary.times.get("ttft"), summary.times.get("tpot")
-    if ttft is not None:
-        tail = f", {show(ttft.p99, 's')} (p99)" if ttft.count > 1 else ""
-        words.append(f"first token {show(ttft.p50, 's')}{' (p50)' if tail else ''}{tail}")
-    if tpot is not None:
-        words.append(f"{show(tpot.p50, 's')} per token")
-    cost = summary.numbers.get("cost_per_million_tokens")
-    if cost is not None:
-        words.append(f"{show(cost.value, 'USD')} per million tokens")
-    return words[0] + (": " if words[1:] else "") + ", ".join(words[1:])
-
-
-def share_words(summary: Summary) -> str:
-    """ "99.1 % of 71,890 requests were answered"."""
-    if "share_kept" not in summary.numbers:
-        return f"none of {_requests(summary.arrived)} is decided yet, whether answered"
-    verb = "was" if summary.arrived == 1 else "were"
-    return f"{answered(summary)} of {_requests(summary.arrived)} {verb} answered"
-
-
-def answered(summary: Summary) -> str:
-    """The share that got what was promised, never rounded to all or nobody."""
-    share = summary.numbers.get("share_kept")
-    return "" if share is None else percent(share.value)
-
-
-def percent(share: float) -> str:
-    """A share as people read it: 99.97 %, and 100 % only for all."""
-    near = min(share, 1 - share)
-    places = 1 if near == 0 or near >= 0.0005 else 2 if near >= 0.00005 else 4
-    words = f"{100 * share:.{places}f}"
-    return f"{words.rstrip('0').rstrip('.') if near == 0 else words} %"
-
-
-def _requests(count: int) -> str:
-    return "1 request" if count == 1 else f"{count:,} requests"
-
-
-def shown(name: str, value: float, unit: str) -> str:
-    """A number in the unit it is read in."""
-    if name in SHARES:
-        return percent(value)
-    if unit.startswith("USD"):
-        return show(value, "USD")
-    if unit == "token":
-        return show(float(round(value)), unit)
-    return show(value, unit)
-
-
 def _outcomes(summary: Summary) -> list[str]:
     """How requests ended, and what was promised."""
     counts = [f"{count:,} {name}" for name, count in summary.counts.items() if count]
     found = [f"  requests   {', '.join(counts)}, in {show(summary.seconds, 's')}"] if counts else []
     promise = promise_words(summary)
     return [*found, wrap(f"  promises   {promise}", indent=" " * 13)] if promise else found
-
-
-def promise_words(summary: Summary) -> str:
-    """What was promised, how many got it, and how many are undecided."""
-    if not summary.promised:
-        return ""
-    words, promise = [], summary.promise
-    if promise.ttft is not None:
-        words.append(f"first token within {show(promise.ttft, 's')}")
-    if promise.tpot is not None:
-        words.append(f"{show(promise.tpot, 's')} per token at most")
-    usual = " and ".join(words) or "what each request carries"
-    late = f", {summary.undecided:,} in flight and not late" if summary.undecided else ""
-    return f"{usual}: kept to {summary.kept:,}{late}"
 
 
 def _times(summary: Summary) -> list[str]:
@@ -189,50 +101,6 @@ def _numbers(summary: Summary) -> list[str]:
     return ["", table(rows)] if rows else []
 
 
-class Row(Record):
-    """A row of several runs side by side. cells: of each run, as text.  best: which are."""
-
-    name: str
-    cells: tuple[str, ...]
-    best: tuple[bool, ...]
-
-
-def side_by_side(summaries: Sequence[Summary]) -> list[Row]:
-    """What several runs have in common to compare, the best of each row known."""
-    found = [_row("arrived", [each.arrived for each in summaries], _whole, None)]
-    for outcome in summaries[0].counts:
-        counts = [each.counts[outcome] for each in summaries]
-        more = {"waiting": None, "running": None, "finished": True}.get(outcome, False)
-        found += [_row(outcome, counts, _whole, more)] if any(counts) else []
-    for name, words in TIMES.items():
-        for point in ("p50", "p90", "p99"):
-            values = [_point(each.times.get(name), point) for each in summaries]
-            found.append(_row(f"{words}, {point}", values, lambda x: show(x, "s"), False))
-    for name, (words, more) in NUMBERS.items():
-        numbers = [each.numbers.get(name) for each in summaries]
-        unit = next((number.unit for number in numbers if number is not None), "")
-        values = [None if number is None else number.value for number in numbers]
-        found.append(_row(words, values, lambda x, n=name, u=unit: shown(n, x, u), more))
-    return [row for row in found if any(row.cells)]
-
-
-def _whole(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def _point(times: Percentiles | None, point: str) -> float | None:
-    return None if times is None else float(getattr(times, point))
-
-
-def _row(name: str, values: Sequence[float | None], words: Any, more: bool | None) -> Row:
-    """One row. more: whether more is better; None where nothing is."""
-    known = [value for value in values if value is not None]
-    best = (max if more else min)(known) if known and more is not None else None
-    cells = tuple("" if value is None else str(words(value)) for value in values)
-    told = "" if best is None or len(set(cells) - {""}) < 2 else str(words(best))
-    return Row(name=name, cells=cells, best=tuple(cell == told != "" for cell in cells))
-
-
 def _several(summaries: Sequence[Summary]) -> list[str]:
     """Runs side by side: who does best, then the table, its numbers to the right."""
     found = side_by_side(summaries)
@@ -248,28 +116,6 @@ def _several(summaries: Sequence[Summary]) -> list[str]:
 
 def _marked(cell: str, best: bool, wide: int) -> str:
     return cell.rjust(wide) + (BEST if best else "")
-
-
-def labels(summaries: Sequence[Summary]) -> list[str]:
-    """What runs are called; numbered where one has no name."""
-    return [each.label or f"run {i + 1}" for i, each in enumerate(summaries)]
-
-
-def comparison(summaries: Sequence[Summary]) -> str:
-    """Line one of several: which kept most, and how the others did."""
-    known = [each for each in summaries if "share_kept" in each.numbers]
-    if not known:
-        return "no request came, or none was decided"
-    ranked = sorted(known, key=lambda each: -each.numbers["share_kept"].value)
-    first, *others = ranked
-    words = "answers as promised" if first.promised else "answers"
-    rest = ", ".join(f"{each.label} {answered(each)}" for each in others)
-    even = {answered(each) for each in ranked} == {answered(first)}
-    if even and others:
-        labels = ", ".join(each.label for each in summaries)
-        return f"{labels}: each {words} {answered(first)} of {_requests(first.arrived)}"
-    after = f"; {rest}" if rest else ""
-    return f"{first.label} {words} {answered(first)} of {_requests(first.arrived)}{after}"
 
 
 def _groups(summary: Summary, named: bool) -> list[str]:
@@ -307,18 +153,6 @@ def group_cells(group: Group) -> tuple[str, ...]:
     )
 
 
-def gap_words(summary: Summary) -> str:
-    """Between whom the gap in service was widest."""
-    gap = summary.numbers.get("service_gap")
-    if gap is None:
-        return ""
-    return (
-        f"  gap        {shown('service_gap', gap.value, gap.unit)}: the most that "
-        f"{summary.ahead or 'one'} got over {summary.behind or 'another'} while both waited "
-        f"(tokens of prompts ×{PROMPT_WEIGHT:g}, of answers ×{ANSWER_WEIGHT:g})"
-    )
-
-
 def _refusals(summaries: Sequence[Summary]) -> list[str]:
     """Who was not answered and why."""
     found = []
@@ -327,11 +161,6 @@ def _refusals(summaries: Sequence[Summary]) -> list[str]:
         words = "; ".join(map(refusal_words, each.refusals[:REASONS]))
         found += [wrap(f"  unanswered {label}{words}", indent=" " * 13)] if words else []
     return ["", *found] if found else []
-
-
-def refusal_words(refusal: Refusal) -> str:
-    """ "12 refused, queue is full"."""
-    return f"{refusal.count:,} {refusal.outcome}, {refusal.reason or 'no reason given'}"
 
 
 def _grounds(runs: Sequence[Run]) -> list[str]:
