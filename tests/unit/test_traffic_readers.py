@@ -258,3 +258,42 @@ def test_cutting_a_trace_anywhere_changes_nothing(monkeypatch: pytest.MonkeyPatc
         for column in ("arrived", "prompt", "after", "session", "hashes", "hash_start"):
             one, other = getattr(before[name], column), getattr(after, column)
             assert one is other is None or np.array_equal(one, other), (name, column)
+
+
+def test_a_run_as_eke_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    names = ", ".join(f'"tenant {i}"' for i in range(20_000))
+    lines = [
+        f'# {{"table": "requests", "names": [{names}]}}',
+        "arrived,prompt,answer,tenant,session",
+    ]
+    path.write_text("\n".join([*lines, "5.5,10,3,a,4", ",12,3,a,4", "1.5,20,4,b,-1"]) + "\n")
+    found = traffic(str(path))
+    chunk = whole(found)
+    assert chunk.arrived.tolist() == [0, 4] and chunk.prompt.tolist() == [20, 10]
+    assert found.skipped.rows == 1 and found.skipped.reasons == ["line 4: never came"]
+
+
+@pytest.mark.parametrize("form", ["parquet", "arrow"])
+def test_parquet_and_arrow_are_read_like_csv(tmp_path: Path, form: str) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet, csv = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow.csv")
+    for name in ("azure2023.csv", "burstgpt_sessions.csv", "run.csv"):
+        table, path = csv.read_csv(DATA / name), tmp_path / f"{name}.{form}"
+        if form == "parquet":
+            parquet.write_table(table, path)
+        else:
+            with pa.ipc.new_file(str(path), table.schema) as file:
+                file.write_table(table)
+        read, hand_made = whole(traffic(str(path))), hand(name)
+        for column in ("arrived", "prompt", "answer", "session", "kind", "deadline"):
+            assert getattr(read, column) == pytest.approx(getattr(hand_made, column), abs=1e-6)
+        assert read.kinds == hand_made.kinds
+
+
+def test_half_a_parquet_file_is_a_clear_error(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "trace.parquet"
+    path.write_bytes(b"PAR1" + bytes(100))
+    with pytest.raises(BadFile, match="is no whole parquet file"):
+        traffic(str(path))

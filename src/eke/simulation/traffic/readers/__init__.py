@@ -12,12 +12,12 @@ import numpy as np
 from eke.errors import BadFile, BadInput
 from eke.simulation.traffic.columns import numbered
 from eke.simulation.traffic.noun import Skipped, Traffic
-from eke.simulation.traffic.readers import jsonl, parquet, servegen
+from eke.simulation.traffic.readers import clients, jsonl, parquet, servegen
 from eke.simulation.traffic.readers.results import GUIDELLM, SERVING, Columns, results
-from eke.simulation.traffic.readers.rows import Block, Reading, requests
+from eke.simulation.traffic.readers.rows import Block, Reading, requests, that_came
 from eke.simulation.traffic.readers.source import Source, head
 from eke.simulation.traffic.readers.spread import BIN, binned, spread
-from eke.simulation.traffic.readers.table import Table, columns, fits, header
+from eke.simulation.traffic.readers.table import Table, columns, first_line, fits, header
 from eke.simulation.traffic.readers.tables import TABLES
 from eke.types.arrivals import Arrivals
 from eke.types.record import Record, replace
@@ -72,7 +72,7 @@ def read(path: Path, said: Mapping[str, Any], *, seed: int, part: int, skip_bad:
     """The traffic of a file. said: words that decide how it is read.  Raises BadFile, BadInput."""
     source = Source(path=path, skip_bad=skip_bad, skipped=Skipped())
     first = head(path)
-    if servegen.is_archive(first):
+    if clients.is_archive(first):
         return _clients(source, said, seed, part)
     for name in ("prompt", "answer"):
         if name in said:
@@ -83,7 +83,7 @@ def read(path: Path, said: Mapping[str, Any], *, seed: int, part: int, skip_bad:
     for each in FORMATS:
         if each.needed <= row.keys():
             return _lines(source, each, first, seed, part)
-    names = header(first.partition(b"\n")[0])
+    names = header(first_line(first))
     if (table := _fitting(names)) is not None:
         return _table(source, table, said, lambda: columns(source, table))
     if (found := results(path, first)) is not None:
@@ -147,7 +147,8 @@ def _table(
     _need_pace(source.path, table.timed, said)
 
     def pieces() -> Iterator[Arrivals]:
-        return requests(Reading(source, table.kind), blocks(), in_order=table.sorted)
+        found = blocks() if table.sorted else that_came(source, blocks())
+        return requests(Reading(source, table.kind), found, in_order=table.sorted)
 
     return opened(source, pieces, table.remarks)
 
@@ -183,7 +184,7 @@ def _results(source: Source, found: Columns, said: Mapping[str, Any]) -> Traffic
 
 def _clients(source: Source, said: Mapping[str, Any], seed: int, part: int) -> Traffic:
     source = replace(source, unit="client")
-    found = servegen.service(source, said)
+    found = clients.service(source, said)
     made = opened(
         source, lambda: servegen.requests(found, said, seed, part), servegen.remarks(found)
     )

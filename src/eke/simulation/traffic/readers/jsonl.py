@@ -16,7 +16,8 @@ from eke.types.record import replace
 
 Block = tuple[list[Any], Any]  # rows, and the line of each
 Made = Callable[[Reading, list[Any], Any], Arrivals]
-Key = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+Key = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+KEYS = 1 << 40  # kept of a key; more would overflow where a place is added to it
 CHARACTERS = 4  # for a token; assumed, as for English text
 AGENT_BLOCK = 1024 // CHARACTERS  # tokens of a block of 1,024 characters
 MOONCAKE_BLOCK, QWEN_BLOCK = 512, 16  # tokens
@@ -160,7 +161,7 @@ def _with_hashes(
     which = which[good]
     start = np.concatenate(([0], np.cumsum(lengths[which])))
     keys = (key for row in which for key in found[row].hash_ids)
-    hashes = np.fromiter(keys, np.int64, int(start[-1]))
+    hashes = np.fromiter(keys, np.int64, int(start[-1])) % KEYS
     return replace(chunk, hashes=hashes, hash_start=start, hash_tokens=size), which
 
 

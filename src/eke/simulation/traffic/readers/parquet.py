@@ -1,4 +1,4 @@
-"""Parquet tables with the same columns as the CSV ones; needs pyarrow (extra `parquet`)."""
+"""Parquet and Arrow tables with the columns of the CSV ones; needs pyarrow, extra `parquet`."""
 
 from __future__ import annotations
 
@@ -14,25 +14,23 @@ from eke.simulation.traffic.noun import STRETCH
 from eke.simulation.traffic.readers.rows import Block
 from eke.simulation.traffic.readers.table import Kind, Table
 
-MAGIC = b"PAR1"
+MAGIC = (b"PAR1", b"ARROW1")
 
 
 def names(path: Path) -> tuple[str, ...]:
-    """The columns of a Parquet file. Raises BadFile; BadInput where pyarrow is missing."""
-    return tuple(_opened(path).schema_arrow.names)
+    """The columns of such a file. Raises BadFile; BadInput where pyarrow is missing."""
+    return tuple(_opened(path).schema.names)
 
 
 def columns(path: Path, table: Table) -> Iterator[Block]:
     """The wanted columns, batch by batch, with the number of each row. Raises BadFile."""
-    file = _opened(path)
-    wanted = {
-        what: column
-        for what, column in table.columns.items()
-        if column.name in file.schema_arrow.names
-    }
+    data = _opened(path)
+    wanted = {w: c for w, c in table.columns.items() if c.name in data.schema.names}
     number = 1
     try:
-        for batch in file.iter_batches(STRETCH, columns=[c.name for c in wanted.values()]):
+        for batch in data.to_batches(
+            columns=[column.name for column in wanted.values()], batch_size=STRETCH
+        ):
             found = {w: _array(batch.column(c.name), c.kind) for w, c in wanted.items()}
             yield found, np.arange(number, number + len(batch))
             number += len(batch)
@@ -42,15 +40,17 @@ def columns(path: Path, table: Table) -> Iterator[Block]:
 
 def _opened(path: Path) -> Any:
     try:
-        parquet = import_module("pyarrow.parquet")
+        dataset = import_module("pyarrow.dataset")
     except ImportError:
         raise BadInput(
-            f"{path}: is Parquet, which needs pyarrow: pip install 'eke[parquet]'; or give CSV."
+            f"{path}: Parquet and Arrow need pyarrow: pip install 'eke[parquet]'; or give CSV."
         ) from None
     try:
-        return parquet.ParquetFile(path)
+        with path.open("rb") as file:
+            form = "parquet" if file.read(4) == MAGIC[0] else "ipc"
+        return dataset.dataset(path, format=form)
     except (OSError, ValueError) as error:
-        raise BadFile(f"{path}: is no whole Parquet file: {str(error)[:200]}.") from None
+        raise BadFile(f"{path}: is no whole {form} file: {str(error)[:200]}.") from None
 
 
 def _array(column: Any, kind: Kind) -> Any:

@@ -131,6 +131,15 @@ def requests(reading: Reading, blocks: Iterable[Block], in_order: bool) -> Itera
             yield reading.request(columns, lines)[0]
 
 
+def that_came(source: Source, blocks: Iterable[Block]) -> Iterator[Block]:
+    """The rows of requests that came; one that follows another may never have. They are counted."""
+    for columns, lines in blocks:
+        came = columns["arrived"] < np.inf
+        for line in lines[~came]:
+            source.skipped.add(f"{source.unit} {line:,}: never came")
+        yield {name: column[came] for name, column in columns.items()}, lines[came]
+
+
 def _sorted(blocks: Iterable[Block]) -> Iterator[Block]:
     held = [(columns, lines) for columns, lines in blocks if len(lines)]
     if held:

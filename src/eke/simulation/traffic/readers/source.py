@@ -14,6 +14,7 @@ GZIP = b"\x1f\x8b"
 BLOCK = 1 << 20  # bytes read, or unpacked, at once
 LONGEST_LINE = 1 << 26  # bytes; the keys of a prompt of 10^8 tokens are shorter
 HEAD = 1 << 16  # bytes that tell the format
+REMARKS = 1 << 24  # bytes of remarks before them, such as the names of all tenants of a run
 LATER = "`--skip-bad` leaves such rows out and counts them"
 
 
@@ -100,11 +101,12 @@ def head(path: Path) -> bytes:
     try:
         for block in blocks(path):
             found += block
-            if len(found) >= HEAD:
+            enough = REMARKS if found.startswith(b"# ") and found.count(b"\n") < 3 else HEAD
+            if len(found) >= enough:
                 break
     except CutOff as cut:
         if not found:
             raise BadFile(f"{path}: {cut}, and nothing before it can be read.") from None
     if not found.strip():
         raise BadFile(f"{path}: is empty.")
-    return found[:HEAD]
+    return found[: found.find(b"\n") + HEAD] if found.startswith(b"# ") else found[:HEAD]

@@ -13,6 +13,7 @@ import numpy as np
 from eke.simulation.traffic.readers.source import Source, lines
 from eke.types.record import Record
 
+REMARK = b"# "
 LONG = 1000  # bytes of a line; rows of a trace are far shorter
 Kind = Literal["number", "moment", "name", "promise"]
 
@@ -58,15 +59,25 @@ def fits(table: Table, names: tuple[str, ...]) -> bool:
     return {column.name for column in table.columns.values() if column.needed} <= set(names)
 
 
+def first_line(text: bytes) -> bytes:
+    """The line of names: the first, but for remarks such as a run has before it."""
+    while text.startswith(REMARK):
+        text = text.partition(b"\n")[2]
+    return text.partition(b"\n")[0]
+
+
 def columns(source: Source, table: Table) -> Iterator[tuple[dict[str, Any], Any]]:
     """The wanted columns of a table, block by block, with the line of each row. Raises BadFile."""
     places: dict[str, tuple[int, Kind]] = {}
     width = 0
     for number, block in lines(source):
-        if not places:
+        while not places and block:
             first, _, block = block.partition(b"\n")
+            number += 1
+            if first.startswith(REMARK):
+                continue
             names = header(first)
-            width, number = len(names), number + 1
+            width = len(names)
             places = {
                 what: (names.index(column.name), column.kind)
                 for what, column in table.columns.items()

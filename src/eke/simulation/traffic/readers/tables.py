@@ -54,7 +54,8 @@ MEASURED = Table(
 RUN = Table(
     name="a run written by eke (arrived, prompt, answer)",
     columns={
-        **{name: Column(name=name) for name in ("arrived", "prompt", "answer")},
+        "arrived": Column(name="arrived", kind="promise"),
+        **{name: Column(name=name) for name in ("prompt", "answer")},
         **{name: _name(name) for name in ("tenant", "kind", "session")},
         **{name: Column(name=name, kind="promise", needed=False) for name in ("ttft", "deadline")},
         "priority": _perhaps("priority"),
