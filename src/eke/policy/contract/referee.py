@@ -254,7 +254,9 @@ class Referee:
             raise AssertionError(f"request {request.id} was started before request {first.id}")
 
     def _group(self, request: Request) -> str:
-        return "" if self.says.group is None or request.work else self.says.group(request)
+        """Whose floor a request counts for; "" for nobody's."""
+        group = "" if self.says.group is None or request.work else self.says.group(request)
+        return group if group in self.says.floors else ""
 
     def _floors_kept(self, request: Request) -> None:
         """Nobody goes before a group that asks and has less than its floor."""

@@ -70,9 +70,11 @@ def tight(seed: int) -> World:
 def surprises(seed: int) -> World:
     """Forecasts are wrong, and engines take fewer than they say."""
     dice = Dice(seed)
-    requests, answers = crowd(dice, 100, 0.1, likely=100.0, most=400)
+    requests, answers = crowd(dice, 120, 0.06, likely=100.0, most=400)
     machines = [Machine(slots=8, hidden=3, room=2000), Machine(slots=8)]
-    return World(name="wrong forecasts", requests=requests, answers=answers, machines=machines)
+    return World(
+        name="wrong forecasts", requests=requests, answers=answers, machines=machines, period=0.2
+    )
 
 
 def deaths(seed: int) -> World:
@@ -150,7 +152,7 @@ def greedy(seed: int) -> World:
 def flood(seed: int) -> World:
     """One request whom a flood of others would always go before."""
     count = 5000
-    last = Request(0, 0.5, 300, 900.0, 900, "free", "chat", 3)
+    last = Request(0, 60.0, 300, 900.0, 900, "free", "chat", 3)
     flow = [
         Request(number, number / 5.3, 50, 50.0, 50, "gold", "chat", 0, 1.0, 5.0)
         for number in range(1, count)
