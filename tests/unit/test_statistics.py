@@ -192,7 +192,7 @@ def test_the_widest_gap_is_that_of_every_stretch_looked_at(
         if waits[one, low:high].all() and waits[other, low:high].all()
     ]
     found = widest(got, waits)
-    assert (found[0] if found else None) == (max(slowly) if slowly else None)
+    assert found[0] == max(slowly, default=0)
 
 
 def test_who_is_ahead_is_told() -> None:

@@ -31,7 +31,8 @@ from eke.units import show
 
 MOST = 8  # runs that are drawn; the table has all
 HERE = Path(__file__).parent
-FACTS = {"cost": "USD", "energy": "J", "seconds": "s"}  # units; others are plain numbers
+# Units of facts; others are plain numbers.
+FACTS = {"cost": "USD", "energy": "J", "seconds": "s", "carbon": "kg", "chip_seconds": "chip s"}
 
 
 def page(runs: Sequence[Run], summaries: Sequence[Summary], title: str, command: str = "") -> str:

@@ -34,6 +34,7 @@ NUMBERS: dict[str, tuple[str, bool | None]] = {
     "energy": ("energy", False),
     "energy_per_request": ("energy per request", False),
     "energy_per_token": ("energy per token", False),
+    "carbon": ("carbon dioxide", False),
     "jain": ("evenness of service", True),
     "jain_of_asked": ("evenness of the share served", True),
     "service_gap": ("widest gap in service", False),

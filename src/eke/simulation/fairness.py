@@ -65,14 +65,13 @@ def gap(run: Run, at: Windows, rows: dict[int, Any]) -> Gap | None:
     one got more than the other [weighted tokens]. rows: of each tenant's requests, by its code.
     Source: sheng2024 (definition of backlogged tenants and their difference of service).
     """
-    codes = np.full(int(run.requests["tenant"].max(initial=0)) + 1, -1)
-    codes[list(rows)] = np.arange(len(rows))
-    given = service(run, at, codes[run.requests["tenant"]])
     ends = taken(run)
     waits = np.array([backlogged(run.requests["arrived"][i], ends[i], at) for i in rows.values()])
-    found = widest(given, waits) if len(rows) > 1 else None
-    if found is None:
+    if not len(rows) or waits.sum(axis=0).max() < 2:
         return None
+    codes = np.full(int(run.requests["tenant"].max()) + 1, -1)
+    codes[list(rows)] = np.arange(len(rows))
+    found = widest(service(run, at, codes[run.requests["tenant"]]), waits)
     names = list(rows)
     return Gap(tokens=found[0], ahead=names[found[1]], behind=names[found[2]])
 
@@ -87,22 +86,21 @@ def backlogged(arrived: Any, ends: Any, at: Windows) -> Any:
     return spread(at, begin, end, end - begin)[0] >= at.width * (1 - SLACK)
 
 
-def widest(given: Any, waits: Any) -> tuple[float, int, int] | None:
+def widest(given: Any, waits: Any) -> tuple[float, int, int]:
     """Largest sum of differences over consecutive windows in which both wait, and of whom.
 
     given, waits: by tenant and window.  The largest sum that ends with a window is that of the
     window before, if it helps, and its own.
     """
     ending = np.zeros((len(waits), len(waits)))
-    most, who, ever = 0.0, (0, 1), False
+    most, who = 0.0, (0, 1)
     for got, waiting in zip(given.T, waits.T, strict=True):
-        both = waiting[:, None] & waiting & ~np.eye(len(waits), dtype=bool)
-        ever |= bool(both.any())
+        both = waiting[:, None] & waiting
         ending = np.where(both, np.maximum(ending, 0.0) + got[:, None] - got, 0.0)
         place = np.unravel_index(np.argmax(ending), ending.shape)
         if ending[place] > most:
             most, who = float(ending[place]), (int(place[0]), int(place[1]))
-    return (most, *who) if ever else None
+    return most, *who
 
 
 def jain(shares: Any) -> float | None:

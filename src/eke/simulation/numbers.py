@@ -93,7 +93,7 @@ def _lengths(line: dict[str, Any]) -> Any:
 
 
 def spent(run: Run) -> dict[str, Number]:
-    """Money and energy: of the whole run, per request answered, per token."""
+    """Money, energy and carbon: of the whole run, per request answered, per token."""
     requests = run.requests
     answers = _sum(requests["tokens"])
     both = answers + _sum(requests["prompt"][np.isfinite(requests["first"])])
@@ -107,6 +107,7 @@ def spent(run: Run) -> dict[str, Number]:
         ("energy", "energy", 1.0, "J", "of the whole run"),
         ("energy_per_request", "energy", answered, "J", "per request answered"),
         ("energy_per_token", "energy", answers, "J/token", "per token of answer"),
+        ("carbon", "carbon", 1.0, "kg", "of the whole run, by the grid"),
     )
     return {
         name: Number(value=run.facts[fact] / count, unit=unit, means=means)

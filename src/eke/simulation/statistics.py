@@ -15,7 +15,7 @@ from eke.types.record import Record
 from eke.types.run import FAILED, OUTCOMES, REFUSED, STOPPED, Run
 
 POINTS = (0.1, 0.5, 0.9, 0.95, 0.99)
-WINDOWS = 512  # of a run, for the gap between tenants
+WINDOWS = 2048  # of a run, for the gap between tenants
 GROUPS = 64  # tenants or kinds told one by one; between these tenants gaps are looked for
 
 
