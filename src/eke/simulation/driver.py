@@ -36,13 +36,14 @@ from eke.simulation.engine.layout import (
     EVENT_FIRST,
     FINISHED,
     FIRST,
+    NONE,
     OUTCOME,
     REPLICA,
     STORED,
     TOKENS,
 )
 from eke.simulation.ledger import Ledger
-from eke.simulation.source import Coming, Source
+from eke.simulation.source import Source
 from eke.types import run as codes
 from eke.types.record import replace
 from eke.types.request import Request
@@ -84,6 +85,7 @@ class Driver:
         self.works: dict[int, Request] = {}
         self.begin_work: Callable[[Request, int], None] = _nobody
         self.stop_work: Callable[[int], None] = _nobody
+        self._advance, self._enqueue = gates.entries()
         self._counter = 0
         self._quiet = 0
         self._came: dict[int, int] = {}  # of a closed loop: request → first of its conversation
@@ -110,64 +112,119 @@ class Driver:
 
     def _happen(self, until: float) -> bool:
         """Many happenings; False when there are no more."""
-        policy, source, calendar = self.policy, self.source, self.calendar
-        on, act, advance, ledger = policy.on, self._act, gates.advance, self.ledger
-        hear_first, closed, patience = policy.hear_first, self.users is not None, self.patience
+        policy, source, calendar, ledger = self.policy, self.source, self.calendar, self.ledger
+        on, act, advance = policy.on, self._act, self._advance
+        engine, starts, started = NONE, 0, 0.0  # who is to be started with the next advance
+        hear_first, closed, simple = policy.hear_first, self.users is not None, self._simple()
+        works = self.works
         line, followers = source.line, source.followers
         for _ in range(ROUNDS):
             if not line and not source.over and not closed:
                 source.refill()
-                line = source.line
-            coming = line[-1][0] if line and not closed else inf
+                line, simple = source.line, self._simple()
+            coming = line[-1].arrived if line and not closed else inf
             due = calendar[0][0] if calendar else inf
+            limit = coming if coming < due else due
             alarm = policy.alarm
-            limit = min(coming, due, until) if alarm is None else min(coming, due, until, alarm)
-            events, end = advance(ledger.address, limit, hear_first)
+            if alarm is not None and alarm < limit:
+                limit = alarm
+            if until < limit:
+                limit = until
+            events, end, event, request, tokens, cached = advance(
+                ledger.address, limit, hear_first, engine, starts, started
+            )
             if events:
-                self.now, self._quiet = end, 0
-                for event, request, replica, tokens, cached in self._told(events):
-                    if event == EVENT_FINISHED:
-                        self.flying -= 1
-                        if actions := on(Finished(request, tokens, cached), end):
-                            act(actions)
-                        if followers or closed:
-                            self._over(request)
-                    elif event != EVENT_FIRST:
-                        self.hand_over(request, replica, end)
-                    elif hear_first and (actions := on(FirstToken(request), end)):
+                self.now = end
+                if events < 0:
+                    self._not_taken(starts, engine, -events)
+                    engine = NONE
+                    continue
+                engine = NONE
+                if event == EVENT_FINISHED and events == 1:
+                    self.flying -= 1
+                    actions = on(Finished(request, tokens, cached), end)
+                    if (
+                        len(actions) == 1
+                        and type(start := actions[0]) is Start
+                        and (start.most is None and not works)
+                    ):
+                        engine, starts, started = start.engine, start.request, end
+                        self.waiting -= 1
+                        self.flying += 1
+                    elif actions:
                         act(actions)
-            elif limit == coming <= until and coming < inf:
-                self.now, self._quiet = coming, 0
-                self._comes(line.pop()[1], on, act, patience)
-            elif limit == due <= until and due < inf:
+                    if followers or closed:
+                        self._over(request)
+                else:
+                    self._told(events, end)
+                continue
+            engine = NONE
+            if limit == coming and coming < inf:
+                self.now = coming
+                asked = line.pop()
+                if not simple:
+                    self._comes(asked)
+                    continue
+                actions = on(Arrived(asked), coming)
+                if (
+                    len(actions) == 1
+                    and type(start := actions[0]) is Start
+                    and (start.most is None and not works)
+                ):
+                    engine, starts, started = start.engine, start.request, coming
+                    self.flying += 1
+                else:
+                    self.waiting += 1
+                    if actions:
+                        act(actions)
+            elif limit == due and due < inf:
                 if coming == inf and end == inf and alarm is None and self._over_and_out():
                     return False
                 self.now, _, what, about = heappop(calendar)
                 what(about)
-            elif alarm is not None and limit == alarm <= until:
-                self.now = alarm
-                if policy.alarm == alarm and not (actions := on(Tick(), alarm)):
-                    if policy.alarm == alarm:
-                        policy.alarm = None
-                elif actions:
-                    act(actions)
+            elif alarm is not None and limit == alarm:
+                self._alarm(alarm)
             else:
-                self.now = min(until, self.now) if until == inf else until
+                self.now = until if until < inf else self.now
                 return False
+        if engine != NONE and (said := self._enqueue(ledger.address, engine, starts, started)):
+            self._not_taken(starts, engine, said)
         return True
 
-    def _told(self, events: int) -> Any:
-        return self.ledger.world.told[:events].tolist()
+    def _simple(self) -> bool:
+        """Whether requests come, and nothing else is to be thought of."""
+        return self.patience is None and not self.source.works
 
-    def _comes(self, request: Request, on: Any, act: Any, patience: float | None) -> None:
-        """A request comes by itself."""
+    def _told(self, events: int, now: float) -> None:
+        """Several events of one step, or rare ones."""
+        rows = self.ledger.world.told[:events].tolist()
+        for event, request, replica, tokens, cached in rows:
+            if event == EVENT_FINISHED:
+                self.flying -= 1
+                self.tell(Finished(request, tokens, cached))
+                if self.source.followers or self.users is not None:
+                    self._over(request)
+            elif event == EVENT_FIRST:
+                self.tell(FirstToken(request))
+            else:
+                self.hand_over(request, replica, now)
+
+    def _alarm(self, alarm: float) -> None:
+        """The policy is woken; an alarm that it leaves as it was has rung."""
+        self.now = alarm
+        self.tell(Tick())
+        if self.policy.alarm == alarm:
+            self.policy.alarm = None
+
+    def _comes(self, request: Request) -> None:
+        """A request comes."""
         self.waiting += 1
+        self._quiet = 0
         if request.work:
             self.works[request.id] = request
-        if patience is not None and not request.work:
-            self.at(self.now + patience, self._lose_patience, request.id)
-        if actions := on(Arrived(request), self.now):
-            act(actions)
+        elif self.patience is not None:
+            self.at(self.now + self.patience, self._lose_patience, request.id)
+        self.tell(Arrived(request))
 
     def _over_and_out(self) -> bool:
         """Whether only what comes again and again is left to happen."""
@@ -192,12 +249,10 @@ class Driver:
                     continue
                 if action.most is not None:
                     self._cut(request, action)
-                said = gates.enqueue(address, action.engine, request, now)
-                if said:
+                self.waiting -= 1
+                self.flying += 1
+                if said := self._enqueue(address, action.engine, request, now):
                     self._not_taken(request, action.engine, said)
-                else:
-                    self.waiting -= 1
-                    self.flying += 1
             elif type(action) is Reject:
                 self.refuse(action.request, action.reason)
             elif type(action) is Stop:
@@ -214,6 +269,8 @@ class Driver:
             self.reason_of[request] = self.code(action.rung)
 
     def _not_taken(self, request: int, engine: int, said: int) -> None:
+        self.waiting += 1
+        self.flying -= 1
         if said == TOO_LONG:
             self.refuse(request, TOO_LARGE)
             self.tell(Left(request))
@@ -287,16 +344,16 @@ class Driver:
         """Who follows a request comes when it is answered; in a closed loop the next user when all
         of a conversation is."""
         following = self.source.followers.pop(request, []) if answered else []
-        for pause, follower in following:
+        for follower in following:
             self.coming += 1
-            self.at(self.now + pause, self._follows, follower)
+            self.at(self.now + follower.arrived, self._follows, follower)
         if self.users is not None:
             self._conversation(request, following)
 
-    def _conversation(self, request: int, following: list[Coming]) -> None:
+    def _conversation(self, request: int, following: list[Request]) -> None:
         """Count what is open of a conversation; when nothing is, the next user comes."""
         first = self._came.pop(request, request)
-        for _, follower in following:
+        for follower in following:
             self._came[follower.id] = first
         left = self._open.pop(first, 1) - 1 + len(following)
         if left:
@@ -307,17 +364,15 @@ class Driver:
     def _follows(self, request: Request) -> None:
         """A request comes that followed another."""
         self.coming -= 1
-        self._quiet = 0
         self.ledger.world.times[request.id, ARRIVED] = self.now
-        came = replace(request, arrived=self.now)
-        self._comes(came, self.policy.on, self._act, self.patience)
+        self._comes(replace(request, arrived=self.now))
 
     def _next_user(self, now: float) -> None:
         """In a closed loop, the next request in line comes after its pause."""
         if self.source.refill():
-            pause, request = self.source.line.pop()
+            request = self.source.line.pop()
             self.coming += 1
-            self.at(now + pause, self._follows, request)
+            self.at(now + request.arrived, self._follows, request)
 
 
 def _nobody(*about: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from math import inf
 from typing import Any
@@ -52,10 +53,15 @@ def run(
     replicas.report(None)
     timeline.sample()
     remarks = []
+    collects = gc.isenabled()
+    gc.disable()  # millions of records come and go, none of them in a cycle
     try:
         driver.run(watch.until or inf, progress)
     except KeyboardInterrupt:
         remarks.append(f"interrupted after {driver.now:,.1f} s of it; what follows is until then")
+    finally:
+        if collects:
+            gc.enable()
     replicas.works.close(driver.now)
     facts = _facts(deployment, replicas, driver) | extra()
     remarks += [*traffic.remarks, *driver.remarks]

@@ -13,23 +13,23 @@ from eke.simulation.traffic import Traffic
 from eke.types.arrivals import Arrivals
 from eke.types.request import Request
 
-Coming = tuple[float, Request]  # when, and who
-
 
 class Source:
     """Hands out requests in the order of time, a stretch of the traffic at a time.
 
     line: requests of the present stretch that follow nobody, the next one last.
-    followers: request → those that follow it and the pause before each.
+    followers: request → those that follow it. What follows another, and in a closed loop everybody,
+    has its pause where others have the time of their arrival, until it comes.
     """
 
     def __init__(self, traffic: Traffic, ledger: Ledger, forecast: str) -> None:
         self._chunks = traffic.chunks()
         self._ledger = ledger
         self._exact = forecast == "exact"
-        self.line: list[Coming] = []
-        self.followers: dict[int, list[Coming]] = defaultdict(list)
+        self.line: list[Request] = []
+        self.followers: dict[int, list[Request]] = defaultdict(list)
         self.over = False
+        self.works = False  # whether any takes a whole replica
         self._means: dict[str, tuple[float, int]] = {}
 
     def refill(self) -> bool:
@@ -45,16 +45,15 @@ class Source:
     def _take(self, chunk: Arrivals) -> None:
         first = self._ledger.add(chunk)
         requests = self._requests(chunk, first)
-        times = chunk.arrived.tolist()
+        self.works = self.works or bool(chunk.work.any())
         if (chunk.after < 0).all():
-            self.line = list(zip(times, requests, strict=True))
+            self.line = requests
         else:
-            after = chunk.after.tolist()
-            for time, request, leader in zip(times, requests, after, strict=True):
+            for request, leader in zip(requests, chunk.after.tolist(), strict=True):
                 if leader < 0:
-                    self.line.append((time, request))
+                    self.line.append(request)
                 else:
-                    self.followers[leader].append((time, request))
+                    self.followers[leader].append(request)
         self.line.reverse()
 
     def _requests(self, chunk: Arrivals, first: int) -> list[Request]:

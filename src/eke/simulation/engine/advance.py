@@ -87,47 +87,45 @@ def soonest(w: World) -> int:
 
 
 @jit
-def advance(w: World, limit: float, hear_first: bool) -> tuple[int, float]:
+def advance(w: World, limit: float, hear_first: bool) -> tuple[int, float, int, int, int, int]:
     """Play steps until one ends an answer or hands one over, or gives a first token where that is
     to be heard, but none that ends after `limit`.
 
-    How many events `told` then holds, and when they happened; without any, when the next step
-    ends [s].
+    How many events `told` then holds, when they happened [s], and the first of them: what, request,
+    tokens, cached. Without any, when the next step ends.
     """
     while True:
         r = soonest(w)
         end = w.flt[r, END]
         if end > limit or end == inf:
-            return 0, end
-        events, heard = commit(w, r)
+            return 0, end, 0, 0, 0, 0
+        events = commit(w, r, hear_first)
         decide(w, r)
-        if heard or (hear_first and events > 0):
-            return events, end
+        if events > 0:
+            told = w.told
+            return events, end, told[0, 0], told[0, 1], told[0, 3], told[0, 4]
 
 
 @jit
-def commit(w: World, r: int) -> tuple[int, bool]:
-    """What the pending steps of a replica did. How many events there are, and whether any is an
-    end or a handing over."""
+def commit(w: World, r: int, hear_first: bool) -> int:
+    """What the pending steps of a replica did; how many events there are."""
     steps, kind = w.num[r, PENDING], w.num[r, KIND]
     if steps == 0:
         w.flt[r, CLOCK] = w.flt[r, END]
-        return 0, False
+        return 0
     w.flt[r, BUSY] += w.flt[r, END] - w.flt[r, CLOCK]
     w.flt[r, CLOCK] = w.flt[r, END]
     frozen = w.shape[kind, STATIC] != 0 and w.num[r, FILLING] > 0
-    told, heard = 0, False
+    told = 0
     if w.num[r, DECODING] > 0 and not frozen:
         decoded(w, r, steps)
     elif not frozen:
         w.num[r, STEPS] += steps
     if w.num[r, STEPS] >= w.num[r, SOONEST] and not frozen:
         told = retire(w, r, told)
-        heard = told > 0
     if w.num[r, FILLING] > 0:
-        told, also = taken_in(w, r, told)
-        heard = heard or also
-    return told, heard
+        told = taken_in(w, r, told, hear_first)
+    return told
 
 
 @jit
@@ -189,9 +187,9 @@ def retire(w: World, r: int, told: int) -> int:
 
 
 @jit
-def taken_in(w: World, r: int, told: int) -> tuple[int, bool]:
+def taken_in(w: World, r: int, told: int, hear_first: bool) -> int:
     """What the chunks of the step did: prompts that are complete give their first token."""
-    heard, at = False, 0
+    at = 0
     while at < w.num[r, FILLING]:
         takes = w.fill[TAKES, r, at]
         w.flt[r, TAKEN] += takes
@@ -206,27 +204,27 @@ def taken_in(w: World, r: int, told: int) -> tuple[int, bool]:
         w.count[request, TOKENS] += 1
         if isnan(w.times[request, FIRST]):
             w.times[request, FIRST] = w.flt[r, CLOCK]
-            told = tell(w, told, EVENT_FIRST, request, r)
-        told, also = filled(w, r, at, request, told)
-        heard = heard or also
-    return told, heard
+            if hear_first:
+                told = tell(w, told, EVENT_FIRST, request, r)
+        told = filled(w, r, at, request, told)
+    return told
 
 
 @jit
-def filled(w: World, r: int, at: int, request: int, told: int) -> tuple[int, bool]:
+def filled(w: World, r: int, at: int, request: int, told: int) -> int:
     """A prompt is complete and its first token there: it ends, goes elsewhere, or decodes on."""
     made = w.count[request, TOKENS]
     if made >= w.count[request, ANSWER]:
         drop_filling(w, r, at)
-        return finish(w, r, request, told), True
+        return finish(w, r, request, told)
     if w.shape[w.num[r, KIND], ROLE] == FILLS:
         drop_filling(w, r, at)
         w.count[request, STORED] = w.count[request, PROMPT]
-        return tell(w, told, EVENT_HANDED, request, r), True
+        return tell(w, told, EVENT_HANDED, request, r)
     number, row = w.fill[NUMBER, r, at], w.fill[ROW, r, at]
     end_filling(w, r, at)
     begin_decoding(w, r, request, made, number, row)
-    return told, False
+    return told
 
 
 @jit

@@ -9,7 +9,7 @@ from typing import Any
 
 from eke.simulation.engine import advance as plain
 from eke.simulation.engine.compiled import COMPILED, jit
-from eke.simulation.engine.layout import World
+from eke.simulation.engine.layout import NONE, World
 
 world_at: Any
 if COMPILED:
@@ -22,9 +22,18 @@ else:
 
 
 @jit
-def advance(address: Any, limit: float, hear_first: bool) -> Any:
-    """See `eke.simulation.engine.advance`."""
-    return plain_advance(world_at(address), limit, hear_first)
+def advance(
+    address: Any, limit: float, hear_first: bool, replica: int, request: int, now: float
+) -> Any:
+    """See `eke.simulation.engine.advance`; before it, `request` comes to `replica`, where that is
+    not NONE. Where it is not taken, nothing happens, and instead of a number of events there is
+    the negative of why."""
+    w = world_at(address)
+    if replica != NONE:
+        said = plain_enqueue(w, replica, request, now)
+        if said != 0:
+            return -said, now, 0, 0, 0, 0
+    return plain_advance(w, limit, hear_first)
 
 
 @jit
@@ -61,3 +70,19 @@ def handle(w: World) -> Any:
         return w, None
     table = address_table(w)
     return int(table.ctypes.data), table
+
+
+def entry(function: Any, signature: str) -> Any:
+    """A gate without the part of a call that finds out what it was given."""
+    if not COMPILED:
+        return function
+    function.compile(signature)
+    return function.overloads[function.signatures[0]].entry_point
+
+
+def entries() -> tuple[Any, Any]:
+    """`advance` and `enqueue` for the innermost loop."""
+    return (
+        entry(advance, "(int64, float64, boolean, int64, int64, float64)"),
+        entry(enqueue, "(int64, int64, int64, float64)"),
+    )
