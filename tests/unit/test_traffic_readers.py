@@ -297,3 +297,27 @@ def test_half_a_parquet_file_is_a_clear_error(tmp_path: Path) -> None:
     path.write_bytes(b"PAR1" + bytes(100))
     with pytest.raises(BadFile, match="is no whole parquet file"):
         traffic(str(path))
+
+
+def test_a_file_begins_again_where_it_ends() -> None:
+    found = traffic(f"{DATA / 'mooncake.jsonl'}, 2/s, 10min")
+    chunk = whole(found)
+    assert len(chunk) == pytest.approx(1200, abs=150)
+    assert chunk.prompt[:10].tolist() == [1030, 600, 512, 100, 700] * 2
+    assert chunk.hashes[0] != chunk.hashes[9] and chunk.hashes[0] == chunk.hashes[3]
+    assert any("begun again" in remark for remark in found.remarks)
+    sessions = whole(traffic(f"{DATA / 'agents.jsonl'}, 1/s, 10s")).session
+    assert len(set(sessions)) > 4
+
+
+def test_images_make_prompts_longer() -> None:
+    plain, seen = (whole(traffic(f"chat, 1/s, 1min{word}")) for word in ("", ", images 2"))
+    assert (seen.prompt - plain.prompt == 2 * 576).all() and (seen.images == 2).all()
+
+
+def test_a_mix_counts_what_its_parts_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv"
+    path.write_text("req_time_s,client,prompt_len,output_len\n0,a,1,1\n1,a,-1,1\n2,a,5,0\n")
+    found = traffic(f"{path} & code, 1/s, 10s", skip_bad=True)
+    whole(found)
+    assert found.skipped.words() == "1 bad rows left out; 1 lengths of 0 taken as 1"

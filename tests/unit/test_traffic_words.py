@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from eke.errors import BadInput
+from eke.errors import BadInput, EkeError
 from eke.simulation.traffic import HELP, Traffic, traffic
 from eke.simulation.traffic.columns import first_of_group, joined, unnumbered
 from eke.simulation.traffic.profiles import Figure, profiles
@@ -35,7 +37,7 @@ def test_every_word_of_the_help_is_understood(word: str) -> None:
         ("chat, dirnal", "no such word; closest: diurnal"),
         ("chat, 5/s, 6/s", "rate is said twice"),
         ("chat, 5 apples", "no unit 'apples'"),
-        ("chat, 0/s", "must be above 0"),
+        ("chat, 0/s", "must be from 1e-09 to 1e+09 requests a second"),
         ("chat, -5/s", "no such word"),
         ("chat, cv -1", "from 0 to 100"),
         ("chat, users 2.5", "a whole number"),
@@ -54,7 +56,7 @@ def test_every_word_of_the_help_is_understood(word: str) -> None:
         ("chat, diurnal 200%", "from 0 % to 100 %"),
         ("chat, even more", "takes nothing behind it"),
         ("chat, only m", "only is for files"),
-        ("chat, ttft -1s", "must not be negative"),
+        ("chat, ttft -1s", "must be from 0 to"),
         ("chat, 1e999/s", "too large"),
     ],
 )
@@ -171,3 +173,33 @@ def test_a_mix_says_what_all_parts_assumed() -> None:
 
 def test_spaces_and_capitals_in_names_are_fine() -> None:
     assert traffic("Meeting Minutes, 1/s").name == "meeting-minutes"
+
+
+WORDS = st.sampled_from(
+    [
+        *HELP,
+        "cv 0.5",
+        "burst",
+        "at most 5",
+        "spike 2x at 0s",
+        "users",
+        "tenants a:1",
+        "1e12/s",
+        "0s",
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(WORDS, st.text(max_size=12)), max_size=5), st.sampled_from("&;, "))
+def test_any_words_are_understood_or_refused(words: list[str], between: str) -> None:
+    try:
+        found = traffic(f"{between.join(['code', *words])}, at most 3")
+        assert sum(map(len, found.chunks())) <= 3 * (1 + len(words))
+    except EkeError:
+        pass
+
+
+def test_long_prompts_have_room() -> None:
+    chunk = whole(traffic("code, prompt 1M, answer 10, fixed, 1/s, 1min"))
+    assert (chunk.prompt == 1_000_000).all()

@@ -17,6 +17,8 @@ from eke.types.record import Record
 DAY = 86400.0
 BLOCK = 32_768  # gaps drawn at once
 CELLS = 4000  # of a wave, each with a steady rate
+MOST_CELLS = 2_000_000
+EVEN = 1e-3  # a spread below which gaps are even
 
 
 class Spike(Record):
@@ -47,17 +49,18 @@ def expected(clock: Clock) -> tuple[Any, Any]:
     """Times, and how many arrivals are expected up to each; straight lines between."""
     if not clock.wave and not clock.spikes:
         return np.array([0.0, clock.seconds]), np.array([0.0, clock.seconds * clock.rate])
-    cell = min(clock.period, clock.seconds) / CELLS
-    even = np.linspace(0.0, clock.seconds, min(int(clock.seconds / cell), 2_000_000) + 1)
+    cells = min(clock.seconds / min(clock.period, clock.seconds) * CELLS, MOST_CELLS)
+    even = np.linspace(0.0, clock.seconds, int(cells) + 1)
     edges = [edge for s in clock.spikes for edge in (s.at, s.at + s.length)]
     times = np.unique(np.clip(np.concatenate((even, edges)), 0.0, clock.seconds))
+    # The integral of rate × (1 − wave × cos): the trough is at the beginning.
+    turn = clock.period / (2 * np.pi)
+    count = np.diff(clock.rate * (times - clock.wave * turn * np.sin(times / turn)))
     middle = (times[1:] + times[:-1]) / 2
-    # The trough is at the beginning and the peak half a period later.
-    rate = clock.rate * (1 - clock.wave * np.cos(2 * np.pi * middle / clock.period))
     for spike in clock.spikes:
         within = (middle >= spike.at) & (middle < spike.at + spike.length)
-        rate = np.where(within, rate * spike.factor, rate)
-    return times, np.concatenate(([0.0], np.cumsum(rate * np.diff(times))))
+        count = np.where(within, count * spike.factor, count)
+    return times, np.concatenate(([0.0], np.cumsum(np.maximum(count, 0.0))))
 
 
 def ticks(clock: Clock, seed: int, part: int) -> Iterator[Any]:
@@ -76,7 +79,7 @@ def _gaps(cv: float, draw: np.random.Generator, first: bool) -> Any:
     """Gaps with mean 1. The first begins at a chance moment of a gap, so that the expected count
     is right from the start (the stationary renewal process).
     """
-    if cv == 0:
+    if cv < EVEN:
         gaps = np.ones(BLOCK)
         longer = 1.0
     else:

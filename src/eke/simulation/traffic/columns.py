@@ -15,6 +15,7 @@ from eke.simulation.traffic.noun import STRETCH
 from eke.types.arrivals import NOBODY, Arrivals
 from eke.types.record import replace
 
+KEYS = 1 << 40  # kept of a block's key; more would overflow where a place is added to it
 COLUMNS = (
     *("arrived", "prompt", "answer", "most", "after", "tenant", "kind", "priority", "ttft"),
     *("deadline", "session", "stem", "stem_tokens", "images", "sound", "work"),

@@ -11,13 +11,13 @@ from eke.errors import BadInput
 from eke.simulation.traffic import changes
 from eke.simulation.traffic.clock import DAY, Clock
 from eke.simulation.traffic.columns import numbered, unnumbered
-from eke.simulation.traffic.generate import thinking, timed
+from eke.simulation.traffic.generate import repeated, thinking, timed
 from eke.simulation.traffic.marks import marked
 from eke.simulation.traffic.noun import Skipped, Traffic
 from eke.simulation.traffic.profiles import Figure, Profile, grounds, profile, profiles
 from eke.simulation.traffic.readers import read
 from eke.simulation.traffic.sessions import WINDOW, mean_calls, mean_turns, sessions
-from eke.simulation.traffic.words import Part
+from eke.simulation.traffic.words import AGES, Part
 from eke.types.arrivals import Arrivals
 from eke.types.record import fields, replace
 from eke.units import show
@@ -25,7 +25,6 @@ from eke.units import show
 HOUR = 3600.0
 SWING = 0.375  # peak hour 2.2 times the trough
 SPREAD = 1.13  # mean over median of prompts, patel2024splitwise (Azure conversation trace)
-AGES = 100 * 365.25 * DAY  # seconds; longer than any file at any rate
 SESSIONS_EACH = 20  # of a user in a closed loop of which nobody says how long it lasts
 OF_PROFILES = ("turns", "tools", "stem", "documents", "fixed", "window", "tiers")
 
@@ -89,17 +88,19 @@ def _again(
     number: int,
     seconds: float | None,
 ) -> Traffic:
-    """The groups of a file in their order, at new times."""
+    """The groups of a file in their order, at new times; with a length, as often as that takes."""
 
     def chunks() -> Iterator[Arrivals]:
-        return numbered(timed(unnumbered(traffic.chunks()), clock, seed, number))
+        pieces = unnumbered(traffic.chunks()) if seconds is None else repeated(traffic.chunks)
+        return numbered(timed(pieces, clock, seed, number))
 
+    times = "at new times" if seconds is None else "at new times, begun again where it ends"
     return replace(
         traffic,
         chunks=chunks,
         users=None,
         seconds=seconds,
-        remarks=(*traffic.remarks, f"{traffic.name}: at new times", *remarks),
+        remarks=(*traffic.remarks, f"{traffic.name}: {times}", *remarks),
     )
 
 
@@ -121,8 +122,11 @@ def _from_profile(part: Part, number: int, seed: int) -> Traffic:
     use = _adjusted(profile(part.head), said)
     most = min((value for name, value in part.changes if name == "at"), default=None)
 
+    window = said.get("window", _room(said))
+    bounds: tuple[str, ...] = (f"{use.name}: contexts of at most {window:,} tokens (assumed)",)
+    bounds = () if "window" in said or "tiers" in said else bounds
+
     def pieces() -> Iterator[Arrivals]:
-        window = said.get("window", WINDOW)
         return sessions(use, seed, number, said.get("tiers", ()), window)
 
     if "users" in said:
@@ -138,9 +142,15 @@ def _from_profile(part: Part, number: int, seed: int) -> Traffic:
         name=use.name,
         chunks=lambda: numbered(timed(pieces(), clock, seed, number)),
         seconds=None if most and not known else seconds,
-        remarks=(*grounds(use), *spoken, *_shape(use, rate), *remarks),
+        remarks=(*grounds(use), *bounds, *spoken, *_shape(use, rate), *remarks),
         skipped=Skipped(),
     )
+
+
+def _room(said: Mapping[str, Any]) -> int:
+    """Longest context where nobody says: the usual one, or room for the lengths wanted."""
+    wanted: int = sum(said.get(name, 0) for name in ("prompt", "answer", "stem"))
+    return max(WINDOW, 4 * wanted)
 
 
 def _seconds(said: Mapping[str, Any], rate: float, most: int | None) -> tuple[float, bool]:

@@ -9,12 +9,12 @@ import numpy as np
 
 from eke.simulation.traffic.chance import stream
 from eke.simulation.traffic.clock import Clock, ticks
-from eke.simulation.traffic.columns import first_of_group, group_of, kept, numbered, taken
+from eke.simulation.traffic.columns import KEYS, first_of_group, group_of, kept, taken, unnumbered
 from eke.simulation.traffic.profiles import Figure, drawn
-from eke.types.arrivals import Arrivals
+from eke.types.arrivals import NOBODY, Arrivals
 from eke.types.record import replace
 
-Pieces = Callable[[], Iterable[Arrivals]]  # `after` counts from the beginning of each
+APART = 1_000_000_007  # between keys of one time and the next; traces count theirs from 0
 
 
 def timed(pieces: Iterable[Arrivals], clock: Clock, seed: int, part: int) -> Iterator[Arrivals]:
@@ -59,6 +59,17 @@ def thinking(
             return
 
 
-def fresh(pieces: Pieces) -> Callable[[], Iterator[Arrivals]]:
-    """What Traffic.chunks wants: every call begins anew, with numbers of the whole traffic."""
-    return lambda: numbered(pieces())
+def repeated(chunks: Callable[[], Iterator[Arrivals]]) -> Iterator[Arrivals]:
+    """A traffic over and over, without end unless it is empty; its sessions are others each time,
+    and its blocks share nothing with those of an earlier time.
+    """
+    again = 0
+    some = True
+    while some:
+        some = False
+        for chunk in unnumbered(chunks()):
+            some = some or len(chunk) > 0
+            session = np.where(chunk.session >= 0, chunk.session + again * APART, NOBODY)
+            hashes = None if chunk.hashes is None else (chunk.hashes + again * APART) % KEYS
+            yield replace(chunk, session=session, hashes=hashes)
+        again += 1

@@ -11,6 +11,7 @@ from eke.simulation.traffic.chance import noise
 from eke.simulation.traffic.changes import changed
 from eke.simulation.traffic.columns import group_of
 from eke.simulation.traffic.noun import Traffic
+from eke.simulation.traffic.profiles import profile
 from eke.types.arrivals import NOBODY, Arrivals
 from eke.types.record import replace
 
@@ -25,13 +26,17 @@ def marked(traffic: Traffic, said: Mapping[str, Any], seed: int, part: int) -> T
     if not same and "most" not in said:
         return traffic
 
+    picture = profile("images").picture
+    longer = round(said.get("images", 0) * picture.mean) if picture else 0
+
     def alike(pieces: Iterator[Arrivals]) -> Iterator[Arrivals]:
         for chunk in pieces:
             columns = {n: np.full(len(chunk), v, getattr(chunk, n).dtype) for n, v in same.items()}
             most = np.maximum(said.get("most", chunk.most), chunk.answer)
-            yield replace(chunk, most=most, **columns)
+            yield replace(chunk, most=most, prompt=chunk.prompt + longer, **columns)
 
-    return changed(traffic, alike)
+    remarks = (f"images: {longer:,} tokens of each prompt (liu2023llava)",) if longer else ()
+    return changed(traffic, alike, remarks=(*traffic.remarks, *remarks))
 
 
 def _with_tenants(

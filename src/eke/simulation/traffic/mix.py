@@ -8,6 +8,7 @@ import numpy as np
 
 from eke.errors import BadInput
 from eke.simulation.traffic.columns import (
+    KEYS,
     first_of_group,
     group_of,
     joined,
@@ -35,13 +36,10 @@ def mixed(traffics: tuple[Traffic, ...]) -> Traffic:
     skipped = Skipped()
 
     def chunks() -> Iterator[Arrivals]:
-        yield from numbered(_merged(traffics))
-        skipped.clear()
-        for traffic in traffics:
-            skipped.rows += traffic.skipped.rows
-            skipped.moved += traffic.skipped.moved
-            skipped.lifted += traffic.skipped.lifted
-            skipped.reasons += traffic.skipped.reasons
+        for chunk in numbered(_merged(traffics)):
+            skipped.add_up([traffic.skipped for traffic in traffics])
+            yield chunk
+        skipped.add_up([traffic.skipped for traffic in traffics])
 
     seconds = [traffic.seconds for traffic in traffics]
     return Traffic(
@@ -76,7 +74,7 @@ class Strand:
             for name, column in (("session", chunk.session), ("stem", chunk.stem))
         }
         if chunk.hashes is not None:
-            keys["hashes"] = chunk.hashes * self.count + self.rank
+            keys["hashes"] = (chunk.hashes * self.count + self.rank) % KEYS
         keys["tenant"] = self.tenants.code(chunk.tenant, chunk.tenants)
         keys["kind"] = self.kinds.code(chunk.kind, chunk.kinds)
         return replace(chunk, **keys)

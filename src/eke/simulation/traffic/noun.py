@@ -33,6 +33,15 @@ class Skipped:
         if len(self.reasons) < SHOWN:
             self.reasons.append(reason)
 
+    def add_up(self, parts: list[Skipped]) -> None:
+        """What several parts left out together."""
+        self.clear()
+        for part in parts:
+            self.rows += part.rows
+            self.moved += part.moved
+            self.lifted += part.lifted
+            self.reasons = [*self.reasons, *part.reasons][:SHOWN]
+
     def words(self) -> str:
         """For people: empty when nothing was left out or moved."""
         parts = [f"{self.rows:,} bad rows left out" if self.rows else ""]

@@ -18,7 +18,7 @@ from eke.units import quantity
 FILE = Path(__file__).parent / "profiles.toml"
 TOKENS = (
     *("stem", "text", "first", "answer", "documents", "rewrite_prompt", "rewrite_answer"),
-    *("call", "result"),
+    *("call", "result", "picture"),
 )
 TIMES = ("think", "pause", "rewrite_pause", "sound", "recognition", "synthesis", "deadline", "work")
 COUNTS = ("turns", "tools", "speaking", "pictures")
@@ -49,7 +49,8 @@ class Profile(Record):
     (`rewrite_prompt`, `rewrite_answer` [tokens]) and the search takes `rewrite_pause` [s].
     sound: length of what is spoken [s], at `speaking` tokens a second; it takes `recognition` to
     become text and `synthesis` until the answer is heard [s].
-    pictures: with the first text.  deadline: promised [s].  work: of a whole replica [s].
+    pictures: with the first text, each of `picture` [tokens].
+    deadline: promised [s].  work: of a whole replica [s].
     """
 
     what: str
@@ -73,6 +74,7 @@ class Profile(Record):
     recognition: Figure | None = None
     synthesis: Figure | None = None
     pictures: Figure | None = None
+    picture: Figure | None = None
     deadline: Figure | None = None
     work: Figure | None = None
     priority: int = 0

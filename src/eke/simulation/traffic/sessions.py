@@ -163,6 +163,7 @@ def _said(profile: Profile, draw: Draw, rows: Rows, first: Any) -> tuple[Any, An
     if profile.first:
         text[opening] = tokens(profile.first, draw("first"), int(opening.sum()))
     text[opening] = np.maximum(text[opening], first)
+    text[opening] += round(_mean(profile.pictures) * _mean(profile.picture))
     if profile.documents:
         text = text + tokens(profile.documents, draw("documents"), asks)
     added = np.where(rows.question, text[rows.ask], 0)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from eke.errors import BadInput, EkeError, closest
-from eke.simulation.traffic.clock import Spike
+from eke.simulation.traffic.clock import DAY, Spike
 from eke.simulation.traffic.sessions import Tier
 from eke.types.record import Record
 from eke.units import quantity
@@ -34,7 +34,7 @@ HELP = {
     "tiers 8k:90%+32k:10%": "context that sessions need, by share",
     "ttft 1s": "promise to first token; deadline 60s: to the last",
     "priority 2": "class; lower goes first",
-    "images 2": "per request; sound 30s: speech per request; work 10min: of a whole replica",
+    "images 2": "per request; sound 30s: speech, its text in the prompt; work 10min: of a replica",
     "seed 7": "another draw",
     "only m-mid": "of a file: this model, kind or tenant alone",
     "speed 2x": "times of a trace twice as dense; pauses within sessions stay",
@@ -44,6 +44,7 @@ HELP = {
     "at most 1000 requests": "the first so many",
 }
 CHANGES = ("speed", "between", "keep", "scale", "at")
+AGES = 100 * 365.25 * DAY  # seconds; longer than any traffic
 MOST_TOKENS = 10**8  # as in files: nothing real is longer
 
 
@@ -98,8 +99,8 @@ def _understood(word: str) -> tuple[str, Any]:
     try:
         if word[0].isdigit() or word[0] == ".":
             if "/" in word:
-                return "rate", _above_zero(quantity(word, "1/s"))
-            return "seconds", _above_zero(quantity(word, "s"))
+                return "rate", _within(quantity(word, "1/s"), 1e-9, 1e9, "requests a second")
+            return "seconds", _length_of_time(word)
         name, _, rest = word.partition(" ")
         if name not in _WORDS:
             raise ValueError(_unknown(name))
@@ -139,15 +140,22 @@ def _length(text: str) -> int:
     return round(value)
 
 
-def _time(text: str) -> float:
-    value = quantity(text, "s")
-    if value < 0:
-        raise ValueError("must not be negative.")
+def _within(value: float, least: float, most: float, what: str) -> float:
+    if not least <= value <= most:
+        raise ValueError(f"must be from {least:g} to {most:g} {what}.")
     return value
 
 
+def _time(text: str) -> float:
+    return _within(quantity(text, "s"), 0.0, AGES, "seconds")
+
+
+def _length_of_time(text: str) -> float:
+    return _within(quantity(text, "s"), 1e-6, AGES, "seconds")
+
+
 def _factor(text: str) -> float:
-    return _above_zero(quantity(text.removesuffix("x").removesuffix("×"), "1"))
+    return _within(quantity(text.removesuffix("x").removesuffix("×"), "1"), 1e-6, 1e6, "times")
 
 
 def _from(text: str) -> tuple[float, float]:
@@ -164,7 +172,7 @@ def _share(text: str) -> float:
 
 def _wave(text: str) -> tuple[float | None, float | None]:
     swing, over, period = text.partition("over ")
-    found = _above_zero(quantity(period, "s")) if over else None
+    found = _length_of_time(period) if over else None
     return (_share(swing.strip()) if swing.strip() else None), found
 
 
@@ -172,7 +180,7 @@ def _spike(text: str) -> Spike:
     found = re.fullmatch(r"(\S+?)[x×]? at (\S+(?: \w+)?)(?: for (.+))?", text)
     if found is None:
         raise ValueError("expected such as spike 10x at 30min for 5min.")
-    length = _above_zero(quantity(found[3], "s")) if found[3] else 300.0
+    length = _length_of_time(found[3]) if found[3] else 300.0
     return Spike(factor=_factor(found[1]), at=_time(found[2]), length=length)
 
 
@@ -235,8 +243,8 @@ _WORDS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "spike": ("spikes", _spike),
     "users": ("users", _number(1, 1e7, whole=True)),
     "think": ("think", _time),
-    "turns": ("turns", _number(1, 1e4)),
-    "tools": ("tools", _number(0, 1e4)),
+    "turns": ("turns", _number(1, 500)),
+    "tools": ("tools", _number(0, 500)),
     "fixed": ("fixed", _flag(True)),
     **{name: (name, _length) for name in ("prompt", "answer", "stem", "documents", "most")},
     "window": ("window", _length),

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
+from eke.simulation.traffic.columns import KEYS
 from eke.simulation.traffic.readers.rows import Reading, requests
 from eke.simulation.traffic.readers.source import Source, lines
 from eke.types.arrivals import NOBODY, Arrivals
@@ -17,7 +18,6 @@ from eke.types.record import replace
 Block = tuple[list[Any], Any]  # rows, and the line of each
 Made = Callable[[Reading, list[Any], Any], Arrivals]
 Key = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-KEYS = 1 << 40  # kept of a key; more would overflow where a place is added to it
 CHARACTERS = 4  # for a token; assumed, as for English text
 AGENT_BLOCK = 1024 // CHARACTERS  # tokens of a block of 1,024 characters
 MOONCAKE_BLOCK, QWEN_BLOCK = 512, 16  # tokens
