@@ -17,7 +17,7 @@ from eke.types.record import Record
 
 WIDE, HIGH = 360, 216
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 20, 34
-LABELS = 66  # room to the right for words at the ends of lines
+LABELS = 72  # room to the right for words at the ends of lines
 LETTER = 5.6  # mean width of a letter [pixels]
 
 

@@ -32,7 +32,7 @@ from eke.units import show
 MOST = 8  # runs that are drawn; the table has all
 HERE = Path(__file__).parent
 # Units of facts; others are plain numbers.
-FACTS = {"cost": "USD", "energy": "J", "seconds": "s", "carbon": "kg", "chip_seconds": "chip s"}
+FACTS = {"cost": "USD", "energy": "J", "carbon": "kg", "chip_seconds": "chip s"}
 
 
 def page(runs: Sequence[Run], summaries: Sequence[Summary], title: str, command: str = "") -> str:
@@ -180,7 +180,7 @@ def _footer(
 ) -> str:
     """What it rests on, and what made it."""
     remarks = dict.fromkeys(remark for run in runs for remark in run.remarks)
-    facts = dict.fromkeys(name for run in runs for name in run.facts)
+    facts = dict.fromkeys(name for run in runs for name in run.facts if name != "seconds")
     rows = [
         [
             name,

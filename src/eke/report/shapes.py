@@ -143,7 +143,7 @@ def bars(title: str, about: str, rows: Sequence[tuple[str, float, str, str]]) ->
     for i, (name, value, words, style) in enumerate(rows):
         y = TOP - 12 + step * i
         wide = (WIDE - left - right) * max(value, 0.0) / most
-        label = text(left - 8, y + 12, short(name, 14), 'text-anchor="end" class="row"')
+        label = text(left - 8, y + 12, short(name, 13), 'text-anchor="end" class="row"')
         bar = box(left, y, wide, 15, "currentColor")
         value_words = text(left + wide + 6, y + 12, words, 'class="value"')
         found.append(f'<g class="bar {style}">{label}{bar}{value_words}</g>')

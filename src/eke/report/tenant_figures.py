@@ -18,6 +18,7 @@ from eke.units import show
 
 REASONS = 5
 TENANTS = 16
+ALL = 0.9995  # of what was asked, which is told as all
 NAMES = 96  # room for the names of tenants [pixels]
 
 
@@ -29,7 +30,8 @@ def tenants(all_runs: Sequence[Drawn]) -> list[str]:
     found = [[_named(each.summary.tenants, name) for each in all_runs] for name in names]
     waited = any(group and group.queueing_p99 is not None for row in found for group in row)
     waits = [_waits(all_runs, names, found)] if waited else []
-    return [*waits, _served(all_runs, names, found)]
+    short_of = any(group and group.service < ALL * group.asked for row in found for group in row)
+    return [*waits, *([_served(all_runs, names, found)] if short_of else [])]
 
 
 def _named(groups: Sequence[Group], name: str) -> Group | None:

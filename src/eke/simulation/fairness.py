@@ -65,9 +65,11 @@ def gap(run: Run, at: Windows, rows: dict[int, Any]) -> Gap | None:
     one got more than the other [weighted tokens]. rows: of each tenant's requests, by its code.
     Source: sheng2024 (definition of backlogged tenants and their difference of service).
     """
+    if len(rows) < 2:
+        return None
     ends = taken(run)
     waits = np.array([backlogged(run.requests["arrived"][i], ends[i], at) for i in rows.values()])
-    if not len(rows) or waits.sum(axis=0).max() < 2:
+    if waits.sum(axis=0).max() < 2:
         return None
     codes = np.full(int(run.requests["tenant"].max()) + 1, -1)
     codes[list(rows)] = np.arange(len(rows))

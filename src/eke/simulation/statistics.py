@@ -48,7 +48,8 @@ class Summary(Record):
     promised: whether anything was promised to anybody; else to be answered is all there is to it.
     kept, undecided: of requests, see `eke.simulation.times.kept`.
     times: "ttft", "tpot", "end_to_end", "queueing", those of which there is any.
-    numbers: by name, those that can be said.  tenants, kinds: the largest, at most GROUPS.
+    numbers: by name, those that can be said.  tenants, kinds: the largest, at most GROUPS; nothing
+    where there is only one, whose numbers are those of the run.
     all_tenants: how many have asked anything.  ahead, behind: the tenants of the service gap.
     """
 
@@ -76,6 +77,7 @@ def summary(run: Run, ttft: float | None = None, tpot: float | None = None) -> S
     each = told(run, promise)
     good, undecided = int(each.good.sum()), int(each.undecided.sum())
     rows = rows_of(run.requests["tenant"], GROUPS, each.wanted)
+    kinds = rows_of(run.requests["kind"], GROUPS)
     gap = fairness.gap(run, windows(run, WINDOWS), rows)
     counts = np.bincount(run.requests["outcome"], minlength=len(OUTCOMES))
     names = run.names.get("tenant", ())
@@ -96,8 +98,8 @@ def summary(run: Run, ttft: float | None = None, tpot: float | None = None) -> S
             **spent(run),
             **evenness(run, each, gap),
         },
-        tenants=groups(run, "tenant", rows, each),
-        kinds=groups(run, "kind", rows_of(run.requests["kind"], GROUPS), each),
+        tenants=groups(run, "tenant", rows, each) if len(rows) > 1 else (),
+        kinds=groups(run, "kind", kinds, each) if len(kinds) > 1 else (),
         refusals=_refusals(run),
         all_tenants=len(np.unique(run.requests["tenant"])),
         ahead=named(names, gap.ahead) if gap else "",
