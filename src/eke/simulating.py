@@ -119,11 +119,13 @@ def fill(
     kept are left to the simulation to show.
     """
     easier = replace(job, ttft=None, tpot=None)
+    simple = {"pipeline": 1, **(choices or {})}  # stages are for models that need them
     for halving in range(EASIER):
-        asked = replace(easier, rate=job.rate / 2**halving)
-        found = planned(asked, fleet, choices=choices, measured=measured, disaggregate="never")
-        if isinstance(found, Planned):
-            return _all_of_it(found.need.plan, fleet, choices)
+        for said in (simple, choices or {}):
+            asked = replace(easier, rate=job.rate / 2**halving)
+            found = planned(asked, fleet, choices=said, measured=measured, disaggregate="never")
+            if isinstance(found, Planned):
+                return _all_of_it(found.need.plan, fleet, choices)
     assert isinstance(found, Infeasible)
     raise BadInput(f"no layout of {job.model.name} fits: {found.limit} is short. {found.hint}.")
 

@@ -11,6 +11,7 @@ import click
 VERBS = {
     "need": "what a model takes to train, fine-tune, align or serve",
     "plan": "the layout that needs least, why, and how to start it",
+    "simulate": "what each user sees when traffic meets a plan",
     "explain": "where every number of an answer comes from",
     "catalog": "chips, systems, models and sources",
     "calibrate": "your own machine and engines, measured",

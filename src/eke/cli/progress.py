@@ -55,6 +55,31 @@ def counting(what: str) -> Iterator[Callable[[int, float], None]]:
         sys.stderr.write("\r" + " " * 78 + "\r")
 
 
+@contextmanager
+def passing(what: str, seconds: float | None) -> Iterator[Callable[[float, int], None]]:
+    """A function that is told how far a simulated clock has got, and how many requests have come;
+    it says so where that takes longer than a moment. seconds: how far it will get, where known."""
+    if not sys.stderr.isatty():
+        yield lambda now, requests: None
+        return
+    begun, said = monotonic(), 0.0
+
+    def tell(now: float, requests: int) -> None:
+        nonlocal said
+        at = monotonic()
+        if at - begun > PATIENCE and at - said > EVERY:
+            said = at
+            part = min(now / seconds, 1.0) if seconds else 0.0
+            bar = "#" * int(24 * part) + "." * (24 - int(24 * part))
+            words = f"[{bar}] {what[:20]}: {requests:,} requests, {now / 3600:,.2f} h of it"
+            sys.stderr.write(f"\r{words[:78]:<78}")
+            sys.stderr.flush()
+
+    yield tell
+    if said:
+        sys.stderr.write("\r" + " " * 78 + "\r")
+
+
 def _plain(done: int, total: int, words: str) -> None:
     filled = 24 * done // max(total, 1)
     line = f"[{'#' * filled}{'.' * (24 - filled)}] {done}/{total} {words}"
