@@ -321,3 +321,12 @@ def test_a_mix_counts_what_its_parts_left_out(tmp_path: Path) -> None:
     found = traffic(f"{path} & code, 1/s, 10s", skip_bad=True)
     whole(found)
     assert found.skipped.words() == "1 bad rows left out; 1 lengths of 0 taken as 1"
+
+
+def test_a_run_in_order_is_not_held(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    rows = [f"{i / 10},{i % 90 + 1},5" for i in range(5000)]
+    path.write_text("\n".join(["arrived,prompt,answer", *rows]) + "\n")
+    ordered = whole(traffic(str(path)))
+    path.write_text("\n".join(["arrived,prompt,answer", *reversed(rows)]) + "\n")
+    assert np.array_equal(whole(traffic(str(path))).prompt, ordered.prompt)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,8 @@ from eke.simulation.traffic.profiles import Figure, profiles
 from eke.simulation.traffic.words import parts
 from eke.types.arrivals import Arrivals
 from eke.types.record import fields
+
+DATA = Path(__file__).parents[1] / "data" / "traffic"
 
 
 def whole(found: Traffic) -> Arrivals:
@@ -203,3 +207,31 @@ def test_any_words_are_understood_or_refused(words: list[str], between: str) -> 
 def test_long_prompts_have_room() -> None:
     chunk = whole(traffic("code, prompt 1M, answer 10, fixed, 1/s, 1min"))
     assert (chunk.prompt == 1_000_000).all()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("diurnal", "diurnal needs a rate"),
+        ("cv 2", "needs a rate"),
+        ("users 3, spike 2x at 1s", "spike needs a rate"),
+        ("users 3, 5/s", "exclude each other"),
+    ],
+)
+def test_words_that_would_change_nothing_are_refused(words: str, why: str) -> None:
+    for head in (DATA / "arena.csv", "chat" if "users" in words else DATA / "arena.csv"):
+        with pytest.raises(BadInput, match=why):
+            traffic(f"{head}, {words}")
+    with pytest.raises(BadInput, match="tiers are windows"):
+        traffic("chat, window 8k, tiers 8k:1")
+
+
+def test_only_what_is_there() -> None:
+    with pytest.raises(BadInput, match="no kind or tenant 'lora-1': lora-"):
+        whole(traffic(f"{DATA / 'arena.csv'}, only lora-1"))
+
+
+def test_a_wave_of_unknown_length_is_a_day() -> None:
+    found = traffic("code, 1/s, diurnal, at most 50")
+    assert not any("squeezed" in remark for remark in found.remarks)
+    assert any("squeezed" in remark for remark in traffic("code, 1/s, 1h, diurnal").remarks)

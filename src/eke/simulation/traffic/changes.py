@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from eke.errors import BadInput
+from eke.errors import BadInput, closest
 from eke.simulation.traffic.chance import noise
 from eke.simulation.traffic.columns import (
     first_of_group,
@@ -123,15 +123,21 @@ def first(traffic: Traffic, most: int) -> Traffic:
 
 
 def only(traffic: Traffic, name: str) -> Traffic:
-    """The groups whose first is of this kind or tenant."""
+    """The groups whose first is of this kind or tenant. Reading raises BadInput if none is."""
 
-    def chosen(chunk: Arrivals) -> Arrivals:
-        kinds = np.array([each == name for each in chunk.kinds])
-        tenants = np.array([each == name for each in chunk.tenants])
-        mask = kinds[chunk.kind] | tenants[chunk.tenant]
-        return kept(chunk, mask[first_of_group(chunk)][group_of(chunk)])
+    def chosen(pieces: Iterator[Arrivals]) -> Iterator[Arrivals]:
+        names: set[str] = set()
+        for chunk in pieces:
+            names.update(chunk.kinds, chunk.tenants)
+            kinds = np.array([each == name for each in chunk.kinds])
+            tenants = np.array([each == name for each in chunk.tenants])
+            mask = kinds[chunk.kind] | tenants[chunk.tenant]
+            yield kept(chunk, mask[first_of_group(chunk)][group_of(chunk)])
+        if name not in names:
+            near = closest(name, names) or ", ".join(sorted(names)[:9])
+            raise BadInput(f"traffic: {traffic.name} has no kind or tenant {name!r}: {near}.")
 
-    return changed(traffic, each(chosen))
+    return changed(traffic, chosen)
 
 
 def _needs_times(traffic: Traffic, what: str) -> None:

@@ -25,7 +25,9 @@ from eke.units import show
 HOUR = 3600.0
 SWING = 0.375  # peak hour 2.2 times the trough
 SPREAD = 1.13  # mean over median of prompts, patel2024splitwise (Azure conversation trace)
+BRIEFEST = 0.05  # seconds of a session; assumed
 SESSIONS_EACH = 20  # of a user in a closed loop of which nobody says how long it lasts
+OF_RATES = {"cv": "cv, burst or even", "wave": "diurnal", "spikes": "spike"}
 OF_PROFILES = ("turns", "tools", "stem", "documents", "fixed", "window", "tiers")
 
 
@@ -63,21 +65,34 @@ def _changed(traffic: Traffic, name: str, value: Any, seed: int, part: int) -> T
 
 
 def _from_file(part: Part, number: int, seed: int, skip_bad: bool) -> Traffic:
-    wrong = [name for name in OF_PROFILES if name in part.said]
+    said = part.said
+    wrong = [name for name in OF_PROFILES if name in said]
     if wrong:
         raise BadInput(f"traffic: {wrong[0]} is for profiles; {part.head} has its own.")
-    traffic = read(Path(part.head), part.said, seed=seed, part=number, skip_bad=skip_bad)
-    said = part.said
+    _refuse_idle(said, paced="rate" in said)
+    traffic = read(Path(part.head), said, seed=seed, part=number, skip_bad=skip_bad)
+    if "only" in said:
+        traffic = changes.only(traffic, said["only"])
     if "users" in said:
         return _waiting(traffic, said, seed, number)
     if "rate" in said:
-        clock, remarks = _clock(said, said["rate"], said.get("seconds", AGES))
+        seconds = said.get("seconds", AGES)
+        clock, remarks = _clock(said, said["rate"], seconds, min(DAY, seconds))
         traffic = _again(traffic, clock, remarks, seed, number, said.get("seconds"))
     elif "seconds" in said:
         traffic = changes.sliced(traffic, end=said["seconds"])
-    if "only" in said:
-        traffic = changes.only(traffic, said["only"])
     return traffic
+
+
+def _refuse_idle(said: Mapping[str, Any], paced: bool) -> None:
+    """Words that would change nothing are mistakes. Raises BadInput."""
+    if "users" in said and "rate" in said:
+        raise BadInput("traffic: users and a rate exclude each other: users set their own pace.")
+    idle = [word for name, word in OF_RATES.items() if name in said]
+    if idle and not paced:
+        raise BadInput(f"traffic: {idle[0]} needs a rate, such as 20/s.")
+    if "tiers" in said and "window" in said:
+        raise BadInput("traffic: tiers and a window exclude each other: tiers are windows.")
 
 
 def _again(
@@ -119,6 +134,7 @@ def _from_profile(part: Part, number: int, seed: int) -> Traffic:
     said = part.said
     if "only" in said:
         raise BadInput("traffic: only is for files; a profile is of one kind.")
+    _refuse_idle(said, paced="users" not in said)
     use = _adjusted(profile(part.head), said)
     most = min((value for name, value in part.changes if name == "at"), default=None)
 
@@ -133,7 +149,8 @@ def _from_profile(part: Part, number: int, seed: int) -> Traffic:
         return _closed(use, pieces, said, most, seed, number)
     rate = said.get("rate", 1.0)
     seconds, known = _seconds(said, rate, most)
-    clock, remarks = _clock(said, rate / mean_turns(use), seconds)
+    day = DAY if most and not known else min(DAY, seconds)
+    clock, remarks = _clock(said, rate / mean_turns(use), seconds, day)
     spoken: tuple[str, ...] = (
         () if "rate" in said else (f"{use.name}: 1/s, as nobody said how many",)
     )
@@ -176,15 +193,12 @@ def _closed(
     use: Profile, pieces: Any, said: Mapping[str, Any], most: int | None, seed: int, number: int
 ) -> Traffic:
     """So many users, each of whom begins a session when the one before is over."""
-    if "rate" in said:
-        raise BadInput("traffic: users and a rate exclude each other: users set their own pace.")
     users, seconds = said["users"], said.get("seconds")
     think = use.think or Figure(mean=0.0, source="eke", ground="assumed")
     if seconds is None:
         count = most or users * SESSIONS_EACH
     else:
-        # Nobody is faster than one a second and the time to think, assumed.
-        count = users * (1 + math.ceil(seconds / max(think.mean, 1.0)))
+        count = users * (1 + math.ceil(seconds / max(think.mean, BRIEFEST)))
     return Traffic(
         name=use.name,
         chunks=lambda: numbered(thinking(pieces(), think, count, seed, number)),
@@ -195,16 +209,20 @@ def _closed(
     )
 
 
-def _clock(said: Mapping[str, Any], rate: float, seconds: float) -> tuple[Clock, tuple[str, ...]]:
-    """The clock that the words ask for, and what was assumed for it."""
+def _clock(
+    said: Mapping[str, Any], rate: float, seconds: float, day: float
+) -> tuple[Clock, tuple[str, ...]]:
+    """The clock that the words ask for, and what was assumed for it. day: of a wave [s]."""
     remarks: tuple[str, ...] = ()
     swing, period = 0.0, DAY
     if "wave" in said:
         swing, over = said["wave"]
-        period = over or min(DAY, seconds)
+        period = over or day
         if swing is None:
             swing = SWING
-            remarks += (f"rate swings by {SWING:.0%} about its mean (derived from servegen2025)",)
+            remarks += (
+                f"rate swings by {SWING:.0%} about its mean (derived from xiang2025servegen)",
+            )
         if period < DAY and not over:
             remarks += (f"a day's wave squeezed into {show(period, 's')}",)
     for spike in said.get("spikes", ()):

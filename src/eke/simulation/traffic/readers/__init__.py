@@ -14,7 +14,7 @@ from eke.simulation.traffic.columns import numbered
 from eke.simulation.traffic.noun import Skipped, Traffic
 from eke.simulation.traffic.readers import clients, jsonl, parquet, servegen
 from eke.simulation.traffic.readers.results import GUIDELLM, SERVING, Columns, results
-from eke.simulation.traffic.readers.rows import Block, Reading, requests, that_came
+from eke.simulation.traffic.readers.rows import Block, Reading, in_order, requests, that_came
 from eke.simulation.traffic.readers.source import Source, head
 from eke.simulation.traffic.readers.spread import BIN, binned, spread
 from eke.simulation.traffic.readers.table import Table, columns, first_line, fits, header
@@ -147,8 +147,13 @@ def _table(
     _need_pace(source.path, table.timed, said)
 
     def pieces() -> Iterator[Arrivals]:
-        found = blocks() if table.sorted else that_came(source, blocks())
-        return requests(Reading(source, table.kind), found, in_order=table.sorted)
+        reading = Reading(source, table.kind)
+        if table.sorted:
+            return requests(reading, blocks())
+        # A long run in order need not be held; that is worth a look through its times.
+        ordered = in_order(that_came(source, blocks()))
+        source.skipped.clear()
+        return requests(reading, that_came(source, blocks()), sort=not ordered)
 
     return opened(source, pieces, table.remarks)
 
@@ -177,7 +182,7 @@ def _results(source: Source, found: Columns, said: Mapping[str, Any]) -> Traffic
 
     def pieces() -> Iterator[Arrivals]:
         block = found, np.arange(1, len(found["prompt"]) + 1)
-        return requests(Reading(source, "benchmark"), iter([block]), in_order=not timed)
+        return requests(Reading(source, "benchmark"), iter([block]), sort=timed)
 
     return opened(source, pieces, ())
 

@@ -102,7 +102,7 @@ def agents(source: Source) -> Iterator[Arrivals]:
 def aiperf(source: Source) -> Iterator[Arrivals]:
     """The requests of an AIPerf run, by their start; warming up is left out and counted."""
     reading = Reading(source, "aiperf")
-    return requests(reading, (_aiperf(source, *block) for block in rows(source, Aiperf)), False)
+    return requests(reading, (_aiperf(source, *block) for block in rows(source, Aiperf)), sort=True)
 
 
 def _made(source: Source, made: Made, blocks: Iterator[Block]) -> Iterator[Arrivals]:

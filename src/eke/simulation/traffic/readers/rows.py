@@ -122,9 +122,9 @@ def _word(name: Any) -> str:
 Block = tuple[dict[str, Any], Any]  # columns, and the line of each row
 
 
-def requests(reading: Reading, blocks: Iterable[Block], in_order: bool) -> Iterator[Arrivals]:
-    """The requests of blocks of rows; where they stand in no order, all are held and sorted."""
-    if not in_order:
+def requests(reading: Reading, blocks: Iterable[Block], sort: bool = False) -> Iterator[Arrivals]:
+    """The requests of blocks of rows. sort: they stand in no order; all are held."""
+    if sort:
         blocks = _sorted(blocks)
     for columns, lines in blocks:
         if len(lines):
@@ -138,6 +138,18 @@ def that_came(source: Source, blocks: Iterable[Block]) -> Iterator[Block]:
         for line in lines[~came]:
             source.skipped.add(f"{source.unit} {line:,}: never came")
         yield {name: column[came] for name, column in columns.items()}, lines[came]
+
+
+def in_order(blocks: Iterable[Block]) -> bool:
+    """Whether the rows stand in order of time, but for a little disorder."""
+    latest = -np.inf
+    for columns, _ in blocks:
+        times = columns["arrived"]
+        before = np.maximum.accumulate(np.concatenate(([latest], times)))
+        if (times < before[:-1] - TOLERANCE).any():
+            return False
+        latest = before[-1]
+    return True
 
 
 def _sorted(blocks: Iterable[Block]) -> Iterator[Block]:
