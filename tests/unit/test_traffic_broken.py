@@ -180,7 +180,17 @@ def test_half_an_archive_is_a_clear_error(tmp_path: Path) -> None:
         traffic(str(path))
 
 
-@pytest.mark.parametrize("rows", ["x,y", "0,1,1,Gamma", "5,1,1,Gamma,1,1", "0,-1,1,Gamma,1,1"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "x,y",
+        "0,1,1,Gamma",
+        "5,1,1,Gamma,1,1",
+        "0,-1,1,Gamma,1,1",
+        "0,1e9,1,Gamma,1,1",
+        "0,1,1,Gamma,0,1",
+    ],
+)
 def test_bad_rates_of_a_client(tmp_path: Path, rows: str) -> None:
     from tests.unit.test_traffic_readers import archive
 

@@ -16,11 +16,13 @@ import msgspec
 import numpy as np
 
 from eke.errors import BadFile, BadInput
+from eke.simulation.traffic.readers.rows import LONGEST
 from eke.simulation.traffic.readers.source import Source
 from eke.types.record import Record, replace
 
 WINDOW = 600.0  # seconds of one rate
 FILES = re.compile(r"(?:.*/)?([^/]+)/chunk-(\d+)-(trace\.csv|dataset\.json)$")
+FASTEST = 100_000  # requests a second of one client; nothing published comes near
 LARGEST = 1 << 28  # bytes of one file inside
 
 
@@ -106,8 +108,13 @@ def _client(source: Source, number: int, files: Mapping[str, bytes]) -> Client:
             f"{source.path}, chunk-{number}-trace.csv: expected rows of start, rate, cv, pattern "
             "and two parameters."
         ) from None
-    if not (np.array_equal(start, np.arange(len(start)) * WINDOW) and (rate >= 0).all()):
+    if not np.array_equal(start, np.arange(len(start)) * WINDOW):
         raise BadFile(f"{source.path}, chunk-{number}-trace.csv: windows must be {WINDOW:g} s.")
+    if not ((rate >= 0) & (rate <= FASTEST) & (shape > 0) & (shape < FASTEST)).all():
+        raise BadFile(
+            f"{source.path}, chunk-{number}-trace.csv: rates must be from 0 to {FASTEST:,}/s and "
+            "shapes above 0."
+        )
     return Client(
         number=number,
         rate=rate,
@@ -136,8 +143,9 @@ def _spread(text: str) -> Spread:
     """The lengths that a text such as "{45: 0.01, 46: 0.02}" says."""
     pairs = text.strip("{} ").replace(":", ",").split(",")
     numbers = np.array(pairs, np.float64).reshape(-1, 2)
-    if not (np.isfinite(numbers).all() and (numbers >= 0).all() and numbers[:, 1].any()):
-        raise ValueError("lengths and chances must be numbers from 0 up")
+    fine = (numbers >= 0) & (numbers <= LONGEST)
+    if not (fine.all() and numbers[:, 1].any()):
+        raise ValueError(f"lengths and chances must be numbers from 0 to {LONGEST:,}")
     chance = np.cumsum(numbers[:, 1])
     return Spread(lengths=np.maximum(numbers[:, 0], 1), chance=chance / chance[-1])
 
