@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from eke.report.charts import short
@@ -65,10 +65,10 @@ def section(title: str, words: str, figures: Sequence[str]) -> str:
     )
 
 
-def key(names: Sequence[str]) -> str:
-    """Which colour is which reason."""
+def key(names: Mapping[int, str]) -> str:
+    """Which colour is which reason. names: by the number of their colour."""
     each = "".join(
         f'<li><i class="reason-{i}"></i>{escape(short(name, LONGEST))}</li>'
-        for i, name in enumerate(names)
+        for i, name in names.items()
     )
     return f'<ul class="key">{each}</ul>'

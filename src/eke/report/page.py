@@ -24,7 +24,7 @@ from eke.report.run_words import (
     promise_words,
     shown,
 )
-from eke.report.tenant_figures import tenants, unanswered
+from eke.report.tenant_figures import unanswered, waits
 from eke.simulation.statistics import Summary
 from eke.types.run import Run
 from eke.units import show
@@ -70,7 +70,7 @@ def _lead(summaries: Sequence[Summary]) -> list[str]:
     first = comparison(summaries) if len(summaries) > 1 else headline(summaries[0])
     promise = promise_words(summaries[0]) if len(summaries) == 1 else ""
     return [
-        f'<p class="lead">{escape(_kept(first))}.</p>',
+        f'<p class="lead">{escape(_kept(short(first, 600)))}.</p>',
         f'<p class="promise">Promised: {escape(promise)}.</p>' if promise else "",
     ]
 
@@ -162,7 +162,7 @@ def _sections(runs: Sequence[Drawn]) -> list[str]:
         section(
             "How full the engines are", "Memory for running sequences, by replica.", engines(runs)
         ),
-        section("Who waited", _gap(runs), tenants(runs)),
+        section("Who waited", _gap(runs), waits(runs)),
         section("Who was not answered, and why", "Requests by reason.", unanswered(runs)),
         section("What it took", "The same traffic under each policy.", spent(runs)),
     ]
@@ -171,8 +171,8 @@ def _sections(runs: Sequence[Drawn]) -> list[str]:
 def _gap(runs: Sequence[Drawn]) -> str:
     """Between whom the gap in service was widest, of a run that stands alone."""
     words = gap_words(runs[0].summary) if len(runs) == 1 else ""
-    said = f" Widest gap: {words.strip().removeprefix('gap').strip()}." if words else ""
-    return f"Tenants that asked most come first.{said}"
+    said = f" Widest gap: {short(words, 600).strip().removeprefix('gap').strip()}." if words else ""
+    return f"Those that asked most come first.{said}"
 
 
 def _footer(

@@ -123,12 +123,14 @@ def stacked(
     floor = np.zeros(counts.shape[1])
     found = up_axis(x, y, "requests")
     for i, each in enumerate(counts):
+        if not each.any():
+            continue
         tops, lows = y.at(floor + each), y.at(floor)
         boxes = [
             f"M{x.start + j * wide:.1f},{lows[j]:.1f}V{tops[j]:.1f}h{wide:.1f}V{lows[j]:.1f}z"
             for j in np.flatnonzero(each).tolist()
         ]
-        told = f"<title>{escape(names[i])}: {int(each.sum()):,}</title>"
+        told = f"<title>{escape(short(names[i], 80))}: {int(each.sum()):,}</title>"
         found.append(f'<path class="reason-{i}" d="{"".join(boxes)}">{told}</path>')
         floor = floor + each
     found += across_axis(x, y.start, across.ticks, across.name)

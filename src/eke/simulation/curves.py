@@ -102,20 +102,14 @@ def occupancy(run: Run, at: Windows, rows: int) -> Any:
     return np.where(found < 0, np.nan, found)
 
 
-def refusals(run: Run, at: Windows, most: int) -> tuple[list[str], Any]:
-    """Requests refused, stopped or failed per window by reason, the most frequent ones first.
-
-    Beyond `most` reasons, the last is all others together.
-    """
+def refusals(run: Run, at: Windows) -> dict[str, Any]:
+    """Requests refused, stopped or failed per window, by reason."""
     requests, names = run.requests, run.names.get("reason", ())
     bad = np.isin(requests["outcome"], (REFUSED, STOPPED, FAILED))
-    codes, inverse = np.unique(requests["reason"][bad], return_inverse=True)
-    order = np.argsort(-np.bincount(inverse, minlength=len(codes)), kind="stable")
-    rank = np.minimum(np.argsort(order, kind="stable"), most - 1)
-    words = [names[c] if 0 <= c < len(names) and names[c] else "no reason" for c in codes[order]]
-    if len(words) > most:
-        words = [*words[: most - 1], "other reasons"]
-    counts = np.zeros((len(words), at.count))
-    found = tally(at, requests["finished"][bad], rank[inverse]) if len(codes) else counts
-    counts[: len(found)] = found
-    return words, counts
+    codes, group = np.unique(requests["reason"][bad], return_inverse=True)
+    found: dict[str, Any] = {}
+    for i, code in enumerate(codes.tolist()):
+        words = names[code] if 0 <= code < len(names) and names[code] else "no reason"
+        counts = tally(at, requests["finished"][bad][group == i])[0]
+        found[words] = found[words] + counts if words in found else counts
+    return found

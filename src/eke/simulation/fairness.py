@@ -11,7 +11,7 @@ from eke.simulation.times import Columns, taken
 from eke.types.record import Record
 from eke.types.run import Run
 
-PROMPT_WEIGHT, ANSWER_WEIGHT = 1.0, 2.0  # of a token in service, as sheng2024 weighs them
+PROMPT_WEIGHT, ANSWER_WEIGHT = 1.0, 2.0  # of a token in service, the usual ones of sheng2024
 SLACK = 1e-6  # of a window that may be without a waiting request, for rounding
 
 
