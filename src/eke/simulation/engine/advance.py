@@ -89,7 +89,7 @@ def soonest(w: World) -> int:
 @jit
 def advance(w: World, limit: float, hear_first: bool) -> tuple[int, float, int, int, int, int]:
     """Play steps until one ends an answer or hands one over, or gives a first token where that is
-    to be heard, but none that ends after `limit`.
+    to be heard, but none that ends at `limit` or later: what comes at that moment comes first.
 
     How many events `told` then holds, when they happened [s], and the first of them: what, request,
     tokens, cached. Without any, when the next step ends.
@@ -97,7 +97,7 @@ def advance(w: World, limit: float, hear_first: bool) -> tuple[int, float, int, 
     while True:
         r = soonest(w)
         end = w.flt[r, END]
-        if end > limit or end == inf:
+        if end >= limit:
             return 0, end, 0, 0, 0, 0
         events = commit(w, r, hear_first)
         decide(w, r)
