@@ -15,11 +15,16 @@ from eke.simulation.engine.layout import (
     BLOCK,
     BLOCKS,
     BUSY,
+    CLOCK,
     DECODING,
+    EMITTED,
+    END,
     FILLING,
     FREE,
     GIVEN,
+    KIND,
     OUTCOME,
+    PENDING,
     PROMPT,
     QUEUED,
     STARTED,
@@ -116,6 +121,28 @@ class Replicas:
         self._done[replica] += done
         self._worked[replica] = time
         return float(spent / done)
+
+    def look(self) -> None:
+        """Watching ends: count the tokens of answers that are under way."""
+        for replica in range(len(self.half)):
+            gates.look(self.driver.ledger.address, replica, self.driver.now)
+
+    def worked_by(self, now: float) -> Any:
+        """Time each replica has worked up to `now`, the steps under way included [s]."""
+        w = self.driver.ledger.world
+        since, until = w.flt[:, CLOCK], w.flt[:, END]
+        begun = np.where(w.num[:, PENDING] > 0, np.clip(now, since, until) - since, 0.0)
+        return w.flt[:, BUSY] + begun + self.works.spent_by(now)
+
+    def given_by(self, now: float) -> Any:
+        """Tokens of answers each replica has given up to `now`; steps of the stretch under way
+        count as equally long."""
+        w = self.driver.ledger.world
+        since, steps = w.flt[:, CLOCK], w.num[:, PENDING]
+        length = np.where(steps > 1, w.flt[:, END] - since, np.inf)
+        done = np.floor(steps * np.clip((now - since) / length, 0.0, 1.0))
+        emitted = w.table[w.num[:, KIND], EMITTED]
+        return w.flt[:, GIVEN] + w.num[:, DECODING] * done * emitted
 
     # --- from one half of a plan to the other ------------------------------------------------
 

@@ -62,7 +62,7 @@ def run(
     finally:
         if collects:
             gc.enable()
-    replicas.works.close(driver.now)
+    replicas.look()
     facts = _facts(deployment, replicas, driver) | extra()
     remarks += [*traffic.remarks, *driver.remarks]
     if words := traffic.skipped.words():
@@ -130,7 +130,7 @@ def _names(ledger: Ledger, driver: Driver) -> dict[str, tuple[str, ...]]:
 def _facts(deployment: Deployment, replicas: Replicas, driver: Driver) -> dict[str, float]:
     """What the run took."""
     held = replicas.held_by(driver.now)
-    busy = driver.ledger.world.flt[:, at.BUSY] + replicas.works.spent
+    busy = replicas.worked_by(driver.now)
     found = {"chips": float(deployment.chips), "seconds": driver.now}
     sums: dict[str, float | None] = {"energy": 0.0, "carbon": 0.0, "cost": 0.0}
     for replica, half in enumerate(replicas.half):

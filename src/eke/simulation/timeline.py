@@ -10,11 +10,9 @@ from eke.simulation.driver import Driver
 from eke.simulation.engine.layout import (
     ALIVE,
     BLOCKS,
-    BUSY,
     DECODING,
     FILLING,
     FREE,
-    GIVEN,
     KIND,
     QUEUED,
 )
@@ -48,7 +46,7 @@ class Timeline:
     def _state(self) -> Any:
         """running, waiting, cache, alive, time worked and tokens given so far, of each replica."""
         w = self.driver.ledger.world
-        num, flt = w.num, w.flt
+        num = w.num
         blocks = w.shape[num[:, KIND], BLOCKS]
         return np.stack(
             (
@@ -56,8 +54,8 @@ class Timeline:
                 num[:, QUEUED],
                 1 - num[:, FREE] / blocks,
                 num[:, ALIVE],
-                flt[:, BUSY] + self.replicas.works.spent,
-                flt[:, GIVEN],
+                self.replicas.worked_by(self.driver.now),
+                self.replicas.given_by(self.driver.now),
             )
         )
 

@@ -27,14 +27,11 @@ if TYPE_CHECKING:
 
 
 class Works:
-    """Jobs of whole replicas: they pause and go on where they were.
-
-    spent: time of each replica on them [s].
-    """
+    """Jobs of whole replicas: they pause and go on where they were."""
 
     def __init__(self, replicas: Replicas, driver: Driver) -> None:
         self.driver = driver
-        self.spent = np.zeros(len(replicas.half))
+        self._spent = np.zeros(len(replicas.half))  # time of each on jobs not under way now [s]
         self._jobs: dict[int, tuple[Request, int, float]] = {}  # number → it, where, since when
         self._has: dict[int, int] = {}  # replica → number
         self._left: dict[int, float] = {}  # of one that was stopped, what is left to do [s]
@@ -75,16 +72,18 @@ class Works:
         self._put_back(number)
         return [number]
 
-    def close(self, now: float) -> None:
-        """Watching ends: what is under way has got so far."""
+    def spent_by(self, now: float) -> Any:
+        """Time each replica has spent on them up to `now` [s]."""
+        found = self._spent.copy()
         for _, replica, since in self._jobs.values():
-            self.spent[replica] += now - since
+            found[replica] += now - since
+        return found
 
     def _put_back(self, number: int) -> None:
         request, replica, since = self._jobs.pop(number)
         del self._has[replica]
         spent = self.driver.now - since
-        self.spent[replica] += spent
+        self._spent[replica] += spent
         self._left[number] = max(self._left.get(number, request.work) - spent, 0.0)
 
     def _ends(self, about: tuple[int, float]) -> None:
@@ -95,7 +94,7 @@ class Works:
             return  # it was stopped in between
         _, replica, _ = self._jobs.pop(number)
         del self._has[replica]
-        self.spent[replica] += driver.now - since
+        self._spent[replica] += driver.now - since
         w = driver.ledger.world
         w.count[number, OUTCOME], w.times[number, FINISHED] = codes.FINISHED, driver.now
         driver.works.pop(number, None)

@@ -264,7 +264,9 @@ def withdraw(w: World, r: int, request: int, now: float) -> bool:
     interrupt(w, r, now)
     for at in range(w.num[r, DECODING]):
         if w.slot[REQUEST, r, at] == request:
-            w.count[request, TOKENS] = given_by(w, r, at)
+            given = given_by(w, r, at)
+            w.flt[r, GIVEN] += given - made_by(w, r, at)
+            w.count[request, TOKENS] = given
             end_decoding(w, r, at)
             find_soonest(w, r)
             leave_idle(w, r)
@@ -286,11 +288,26 @@ def given_by(w: World, r: int, at: int) -> int:
 
 
 @jit
+def look(w: World, r: int, now: float) -> float:
+    """Count for each decoding sequence the tokens it has given by `now`; how many of all of them
+    belong to the stretch that is under way."""
+    interrupt(w, r, now)
+    more = 0.0
+    for at in range(w.num[r, DECODING]):
+        given = given_by(w, r, at)
+        more += given - made_by(w, r, at)
+        w.count[w.slot[REQUEST, r, at], TOKENS] = given
+    return more
+
+
+@jit
 def leave_idle(w: World, r: int) -> None:
     """A step whose last sequence left still ends, but does nothing."""
     if w.num[r, DECODING] == 0:
         w.num[r, ROWS] = 0
     if w.num[r, DECODING] + w.num[r, FILLING] == 0 and w.num[r, QUEUED] == 0:
+        if w.num[r, PENDING] > 0:
+            w.flt[r, BUSY] += w.flt[r, END] - w.flt[r, CLOCK]
         w.num[r, PENDING] = 0
 
 
@@ -299,10 +316,12 @@ def drop_all(w: World, r: int, now: float) -> int:
     """A replica dies and loses what it holds. How many requests `told` now names; where its queue
     was longer than that, it is to be asked again until there are none.
     """
-    interrupt(w, r, now)
+    w.flt[r, GIVEN] += look(w, r, now)
+    if w.num[r, PENDING] > 0:
+        w.flt[r, BUSY] += now - w.flt[r, CLOCK]
+        w.num[r, PENDING] = 0
     lost = 0
     for at in range(w.num[r, DECODING]):
-        w.count[w.slot[REQUEST, r, at], TOKENS] = given_by(w, r, at)
         lost = tell(w, lost, EVENT_LOST, w.slot[REQUEST, r, at], r)
     for at in range(w.num[r, FILLING]):
         lost = tell(w, lost, EVENT_LOST, w.fill[REQUEST, r, at], r)

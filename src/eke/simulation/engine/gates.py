@@ -60,8 +60,15 @@ def begin(address: Any, replica: int) -> None:
     plain_begin(world_at(address), replica)
 
 
+@jit
+def look(address: Any, replica: int, now: float) -> Any:
+    """See `eke.simulation.engine.advance`."""
+    return plain_look(world_at(address), replica, now)
+
+
 plain_advance, plain_enqueue = plain.advance, plain.enqueue
 plain_withdraw, plain_drop_all, plain_begin = plain.withdraw, plain.drop_all, plain.begin
+plain_look = plain.look
 
 
 def handle(w: World) -> Any:
