@@ -12,8 +12,6 @@ from eke.simulation.driver import Driver
 from eke.simulation.engine import gates
 from eke.simulation.engine.layout import (
     ALIVE,
-    BLOCK,
-    BLOCKS,
     BUSY,
     CLOCK,
     DECODING,
@@ -35,6 +33,9 @@ from eke.simulation.works import Works
 from eke.types import run as codes
 
 LOST = "its engine failed"
+SAID = (
+    max(DECODING, FILLING, QUEUED, FREE, ALIVE) + 1
+)  # numbers of a replica that a report is made of
 
 
 class Replicas:
@@ -53,8 +54,13 @@ class Replicas:
         count = len(self.half)
         self.held, self.since = np.zeros(count), np.zeros(count)
         self.there = np.ones(count, dtype=bool)  # rented, whether it takes requests or not
-        self._done = np.zeros(count)  # tokens at the last report, and time worked
-        self._worked = np.zeros(count)
+        self._done = [0.0] * count  # tokens at the last report, and time worked
+        self._worked = [0.0] * count
+        last, share = deployment.halves[-1], deployment.halves[-1].count / self.entries
+        entry = deployment.halves[0].replica
+        self._slots = max(int(last.replica.most * share), 1)
+        self._room = int(last.replica.blocks * last.replica.block * share)
+        self._whole, self._block = entry.blocks * entry.block, entry.block
         self._link_free = np.zeros(count)
         self.works = Works(self, driver)
         driver.hand_over = self.hand_over
@@ -67,8 +73,11 @@ class Replicas:
 
     def report(self, again: Any) -> None:
         """Every engine says how it is, heard at once or a little later."""
+        w = self.driver.ledger.world
+        num = w.num[: self.entries, :SAID].tolist()
+        flt = w.flt[: self.entries, (BUSY, GIVEN, TAKEN)].tolist()
         for each in range(self.entries):
-            self.report_one(each)
+            self._say(self._state(each, num[each], flt[each]))
         self.driver.at(self.driver.now + self.watch.report, self._again, None, regular=True)
 
     def _again(self, about: Any) -> None:
@@ -77,7 +86,11 @@ class Replicas:
 
     def report_one(self, replica: int) -> None:
         """One engine says how it is."""
-        report = self._state(replica)
+        w = self.driver.ledger.world
+        flt = w.flt[replica, (BUSY, GIVEN, TAKEN)].tolist()
+        self._say(self._state(replica, w.num[replica, :SAID].tolist(), flt))
+
+    def _say(self, report: EngineReport) -> None:
         driver = self.driver
         if self.watch.late and report.as_of > 0:
             driver.at(driver.now + self.watch.late, self._heard, report, regular=True)
@@ -88,39 +101,30 @@ class Replicas:
         self.driver.regular -= 1
         self.driver.tell(report)
 
-    def _state(self, replica: int) -> EngineReport:
+    def _state(self, replica: int, num: list[int], flt: list[float]) -> EngineReport:
         """What an engine says of itself; the half that takes prompts in speaks for both."""
-        w = self.driver.ledger.world
-        last = self.deployment.halves[-1].replica
-        share = self.deployment.halves[-1].count / self.entries
-        num = w.num[replica]
-        room = int(last.blocks * last.block * share)
-        free = int(num[FREE]) * int(w.shape[0, BLOCK])
-        whole = int(w.shape[0, BLOCKS]) * int(w.shape[0, BLOCK])
         return EngineReport(
             replica,
             self.driver.now,
-            max(int(last.most * share), 1),
-            room,
-            int(num[DECODING] + num[FILLING]),
-            int(num[QUEUED]),
-            whole - free,
+            self._slots,
+            self._room,
+            num[DECODING] + num[FILLING],
+            num[QUEUED],
+            self._whole - num[FREE] * self._block,
             self.deployment.longest,
             bool(num[ALIVE]),
             self.deployment.job.model.id,
-            self._pace(replica),
+            self._pace(replica, *flt),
         )
 
-    def _pace(self, replica: int) -> float | None:
+    def _pace(self, replica: int, busy: float, given: float, taken: float) -> float | None:
         """Seconds per token of the work done since the last report."""
-        flt = self.driver.ledger.world.flt[replica]
-        done, time = flt[GIVEN] + flt[TAKEN] - self._done[replica], flt[BUSY]
-        spent = time - self._worked[replica]
+        done, spent = given + taken - self._done[replica], busy - self._worked[replica]
         if done < 1 or spent <= 0:
             return None
         self._done[replica] += done
-        self._worked[replica] = time
-        return float(spent / done)
+        self._worked[replica] = busy
+        return spent / done
 
     def look(self) -> None:
         """Watching ends: count the tokens of answers that are under way."""
