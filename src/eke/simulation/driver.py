@@ -28,7 +28,7 @@ from eke.policy.protocol import (
     Tick,
 )
 from eke.simulation.engine import gates
-from eke.simulation.engine.advance import NOT_WAITING, TOO_LONG
+from eke.simulation.engine.advance import NOT_THERE, NOT_WAITING, TOO_LONG
 from eke.simulation.engine.layout import (
     ANSWER,
     ARRIVED,
@@ -52,6 +52,7 @@ ROUNDS = 4096  # happenings between two looks at the progress
 STUCK = 10_000  # reports and looks in a row after which nothing is waited for any more
 TOO_LARGE = "does not fit into the cache"
 IMPATIENT = "the client left"
+GONE = "its engine is gone"
 
 Happening = Callable[[Any], None]
 
@@ -61,7 +62,8 @@ class Driver:
 
     now: of the last happening [s].  waiting, flying: requests that the policy holds, and that
     engines have.  coming: followers whose time is known.  calendar: what is planned; `regular` of
-    it comes again and again and keeps nothing going.
+    it comes again and again and keeps nothing going.  stale: whether the policy may have heard late
+    of engines that are gone.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Driver:
         self.source, self.ledger, self.policy = source, ledger, policy
         self.users, self.patience = users, patience
         self.now = 0.0
+        self.stale = False
         self.waiting = self.flying = self.coming = 0
         self.calendar: list[tuple[float, int, Happening, Any]] = []
         self.regular = 0
@@ -275,12 +278,23 @@ class Driver:
             self.refuse(request, TOO_LARGE)
             self.tell(Left(request))
             return
+        if said == NOT_THERE and self.stale:
+            self.come_back(request)
+            return
         what = "which does not wait" if said == NOT_WAITING else "which takes no requests"
         whom = f"request {request}" if said == NOT_WAITING else f"engine {engine}"
         raise BadInput(
             f"the policy started request {request} on engine {engine} at {self.now:.6g} s: "
             f"{whom}, {what}. Run eke.policy.contract.check on it."
         )
+
+    def come_back(self, request: int) -> None:
+        """A start on an engine that is gone comes to nothing."""
+        self.at(self.now, self._comes_back, request)
+
+    def _comes_back(self, request: int) -> None:
+        if self.ledger.world.count[request, OUTCOME] == codes.WAITING:
+            self.tell(Failed(request, GONE))
 
     def code(self, reason: str) -> int:
         """The code of a reason, a new one where it was never given."""

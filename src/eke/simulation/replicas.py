@@ -63,7 +63,7 @@ class Replicas:
         self._whole, self._block = entry.blocks * entry.block, entry.block
         self._link_free = np.zeros(count)
         self.works = Works(self, driver)
-        driver.hand_over = self.hand_over
+        driver.hand_over, driver.stale = self.hand_over, watch.late > 0
 
     def alive(self, replica: int) -> bool:
         """Whether it takes requests."""

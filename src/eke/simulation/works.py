@@ -42,6 +42,9 @@ class Works:
         driver, number = self.driver, request.id
         w = driver.ledger.world
         num = w.num[replica]
+        if driver.stale and not num[ALIVE]:
+            driver.come_back(number)
+            return
         if replica in self._has or num[DECODING] + num[FILLING] + num[QUEUED] or not num[ALIVE]:
             raise BadInput(
                 f"the policy gave engine {replica} work of a whole replica at {driver.now:.6g} s, "
