@@ -67,11 +67,27 @@ OWN = opt.stack(
     click.option("--to", "folder", metavar="FOLDER", help="Where to write it; default: here."),
     click.option("--checkpoint", metavar="PATH", help="Hub id or folder of the weights."),
     click.option("--save", metavar="FILE.toml", help="The job and the plan as a file."),
+    click.option(
+        "--check",
+        "checks",
+        metavar="TRAFFIC",
+        help="Simulate the finalists under it; see `eke simulate --traffic help`.",
+    ),
     click.option("--json", "as_json", is_flag=True, help="The same record as JSON."),
 )
 
 
-OUT = ("as_json", "picture", "timeline", "opened", "write", "folder", "checkpoint", "save")
+OUT = (
+    "as_json",
+    "picture",
+    "timeline",
+    "opened",
+    "write",
+    "folder",
+    "checkpoint",
+    "save",
+    "checks",
+)
 QUESTION = ("fleets", "among", "measured")  # what a question reads beside `ask`
 
 
@@ -99,7 +115,9 @@ def _check_names(kind: str, given: dict[str, Any], out: dict[str, Any]) -> None:
 
     if out["picture"] and not given["frontier"]:
         raise BadInput("--picture draws a frontier; say between what: --frontier cost,ttft.")
-    single = next((name for name in ("write", "timeline", "save") if out[name]), None)
+    single = next((name for name in ("write", "timeline", "save", "checks") if out[name]), None)
+    if out["checks"] and kind != "serve":
+        raise BadInput("--check simulates the serving of traffic; it goes with `eke plan serve`.")
     if given["frontier"] and single:
         raise BadInput(f"--frontier finds many plans, and --{single} is of one; give one of them.")
     ignored = next((name for name in ("sure", "measured") if given[name]), None)
@@ -159,12 +177,28 @@ def _plan(
         )
     found = feasible(answer, out["as_json"])
     written = _write(found, fleet, given, out)
+    checked = _checked(found, fleet, measured, out["checks"]) if out["checks"] else None
     if out["as_json"]:
-        click.echo(to_json(found))
+        click.echo(to_json(found if checked is None else [found, checked]))
     else:
         click.echo(planned_words(found, command_words(), _start(written)), nl=False)
+    if checked is not None and not out["as_json"]:
+        from eke.report.checked import checked_words
+
+        click.echo(checked_words(checked), nl=False)
     if out["timeline"]:
         _draw(found, fleet, measured, out)
+
+
+def _checked(found: Any, fleet: Any, measured: Sequence[Any], words: str) -> Any:
+    """The finalists under a traffic."""
+    from eke.checking import check
+    from eke.cli.progress import passing
+    from eke.simulation.traffic import traffic
+
+    coming = traffic(words)
+    with passing("simulated", coming.seconds) as progress:
+        return check(found, fleet, coming, measured=measured, progress=progress)
 
 
 def feasible(found: Any, as_json: bool) -> Any:

@@ -23,6 +23,16 @@ ENGINES = opt.stack(
     click.option("--ordered", is_flag=True, help="Priorities count inside the engine too."),
     click.option("--static", is_flag=True, help="Batches begin and end together."),
 )
+SHARDS = opt.stack(
+    click.option(
+        "--shards",
+        type=click.IntRange(1),
+        metavar="N",
+        help="So many gateways, each with its part of the replicas and of the traffic.",
+    ),
+    click.option("--processes", type=click.IntRange(1), metavar="N", help="Shards at once here."),
+    click.option("--ray", metavar="ADDRESS", help="Shards on a Ray cluster; local starts one."),
+)
 WATCH = opt.stack(
     click.option("--until", type=opt.DURATION, help="Stop watching then."),
     click.option("--patience", type=opt.DURATION, help="Clients leave without a first token then."),
@@ -71,7 +81,7 @@ OUT = opt.stack(
 @click.option("--skip-bad", is_flag=True, help="Leave bad rows of a trace out, and count them.")
 @click.option("--ttft", type=opt.DURATION, help="Promised first token, where requests say none.")
 @click.option("--tpot", type=opt.DURATION, help="Promised time per output token.")
-@opt.stack(WATCH, ENGINES, OUT, opt.layout, opt.serving_layout)
+@opt.stack(WATCH, ENGINES, SHARDS, OUT, opt.layout, opt.serving_layout)
 def command(**given: Any) -> None:
     """What each user sees when real traffic meets a plan, request by request.
 
@@ -107,6 +117,7 @@ def _help(of_traffic: bool) -> str:
 def _run(given: dict[str, Any]) -> None:
     from eke.report.page import page
     from eke.report.simulated import simulated_json, simulated_words
+    from eke.simulating import policy_of
     from eke.simulation.files import write_run
     from eke.simulation.statistics import summary
     from eke.simulation.traffic import traffic
@@ -114,6 +125,8 @@ def _run(given: dict[str, Any]) -> None:
     _check_files(given)
     coming = traffic(given["traffic"], seed=given["seed"], skip_bad=given["skip_bad"])
     policies = separate(given["policy"])
+    for policy in policies:
+        policy_of(policy)  # a wrong name is said before all the work
     simulated = _prepared(given, coming)
     runs = []
     for policy in policies:
@@ -146,6 +159,9 @@ def _check_files(given: dict[str, Any]) -> None:
             raise BadFile(f"{name}: there is no folder {Path(name).parent}; make it first.")
     if given["out"]:
         check(Path(given["out"]))
+    alone = next((name for name in ("processes", "ray") if given[name] and not given["shards"]), "")
+    if alone:
+        raise BadInput(f"--{alone} runs shards side by side; say how many, such as --shards 2.")
     if given["opened"] and not given["page"]:
         raise BadInput("--open shows the page of --report; give that too.")
 
@@ -167,11 +183,28 @@ def _prepared(given: dict[str, Any], coming: Any) -> Callable[[str, Any], Any]:
     ready = deployed(asked, plan, fleet, seen, _settings(given, seen), measured)
     watch = _watch(given)
 
+    if given["shards"]:
+        return _in_shards(given, ready, watch)
+
     def simulated(policy: str, progress: Any) -> Any:
         machine = policy_of(policy)
         return run(
             ready, coming, machine, watch, label=policy, seed=given["seed"], progress=progress
         )
+
+    return simulated
+
+
+def _in_shards(given: dict[str, Any], ready: Any, watch: Any) -> Callable[[str, Any], Any]:
+    """The same in several shards, side by side."""
+    from eke.sharding import sharded, shards_of
+
+    same = {"seed": given["seed"], "skip_bad": given["skip_bad"]}
+    shards_of(ready, given["traffic"], "fcfs", watch, given["shards"], **same)
+
+    def simulated(policy: str, progress: Any) -> Any:
+        shards = shards_of(ready, given["traffic"], policy, watch, given["shards"], **same)
+        return sharded(shards, given["processes"] or 1, given["ray"], progress)
 
     return simulated
 

@@ -83,6 +83,22 @@ def thinned(traffic: Traffic, share: float, seed: int, part: int) -> Traffic:
     return changed(traffic, some)
 
 
+def dealt(traffic: Traffic, part: int, parts: int) -> Traffic:
+    """One of so many equal parts: every `parts`-th group, `part` of them passed over first."""
+
+    def some(pieces: Iterator[Arrivals]) -> Iterator[Arrivals]:
+        base = 0
+        for chunk in pieces:
+            group = base + group_of(chunk)
+            yield kept(chunk, group % parts == part)
+            base = int(group[-1]) + 1
+
+    users = traffic.users
+    if users is not None:
+        users = users // parts + (part < users % parts)
+    return changed(traffic, some, users=users)
+
+
 def scaled(traffic: Traffic, prompts: float = 1.0, answers: float = 1.0) -> Traffic:
     """Lengths so many times, whole and at least 1; keys of blocks past the prompt's end go."""
 
