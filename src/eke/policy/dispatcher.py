@@ -30,6 +30,7 @@ from eke.policy.routers.router import Router
 from eke.types.request import Request
 
 NOTHING: list[Action] = []  # the answer to most events; whoever gets it must not change it
+ASIDE = 16  # requests passed over at once, because only larger engines can take them
 FAILURES = 8  # of one request before it is refused
 
 Flight = tuple[Request, View, float]  # who was started, where, tokens counted for it
@@ -40,7 +41,8 @@ class Dispatcher:
 
     The backlog stays here, where it can still be reordered: an engine gets no more sequences than
     it takes, and no more tokens, prompts and forecasts of answers, than its cache holds. The first
-    of the order waits until it fits; nobody overtakes it by being smaller.
+    of the order waits until it fits; nobody overtakes it by being smaller, but on engines that are
+    too small for it.
 
     order: who goes next.  router: where.  gates: who may wait at all, asked in turn.
     ladder: what is taken from requests before they are refused.  jobs: how work of whole engines
@@ -70,7 +72,7 @@ class Dispatcher:
         self.failures: dict[int, int] = {}
         for gate in self.gates:
             gate.attach(self.forecast, self.flying)
-        self._straight = conserving and not order.counts and not self.gates
+        self._straight = conserving
         self._stuck: Request | None = None  # who goes next, and found no room
         self._pick = self.router.pick
         self._ended = order.ended if order.counts else None
@@ -94,7 +96,8 @@ class Dispatcher:
         """Where a request stands; None when it does not wait. Takes a look at the whole queue."""
         waits = self.order.waiting.get(request)
         if waits is None:
-            return None
+            jobs = list(self.jobs.waiting)
+            return Place(before=jobs.index(request)) if request in self.jobs.waiting else None
         before = min(round(self.order.ahead(waits)), len(self.order.waiting) - 1)
         return Place(before=before, eta=self.forecast.wait(waits, before))
 
@@ -111,9 +114,13 @@ class Dispatcher:
             size = self._size(request)
             view = self._pick(request, size)
             if view is not None:
+                if self._ended is not None:
+                    order.through(request)
                 return [self._begin(request, view, size, request.most)]
         order.push(request)
-        if self._stuck is not None and order.peek(now) is self._stuck:
+        if not self.pool.open and not self.jobs.running and self.ladder is None:
+            return NOTHING
+        if self._stuck is not None and self.pool.even and order.peek(now) is self._stuck:
             return NOTHING
         return self._start(now)
 
@@ -136,14 +143,34 @@ class Dispatcher:
 
     def _start(self, now: float) -> list[Action]:
         """Start whoever can be, in order."""
-        self._stuck, order, actions = None, self.order, NOTHING
-        while order.waiting and (request := order.peek(now)) is not None:
+        self._stuck, order, pool, actions = None, self.order, self.pool, NOTHING
+        aside: list[Request] = []
+        while order.waiting and (pool.open or self.jobs.running or self.ladder is not None):
+            request = order.peek(now)
+            if request is None:
+                break
             action = self._serve(request, now)
-            if action is None:
+            if action is not None:
+                if actions is NOTHING:
+                    actions = [action]
+                else:
+                    actions.append(action)
+            elif pool.even or len(aside) >= ASIDE:
                 self._stuck = request
-                return actions
-            actions = [*actions, action] if actions else [action]
+                break
+            else:  # shorter ones may use engines that are too small for it
+                pool.barred = min(pool.barred, self._size(request))
+                aside.append(request)
+                order.drop(request)
+        if aside:
+            self._return(aside)
         return self._fill(now, actions) if self.jobs.waiting else actions
+
+    def _return(self, aside: list[Request]) -> None:
+        """Those set aside wait on, first; what they can use is kept for them no longer."""
+        self.pool.barred = float("inf")
+        for request in reversed(aside):
+            self.order.back(request)
 
     def _serve(self, request: Request, now: float) -> Action | None:
         """What to do about the first of the order; None when it must wait."""
@@ -195,11 +222,15 @@ class Dispatcher:
         """Give a request to an engine."""
         number, ceiling = request.id, view.ceiling
         self.flying[number] = (request, view, size)
-        view.running += 1
-        view.held += size
-        view.free = view.room - view.held if view.running < view.limit else CLOSED
+        running = view.running = view.running + 1
+        held = view.held = view.held + size
+        if running < view.limit:
+            view.free = max(view.room - held, 0.0)  # sums of fractions may miss it
+        else:
+            view.free = CLOSED
+            view.pool.open -= 1
         if request.prompt + most > ceiling:
-            return Start(number, view.number, ceiling - request.prompt, rung)
+            return Start(number, view.number, max(ceiling - request.prompt, 1), rung)
         if most < request.most:
             return Start(number, view.number, most, rung)
         return Start(number, view.number)
@@ -208,8 +239,11 @@ class Dispatcher:
         """An engine holds one sequence less."""
         running = view.running = view.running - 1
         held = view.held = view.held - size if running else 0.0
-        if view.takes and running < view.limit:
-            free = view.free = view.room - held
+        free = view.room - held
+        if view.takes and running < view.limit and free >= 0.0:
+            if view.free < 0.0:
+                view.pool.open += 1
+            view.free = free
             if free > view.stands:
                 view.pool.freed(view)
 
@@ -220,7 +254,8 @@ class Dispatcher:
         request, view, size = flight
         view.fail(now)
         self._release(view, size)
-        self.order.again(request)
+        self.order.undo(request)
+        self.order.back(request)
         times = self.failures[request.id] = self.failures.get(request.id, 0) + 1
         if times < FAILURES:
             return self._start(now)

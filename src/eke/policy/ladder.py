@@ -18,8 +18,8 @@ SHORT, SMALL, REFUSE = "short", "small", "refuse"
 class Ladder(Gate):
     """Each step of waiting goes down one rung; every rung above stays in force.
 
-    How far down is told from the wait foretold to the last in the queue, or from how long the first
-    has waited, whichever is longer. Each request is told what was taken from it.
+    How far down is told from the wait foretold to the last in the queue or, while nobody knows how
+    fast engines are, from how long the first has waited. Each request is told what it lost.
 
     rungs: in order, each a kind and its value: ("short", "256") cuts answers there [tokens];
     ("small", "name") uses engines that serve that model, or, without a name, any other than the
@@ -57,12 +57,11 @@ class Ladder(Gate):
 
     def level(self, now: float) -> int:
         """How far down the ladder things are; 0 for not at all."""
-        order = self.forecast.order
+        order, rate = self.forecast.order, self.forecast.pool.rate
+        if rate:
+            return int(len(order.waiting) * self.forecast.mean / rate / self.step)
         first = order.peek(now)
-        if first is None:
-            return 0
-        foretold = len(order.waiting) * self.forecast.turn(first)
-        return int(max(foretold, now - first.arrived) / self.step)
+        return 0 if first is None else int((now - first.arrived) / self.step)
 
     def most(self, request: Request, level: int) -> int:
         """Longest answer a request gets [tokens]."""

@@ -45,7 +45,9 @@ class View:
     def settle(self) -> None:
         """Work out anew whether it takes anything, and how much."""
         self.takes = self.alive and self.busy is None and not self.doubted
+        self.pool.open -= self.free >= 0.0
         self.free = self.room - self.held if self.takes and self.running < self.limit else CLOSED
+        self.pool.open += self.free >= 0.0
 
     def fail(self, now: float) -> None:
         """Something it had came to nothing: it may be dead before a report says so."""
@@ -90,17 +92,22 @@ class Pool:
 
     engines, slots, room: of those alive.  rate: tokens they do per second, 0 while nobody knows.
     longest: context that any of them, alive or not, can finish; more than any until one is known.
-    even: whether all can finish the same.  only: the engine, where there is but one.
+    barred: engines that can finish contexts as long as this are kept for someone [tokens].
+    open: how many take something now.  even: whether all can finish the same.
+    only: the engine, where there is but one.
     """
 
-    __slots__ = ("engines", "even", "heap", "longest", "only", "rate", "room", "slots", "views")
+    __slots__ = (
+        *("barred", "engines", "even", "heap", "longest", "only", "open", "rate", "room"),
+        *("slots", "views"),
+    )
 
     def __init__(self) -> None:
         self.views: dict[int, View] = {}
         self.heap: list[tuple[float, int]] = []
-        self.engines = self.slots = self.room = 0
+        self.engines = self.slots = self.room = self.open = 0
         self.rate = 0.0
-        self.longest: float = float("inf")
+        self.longest = self.barred = float("inf")
         self.even = True
         self.only: View | None = None
 

@@ -43,17 +43,13 @@ class Seat:
         assert self.report is not None
         return min(self.report.longest, self.report.room)
 
-    def takes(self, request: Request) -> bool:
-        """Whether it has room for a request, as far as the policy knows."""
+    def takes(self, whole: float) -> bool:
+        """Whether it has room for so many tokens, as far as the policy knows."""
         report = self.report
         if report is None or not report.alive or self.pressed or report.as_of <= self.failed:
             return False
-        whole = min(size(request), self.ceiling)
-        return (
-            len(self.held) < report.slots
-            and sum(self.held.values()) + whole <= report.room
-            and request.prompt < self.ceiling
-        )
+        free = report.room - sum(self.held.values())
+        return len(self.held) < report.slots and whole <= min(free, self.ceiling)
 
 
 class Referee:
@@ -222,9 +218,8 @@ class Referee:
         """Places of some that wait are among those that wait."""
         for number in list(islice(self.waiting, LOOKS)):
             place = self.policy.place(number, now)
-            if place is None and self.waiting[number].work:
-                continue
-            if not isinstance(place, Place) or not 0 <= place.before < self.people:
+            others = self.people if not self.waiting[number].work else len(self.waiting)
+            if not isinstance(place, Place) or not 0 <= place.before < others:
                 raise AssertionError(f"request {number} waits, and its place is {place}")
             if place.eta is not None and not 0 <= place.eta < math.inf:
                 raise AssertionError(f"request {number} is to start in {place.eta} s")
@@ -236,9 +231,10 @@ class Referee:
         """Nobody waits beside an engine that anybody of them could use."""
         if not self.people or (self.flying and not self.says.conserving):
             return
+        longest = max((s.ceiling for s in self.seats.values() if s.report), default=0)
         for number, seat in self.seats.items():
-            waiting = (each for each in self.waiting.values() if not each.work)
-            if number not in self.jobs and all(seat.takes(each) for each in waiting):
+            sizes = (min(size(each), longest) for each in self.waiting.values() if not each.work)
+            if number not in self.jobs and all(seat.takes(whole) for whole in sizes):
                 raise AssertionError(
                     f"{self.people} requests wait at {now:g} s though engine {number} has room "
                     "for any of them"

@@ -49,13 +49,16 @@ class Backfill(Order):
         if len(self.lane) > 2 * len(self.waiting) + SPARE:
             self.lane = deque(each for each in self.lane if self._lies(each.id))
 
-    def again(self, request: Request) -> None:
-        self.use.remove(request)
-        self.order.again(request)
+    def back(self, request: Request) -> None:
         self.waiting[request.id] = request
         if request.kind in self.kinds:
-            self.order.drop(request)
             self.lane.appendleft(request)
+        else:
+            self.order.back(request)
+
+    def undo(self, request: Request) -> None:
+        self.use.remove(request)
+        self.order.undo(request)
 
     def peek(self, now: float) -> Request | None:
         batch = self._first()

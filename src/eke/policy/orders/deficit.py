@@ -61,12 +61,15 @@ class Deficit(Order):
     def push(self, request: Request) -> None:
         self._wait(request, self.accounts.get(request.tenant) or self._met(request.tenant))
 
-    def again(self, request: Request) -> None:
+    def back(self, request: Request) -> None:
+        account = self.accounts[request.tenant]
+        self._wait(request, account)
+        account.queue.move_to_end(request.id, last=False)
+
+    def undo(self, request: Request) -> None:
         account = self.accounts[request.tenant]
         account.flying -= 1
         account.credit += size(request)
-        self._wait(request, account)
-        account.queue.move_to_end(request.id, last=False)
 
     def peek(self, now: float) -> Request | None:
         if self.hot in self.stems and self.row < RUN:
@@ -89,12 +92,14 @@ class Deficit(Order):
         return None
 
     def take(self, request: Request) -> None:
-        account = self.accounts[request.tenant]
-        account.credit -= size(request)
-        account.flying += 1
-        self.row = self.row + 1 if request.stem == self.hot and request.stem is not None else 0
-        self.hot = request.stem
+        self._charge(request, self.accounts[request.tenant])
         self.drop(request)
+
+    def through(self, request: Request) -> None:
+        account = self.accounts.get(request.tenant) or self._met(request.tenant)
+        account.credit = self._owed(account)
+        account.rounds = self.rounds
+        self._charge(request, account)
 
     def drop(self, request: Request) -> None:
         del self.waiting[request.id]
@@ -141,6 +146,14 @@ class Deficit(Order):
         """
         least = min([1.0, *self.weights.values()])
         return 2 * self.quantum + 2 * (prompt + answer + 2 * room) / least
+
+    def _charge(self, request: Request, account: Account) -> None:
+        """A request of a tenant starts."""
+        account.credit -= size(request)
+        account.flying += 1
+        same = request.stem is not None and request.stem == self.hot
+        self.row = self.row + 1 if same else 0
+        self.hot = request.stem
 
     def _wait(self, request: Request, account: Account) -> None:
         """A request stands in the lines of its tenant and its prefix."""

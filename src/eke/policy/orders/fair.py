@@ -64,16 +64,19 @@ class Fair(Order):
             self._returned(tenant)
         tenant.count += 1
 
-    def again(self, request: Request) -> None:
+    def back(self, request: Request) -> None:
         self.waiting[request.id] = request
         tenant = self.tenants[request.tenant]
-        tenant.flying -= 1
-        tenant.counter -= self._charge(request) / tenant.weight
         tenant.queue.appendleft(request)
         if tenant.count == 0:
             self.shares += tenant.weight
         tenant.count += 1
         self._stand(tenant)
+
+    def undo(self, request: Request) -> None:
+        tenant = self.tenants[request.tenant]
+        tenant.flying -= 1
+        tenant.counter -= self._charge(request) / tenant.weight
 
     def peek(self, now: float) -> Request | None:
         heap, tenants = self.heap, self.tenants
@@ -98,6 +101,14 @@ class Fair(Order):
         tenant.counter += self._charge(request) / tenant.weight
         tenant.flying += 1
         self.drop(request)
+
+    def through(self, request: Request) -> None:
+        tenant = self.tenants.get(request.tenant) or self._met(request.tenant)
+        if tenant.counter < self.level:
+            tenant.counter = self.level
+        self.level = tenant.counter
+        tenant.counter += self._charge(request) / tenant.weight
+        tenant.flying += 1
 
     def drop(self, request: Request) -> None:
         del self.waiting[request.id]

@@ -21,7 +21,7 @@ class Fcfs(Order):
         self.waiting[request.id] = request
         self.queue.append(request)
 
-    def again(self, request: Request) -> None:
+    def back(self, request: Request) -> None:
         self.waiting[request.id] = request
         self.queue.appendleft(request)
 

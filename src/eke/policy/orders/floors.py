@@ -67,28 +67,40 @@ class Floors(Order):
             if len(lane) > 2 * len(self.waiting) + SPARE:
                 self.lanes[group] = deque(each for each in lane if each.id in self.waiting)
 
-    def again(self, request: Request) -> None:
-        self.order.again(request)
+    def back(self, request: Request) -> None:
+        self.order.back(request)
+        group = self.group(request)
+        if group is not REST:
+            self.lanes[group].appendleft(request)
+
+    def undo(self, request: Request) -> None:
+        self.order.undo(request)
         group = self.group(request)
         if group is not REST:
             self.uses[group].remove(request)
-            self.lanes[group].appendleft(request)
 
     def peek(self, now: float) -> Request | None:
-        best, least = None, float("inf")
+        claims = []
         for group, share in self.shares.items():
-            request = self._first(group)
-            if request is None:
-                continue
-            use = self.uses[group]
-            if use.count == 0 or use.within(share, self.pool, request):
-                served = use.part(self.pool) / share
-                if served < least:
-                    best, least = request, served
-        return best or self.order.peek(now)
+            request, use = self._first(group), self.uses[group]
+            if request is not None and (use.count == 0 or use.within(share, self.pool, request)):
+                claims.append((group, request))
+        if not claims:
+            return self.order.peek(now)
+        if len(claims) > 1:  # the group least served of its floor
+            claims.sort(
+                key=lambda claim: self.uses[claim[0]].part(self.pool) / self.shares[claim[0]]
+            )
+        return claims[0][1]
 
     def take(self, request: Request) -> None:
         self.order.take(request)
+        group = self.group(request)
+        if group is not REST:
+            self.uses[group].add(request)
+
+    def through(self, request: Request) -> None:
+        self.order.through(request)
         group = self.group(request)
         if group is not REST:
             self.uses[group].add(request)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from eke.errors import BadInput
 from eke.policy.orders.fcfs import Fcfs
 from eke.policy.orders.floors import Floors
@@ -21,7 +23,7 @@ class Tiers(Floors):
     Longer ones belong to the last.
     """
 
-    __slots__ = ("edges",)
+    __slots__ = ("edges", "names")
 
     def __init__(self, tiers: dict[float, float]) -> None:
         super().__init__(Fcfs(), {})
@@ -30,9 +32,10 @@ class Tiers(Floors):
                 "tiers need shares above 0 that add up to 100% at most, such as "
                 "tiers(8k:90%,32k:10%)."
             )
-        self.edges = [(edge, show(edge, "1")) for edge in sorted(tiers)]
-        self._wrap(self.order, {show(edge, "1"): share for edge, share in tiers.items()})
+        self.edges = sorted(tiers)
+        self.names = [show(edge) for edge in self.edges]
+        self._wrap(self.order, {show(edge): tiers[edge] for edge in self.edges})
 
     def group(self, request: Request) -> str:
-        whole = size(request)
-        return next((name for edge, name in self.edges if whole <= edge), self.edges[-1][1])
+        tier = bisect_left(self.edges, size(request))
+        return self.names[min(tier, len(self.names) - 1)]

@@ -36,7 +36,7 @@ class Affine(Router):
             return widest
         homes = self.homes
         view = self.pool.views.get(homes.pop(key, -1))
-        if view is None or not fits(view, request, size) or view.free < self.slack * widest.free:
+        if view is None or not fits(view, size) or view.free < self.slack * widest.free:
             view = widest
         homes[key] = view.number  # last in the order of use
         if len(homes) > REMEMBERED:

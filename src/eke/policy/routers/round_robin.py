@@ -26,7 +26,7 @@ class RoundRobin(Router):
         start = self.turn % len(views)
         for step in range(len(views)):
             view = views[(start + step) % len(views)]
-            if fits(view, request, size):
+            if fits(view, size):
                 self.turn = (start + step + 1) % len(views)
                 return view
         return None

@@ -27,18 +27,11 @@ class Router:
         view = pool.only or pool.widest()
         if view is None or view.free < size:
             return None
-        if pool.even or request.prompt < view.ceiling:
-            return view
-        return next(
-            (
-                each
-                for each in pool.by_room()
-                if request.prompt < each.ceiling and each.free >= size
-            ),
-            None,
-        )
+        if pool.even:
+            return view if size <= pool.longest else None
+        return next((each for each in pool.by_room() if fits(each, size)), None)
 
 
-def fits(view: View | None, request: Request, size: float) -> bool:
-    """Whether an engine has room for a request."""
-    return view is not None and view.free >= size and request.prompt < view.ceiling
+def fits(view: View, size: float) -> bool:
+    """Whether an engine has room for a request, and is kept for nobody else."""
+    return view.free >= size and size <= view.ceiling < view.pool.barred
