@@ -32,14 +32,15 @@ class Ledger:
         self._hashes = 0
         self._renew()
 
-    def add(self, chunk: Arrivals) -> int:
-        """Take in a stretch of requests; the number of its first one."""
+    def add(self, chunk: Arrivals, known: Any) -> int:
+        """Take in a stretch of requests; the number of its first one. known: of whom it is known
+        beforehand when they come."""
         first, count = self.many, len(chunk)
         self._room(first + count)
         rows = slice(first, first + count)
         times, counts = self.world.times[rows], self.world.count[rows]
         times[:] = np.nan
-        times[:, at.ARRIVED] = np.where(chunk.after < 0, chunk.arrived, np.nan)
+        times[:, at.ARRIVED] = np.where(known, chunk.arrived, np.nan)
         times[:, at.ENCODING] = self.deployment.encoding(chunk.images, chunk.sound)
         counts[:] = 0
         counts[:, at.PROMPT] = np.minimum(chunk.prompt, np.iinfo(np.int32).max // 2)

@@ -26,6 +26,7 @@ class Source:
         self._chunks = traffic.chunks()
         self._ledger = ledger
         self._exact = forecast == "exact"
+        self._closed = traffic.users is not None
         self.line: list[Request] = []
         self.followers: dict[int, list[Request]] = defaultdict(list)
         self.over = False
@@ -43,7 +44,7 @@ class Source:
         return bool(self.line)
 
     def _take(self, chunk: Arrivals) -> None:
-        first = self._ledger.add(chunk)
+        first = self._ledger.add(chunk, (chunk.after < 0) & (not self._closed))
         requests = self._requests(chunk, first)
         self.works = self.works or bool(chunk.work.any())
         if (chunk.after < 0).all():
