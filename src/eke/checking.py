@@ -21,7 +21,7 @@ from eke.types.fleet import Fleet
 from eke.types.goal import Planned
 from eke.types.job import Promise, Serve
 from eke.types.plan import Plan
-from eke.types.record import Record
+from eke.types.record import Record, replace
 from eke.types.run import FINISHED, Run
 from eke.verbs import values_of
 
@@ -51,12 +51,14 @@ class Seen(Record):
 
 class Checked(Record):
     """A finalist before the traffic. answered: share of the requests that were answered.
-    busy: share of the time that its replicas worked, by the closed form at the peak and simulated
-    over the whole."""
+    reused: share of the prompts that was in the cache when it was simulated, which the closed form
+    is told.  load: of what it can do at the peak, by the closed form.  busy: share of the time that
+    its replicas had anything to do, simulated."""
 
     plan: Plan
     answered: float
-    closed_busy: float
+    reused: float
+    load: float
     busy: float
     seen: tuple[Seen, ...]
 
@@ -101,7 +103,8 @@ def check(
     for plan in plans:
         ready = deployed(asked, plan, fleet, seen, measured=measured)
         one = run(ready, coming, policy_of(policy), Watch(), seed=seed, progress=progress)
-        checked.append(_compared(asked, plan, _closed(asked, plan, fleet, measured), one))
+        same = replace(asked, reuse=_reused(one))
+        checked.append(_compared(same, plan, _closed(same, plan, fleet, measured), one))
     return Check(
         traffic=coming.name,
         policy=policy if isinstance(policy, str) else getattr(policy, "__name__", "policy"),
@@ -121,6 +124,12 @@ def _closed(job: Serve, plan: Plan, fleet: Fleet, measured: Sequence[Measured]) 
     return {name: float(np.ravel(value)[0]) for name, value in said.items() if value is not None}
 
 
+def _reused(one: Run) -> float:
+    """Share of all prompts that was in the cache."""
+    prompts = float(one.requests["prompt"].sum(dtype=np.float64))
+    return float(one.requests["cached"].sum(dtype=np.float64)) / prompts if prompts else 0.0
+
+
 def _compared(job: Serve, plan: Plan, closed: dict[str, float], one: Run) -> Checked:
     requests = one.requests
     done = requests["outcome"] == FINISHED
@@ -134,7 +143,8 @@ def _compared(job: Serve, plan: Plan, closed: dict[str, float], one: Run) -> Che
     return Checked(
         plan=plan,
         answered=float(done.mean()) if len(done) else 0.0,
-        closed_busy=closed["utilisation"],
+        reused=job.reuse,
+        load=closed["utilisation"],
         busy=_busy(one),
         seen=tuple(rows),
     )

@@ -37,7 +37,10 @@ def _mark(number: int) -> str:
 
 def _rows(number: int, each: Checked) -> list[tuple[str, ...]]:
     rows = [_row(seen) for seen in each.seen]
-    rows.append(("busy", f"{each.closed_busy:.0%}", f"{each.busy:.0%}", "", "", ""))
+    rows.append(("load at the peak", f"{each.load:.0%}", "", "", "", ""))
+    rows.append(("engines at work", "", f"{each.busy:.0%}", "", "", ""))
+    if each.reused > 0:
+        rows.append(("from the cache", "given", f"{each.reused:.0%}", "", "", ""))
     if each.answered < 1:
         rows.append(("answered", "", f"{each.answered:.2%}", "", "", "not all"))
     return [(_mark(number) if i == 0 else "", *row) for i, row in enumerate(rows)]

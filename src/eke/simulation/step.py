@@ -35,7 +35,7 @@ class StepTable(Record):
     new, cached: tokens of a chunk, and before it, at which `chunk` has its attention core.
     own, sequence: the engine's own work, per step and per sequence.  factor: on everything.
     overlap_tensor, overlap_expert: shares of the exchanges that hide behind computing.
-    ranks: over which the sequences of a replica are spread.
+    ranks: over which the sequences of a replica are spread, `stages` of a pipeline among them.
     """
 
     base: Any
@@ -54,6 +54,7 @@ class StepTable(Record):
     overlap_tensor: float
     overlap_expert: float
     ranks: int
+    stages: int = 1
 
 
 def step_table(job: Serve, plan: Plan, machine: Machine, longest: int) -> StepTable:
@@ -86,6 +87,7 @@ def step_table(job: Serve, plan: Plan, machine: Machine, longest: int) -> StepTa
         overlap_tensor=float(machine.knobs.overlap_tensor),
         overlap_expert=float(machine.knobs.overlap_expert),
         ranks=ranks,
+        stages=plan.pipeline,
     )
 
 

@@ -11,12 +11,12 @@ from eke.simulation.traffic import Traffic
 from eke.types.record import Record
 
 WINDOWS = 2048  # in which arrivals are counted, to find the peak
-PEAK = 0.98  # of the windows stay below what counts as the peak rate
+LEAST = 60.0  # length of the windows of which the busiest is the peak; shorter ones vary by chance
 
 
 class Survey(Record):
     """requests: how many.  seconds: from the first to the last arrival known beforehand [s].
-    rate, peak: requests per second, on average and in the busiest windows [1/s].
+    rate, peak: requests per second, on average and in the busiest minute or longer [1/s].
     prompt, answer: mean lengths; longest: context of any request [tokens].
     shares: whether prompts begin like others.  images, sound: mean per request.
     """
@@ -76,9 +76,8 @@ def survey(traffic: Traffic) -> Survey:
         raise BadInput(f"nobody comes in the traffic {traffic.name!r}; take a longer part of it.")
     seconds = traffic.seconds or max(sums.last - min(sums.first, sums.last), 1e-3)
     roots = max(float(sums.counts.sum()), 1.0)
-    used = sums.counts[: max(int(np.ceil(sums.last / sums.width)), 1)]
-    peak = float(np.quantile(used, PEAK)) / sums.width * sums.requests / roots
     rate = sums.requests / seconds
+    peak = _peak(sums) * sums.requests / roots
     prompt, answer, images, sound = sums.totals / sums.requests
     return Survey(
         requests=sums.requests,
@@ -92,3 +91,13 @@ def survey(traffic: Traffic) -> Survey:
         images=float(images),
         sound=float(sound),
     )
+
+
+def _peak(sums: _Sums) -> float:
+    """Arrivals per second in the busiest window that passed as a whole; 0 where none did."""
+    many = max(int(np.ceil(LEAST / sums.width)), 1)
+    whole = int(sums.last / sums.width) // many
+    if whole == 0:
+        return 0.0
+    counts = sums.counts[: whole * many].reshape(whole, many).sum(axis=1)
+    return float(counts.max()) / (many * sums.width)

@@ -36,6 +36,7 @@ from eke.simulation.engine.layout import (
     HEAD,
     HIT,
     KIND,
+    LAG,
     LAST,
     MOST,
     NEED,
@@ -163,7 +164,7 @@ def tell(w: World, told: int, event: int, request: int, r: int) -> int:
 @jit
 def finish(w: World, r: int, request: int, told: int) -> int:
     """A request is answered."""
-    w.times[request, FINISHED] = w.flt[r, CLOCK]
+    w.times[request, FINISHED] = max(w.flt[r, CLOCK], w.times[request, FIRST])
     w.count[request, TOKENS] = w.count[request, ANSWER]
     w.count[request, OUTCOME] = DONE_WITH
     return tell(w, told, EVENT_FINISHED, request, r)
@@ -203,7 +204,7 @@ def taken_in(w: World, r: int, told: int, hear_first: bool) -> int:
         w.flt[r, GIVEN] += 1
         w.count[request, TOKENS] += 1
         if isnan(w.times[request, FIRST]):
-            w.times[request, FIRST] = w.flt[r, CLOCK]
+            w.times[request, FIRST] = w.flt[r, CLOCK] + w.flt[r, LAG]
             if hear_first:
                 told = tell(w, told, EVENT_FIRST, request, r)
         told = filled(w, r, at, request, told)

@@ -113,7 +113,8 @@ def _settings(shape: Any, kind: Replica) -> None:
     shape[at.ROLE], shape[at.STATIC] = ROLES[kind.role], kind.static
     shape[at.ORDERED], shape[at.SWAPS] = kind.ordered, kind.swap is not None
     shape[at.CACHING], shape[at.DRAFTS] = kind.caching, kind.drafts
-    shape[at.RANKS], shape[at.PADDED], shape[at.JUMPS] = step.ranks, kind.padded, kind.jumps
+    shape[at.RANKS], shape[at.STAGES] = step.ranks, step.stages
+    shape[at.PADDED], shape[at.JUMPS] = kind.padded, kind.jumps
     shape[at.N_TOKENS], shape[at.N_LENGTHS] = len(step.base), len(step.lengths)
     shape[at.N_NEW], shape[at.N_CACHED] = len(step.new), len(step.cached)
 

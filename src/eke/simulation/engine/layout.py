@@ -24,6 +24,7 @@ NONE = -1
     CACHING,  # prefixes are kept and found again
     DRAFTS,  # tokens guessed per step
     RANKS,  # over which sequences are spread
+    STAGES,  # of a pipeline, among these ranks: each has a batch of its own under way
     PADDED,  # every step computes MOST places
     JUMPS,  # stretches without a change are taken at once
     BASE,  # where each table begins in `table`
@@ -41,7 +42,7 @@ NONE = -1
     N_NEW,
     N_CACHED,
     SHAPES,
-) = range(28)
+) = range(29)
 MIXED, FILLS, ANSWERS = range(3)  # roles: prompts and answers, prompts only, answers only
 
 # --- table[kind, …]: numbers, then the tables -----------------------------------------------------
@@ -77,8 +78,9 @@ CROSSING = TAIL + CLASSES  # decoding slots by when they need their next block, 
     GIVEN,  # tokens of answers so far
     TAKEN,  # tokens of prompts computed so far
     EXTRA,  # time that the next step takes longer, for encoders and swapping
+    LAG,  # from the end of a step until the tokens of its chunks have passed the last stage
     FLOATS,
-) = range(8)
+) = range(9)
 
 # --- slot[…, replica, slot]: decoding slots -------------------------------------------------------
 (

@@ -33,6 +33,7 @@ from eke.simulation.engine.layout import (
     HIT,
     JUMPS,
     KIND,
+    LAG,
     MOST,
     NEED,
     NONE,
@@ -48,6 +49,7 @@ from eke.simulation.engine.layout import (
     ROWS,
     SCHEDULED,
     SOONEST,
+    STAGES,
     STATIC,
     STEPS,
     STORED,
@@ -251,9 +253,14 @@ def start_filling(w: World, r: int, request: int, budget: int) -> int:
 
 @jit
 def mixed_step(w: World, r: int) -> None:
-    """One step that takes in chunks of prompts, and decodes beside it."""
+    """One step that takes in chunks of prompts, and decodes beside it.
+
+    Data-parallel ranks wait for one another. Stages of a pipeline do not: each has a batch under
+    way, some with chunks and some without, and the next ones follow at their mean time, while the
+    chunks need the whole of their own.
+    """
     kind = w.num[r, KIND]
-    ranks = w.shape[kind, RANKS]
+    stages = w.shape[kind, STAGES]
     tokens, chunks, longest = 0, 0, 0
     core, slowest = 0.0, 0.0
     for at in range(w.num[r, FILLING]):
@@ -267,14 +274,22 @@ def mixed_step(w: World, r: int) -> None:
         rows = rank_rows(w.shape, kind, w.num[r, DECODING])
         length = w.flt[r, CONTEXT] / w.num[r, DECODING]
         attending = rows * decode_core(w.shape, w.table, kind, length)
+    loaded = max(min(chunks, stages), 1)
+    ranks = loaded * w.shape[kind, RANKS] // stages
     entering = ceil(rows * (1 + w.shape[kind, DRAFTS]))
-    entering += max(longest, (tokens + ranks - 1) // ranks)
+    most = entering + max(longest, (tokens + ranks - 1) // ranks)
     words = ceil(rows) + (chunks + ranks - 1) // ranks
-    attending += max(slowest, core / ranks)
-    time = composed(w.shape, w.table, kind, rows, entering, words, attending)
+    all_of_it = attending + max(slowest, core / ranks)
+    full = composed(w.shape, w.table, kind, rows, most, words, all_of_it)
+    time = full
+    if loaded < stages:
+        plain = 0.0
+        if rows > 0.0:
+            plain = composed(w.shape, w.table, kind, rows, entering, ceil(rows), attending)
+        time = (loaded * full + (stages - loaded) * plain) / stages
     w.num[r, PENDING] = 1
     w.flt[r, END] = w.flt[r, CLOCK] + time + w.flt[r, EXTRA]
-    w.flt[r, EXTRA] = 0.0
+    w.flt[r, EXTRA], w.flt[r, LAG] = 0.0, full - time
 
 
 @jit
