@@ -30,7 +30,6 @@ from eke.policy.routers.router import Router
 from eke.types.request import Request
 
 NOTHING: list[Action] = []  # the answer to most events; whoever gets it must not change it
-ASIDE = 16  # requests passed over at once, because only larger engines can take them
 FAILURES = 8  # of one request before it is refused
 
 Flight = tuple[Request, View, float]  # who was started, where, tokens counted for it
@@ -69,6 +68,7 @@ class Dispatcher:
         self.says = order.says()._replace(conserving=conserving)
         order.attach(self.pool)
         self.flying: dict[int, Flight] = {}
+        self.parked: dict[int, Request] = {}  # who waits for engines larger than some
         self.failures: dict[int, int] = {}
         for gate in self.gates:
             gate.attach(self.forecast, self.flying)
@@ -94,10 +94,13 @@ class Dispatcher:
 
     def place(self, request: int, now: float) -> Place | None:
         """Where a request stands; None when it does not wait. Takes a look at the whole queue."""
+        if request in self.jobs.waiting:
+            return Place(before=list(self.jobs.waiting).index(request))
+        if request in self.parked:
+            return Place(before=list(self.parked).index(request))
         waits = self.order.waiting.get(request)
         if waits is None:
-            jobs = list(self.jobs.waiting)
-            return Place(before=jobs.index(request)) if request in self.jobs.waiting else None
+            return None
         before = min(round(self.order.ahead(waits)), len(self.order.waiting) - 1)
         return Place(before=before, eta=self.forecast.wait(waits, before))
 
@@ -137,6 +140,8 @@ class Dispatcher:
             self._ended(request, event.tokens, event.cached)
         if self.failures:
             self.failures.pop(request.id, None)
+        if self.parked and view.ceiling >= self.pool.barred:
+            self._unpark()
         if self.order.waiting or self.jobs.waiting:
             return self._start(now)
         return NOTHING
@@ -144,7 +149,6 @@ class Dispatcher:
     def _start(self, now: float) -> list[Action]:
         """Start whoever can be, in order."""
         self._stuck, order, pool, actions = None, self.order, self.pool, NOTHING
-        aside: list[Request] = []
         while order.waiting and (pool.open or self.jobs.running or self.ladder is not None):
             request = order.peek(now)
             if request is None:
@@ -155,22 +159,31 @@ class Dispatcher:
                     actions = [action]
                 else:
                     actions.append(action)
-            elif pool.even or len(aside) >= ASIDE:
+            elif pool.even:
                 self._stuck = request
                 break
-            else:  # shorter ones may use engines that are too small for it
-                pool.barred = min(pool.barred, self._size(request))
-                aside.append(request)
-                order.drop(request)
-        if aside:
-            self._return(aside)
+            else:
+                self._park(request)
         return self._fill(now, actions) if self.jobs.waiting else actions
 
-    def _return(self, aside: list[Request]) -> None:
-        """Those set aside wait on, first; what they can use is kept for them no longer."""
+    def _park(self, request: Request) -> None:
+        """Set a request aside that waits for engines it fits; shorter ones may use the others."""
+        self.order.drop(request)
+        self.parked[request.id] = request
+        self.pool.barred = min(self.pool.barred, self._size(request))
+
+    def _unpark(self) -> None:
+        """Those set aside stand in the order again; what they can use is kept for them no more."""
         self.pool.barred = float("inf")
-        for request in reversed(aside):
+        for request in reversed(self.parked.values()):
             self.order.back(request)
+        self.parked.clear()
+
+    def _retry(self, now: float) -> list[Action]:
+        """Start whoever can be, after a change of which anybody may profit."""
+        if self.parked:
+            self._unpark()
+        return self._start(now)
 
     def _serve(self, request: Request, now: float) -> Action | None:
         """What to do about the first of the order; None when it must wait."""
@@ -258,39 +271,41 @@ class Dispatcher:
         self.order.back(request)
         times = self.failures[request.id] = self.failures.get(request.id, 0) + 1
         if times < FAILURES:
-            return self._start(now)
+            return self._retry(now)
         self.order.drop(request)
         del self.failures[request.id]
-        return [Reject(request.id, "failed too often"), *self._start(now)]
+        return [Reject(request.id, "failed too often"), *self._retry(now)]
 
     def _left(self, event: Left, now: float) -> list[Action]:
         number = event.request
         self.failures.pop(number, None)
+        if number in self.parked:
+            self._unpark()
         waits = self.order.waiting.get(number)
         if waits is not None:
             self.order.drop(waits)
-            return self._start(now)
+            return self._retry(now)
         flight = self.flying.pop(number, None)
         if flight is None:
             return self._job_left(number, now)
         request, view, size = flight
         self._release(view, size)
         self.order.ended(request, None, 0)
-        return self._start(now)
+        return self._retry(now)
 
     def _reported(self, event: EngineReport, now: float) -> list[Action]:
         pool = self.pool if self.ladder is None else self.ladder.pool(event, self.pool)
         pool.hear(event)
-        return self._start(now)
+        return self._retry(now)
 
     def _ticked(self, event: Tick, now: float) -> list[Action]:
         self.alarm = None
-        return self._start(now)
+        return self._retry(now)
 
     def _fill(self, now: float, actions: list[Action]) -> list[Action]:
         """Start jobs of whole engines where nobody waits for the engine."""
         jobs = self.jobs
-        while jobs.waiting and not self.order.waiting:
+        while jobs.waiting and not self.order.waiting and not self.parked:
             view = jobs.trough(self.pool, len(self.flying))
             if view is None:
                 break
@@ -315,14 +330,14 @@ class Dispatcher:
         if number not in self.jobs.running:
             return NOTHING
         self.jobs.end(number)
-        return self._start(now)
+        return self._retry(now)
 
     def _job_failed(self, number: int, now: float) -> list[Action]:
         if number not in self.jobs.running:
             return NOTHING
         self.jobs.running[number][1].fail(now)
         self.jobs.again(self.jobs.end(number))
-        return self._start(now)
+        return self._retry(now)
 
     def _job_left(self, number: int, now: float) -> list[Action]:
         if self.jobs.waiting.pop(number, None) is not None:
@@ -330,4 +345,4 @@ class Dispatcher:
         if number not in self.jobs.running:
             return NOTHING
         self.jobs.end(number)
-        return self._start(now)
+        return self._retry(now)

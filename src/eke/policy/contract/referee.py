@@ -161,8 +161,8 @@ class Referee:
             self.jobs[start.engine] = number
         else:
             whole = min(request.prompt + min(request.likely, most), seat.ceiling)
-            self._order_kept(request)
-            self._floors_kept(request)
+            self._order_kept(request, seat)
+            self._floors_kept(request, seat)
         seat.held[number] = whole
         self._not_over(start.engine, seat)
         self._unqueue(number)
@@ -228,33 +228,55 @@ class Referee:
                 raise AssertionError(f"request {number} does not wait, and has a place")
 
     def _conserving(self, now: float) -> None:
-        """Nobody waits beside an engine that anybody of them could use."""
+        """No engine is left without that has room for anyone who waits and can use it."""
         if not self.people or (self.flying and not self.says.conserving):
             return
-        longest = max((s.ceiling for s in self.seats.values() if s.report), default=0)
+        longest = max((seat.ceiling for seat in self.seats.values() if seat.report), default=0)
         for number, seat in self.seats.items():
-            sizes = (min(size(each), longest) for each in self.waiting.values() if not each.work)
-            if number not in self.jobs and all(seat.takes(whole) for whole in sizes):
+            if number not in self.jobs and self._wanted(seat, longest):
                 raise AssertionError(
                     f"{self.people} requests wait at {now:g} s though engine {number} has room "
-                    "for any of them"
+                    "for any of them that it can finish"
                 )
 
-    def _order_kept(self, request: Request) -> None:
+    def _wanted(self, seat: Seat, longest: int) -> bool:
+        """Whether an engine has room for each of those that wait and can use it, and there is one.
+
+        longest: context that any engine can finish [tokens].
+        """
+        some = False
+        for request in self.waiting.values():
+            whole = min(size(request), longest)
+            if request.work or seat.report is None or whole > seat.ceiling:
+                continue
+            if not seat.takes(whole):
+                return False
+            some = True
+        return some
+
+    def _usable(self, request: Request, seat: Seat) -> bool:
+        """Whether a request can use an engine, though perhaps not now."""
+        longest = max(each.ceiling for each in self.seats.values() if each.report)
+        return not request.work and min(size(request), longest) <= seat.ceiling
+
+    def _order_kept(self, request: Request, seat: Seat) -> None:
+        """Nobody who can use the engine goes before."""
         key = self.says.key
         if key is None:
             return
-        others = [each for each in self.waiting.values() if not each.work]
-        first = min(others, key=lambda each: (key(each), each.id))
-        if key(first) < key(request):
-            raise AssertionError(f"request {request.id} was started before request {first.id}")
+        rank = (key(request), request.id)
+        for other in self.waiting.values():
+            if (key(other), other.id) < rank and self._usable(other, seat):
+                raise AssertionError(
+                    f"request {request.id} was started before request {other.id}, which goes first"
+                )
 
     def _group(self, request: Request) -> str:
         """Whose floor a request counts for; "" for nobody's."""
         group = "" if self.says.group is None or request.work else self.says.group(request)
         return group if group in self.says.floors else ""
 
-    def _floors_kept(self, request: Request) -> None:
+    def _floors_kept(self, request: Request, seat: Seat) -> None:
         """Nobody goes before a group that asks and has less than its floor."""
         if any(seat.pressed for seat in self.seats.values()):
             return  # what engines really take is the policy's own guess then
@@ -263,7 +285,8 @@ class Referee:
             return
         for group in self.says.floors:
             asks = [each for each in self.waiting.values() if self._group(each) == group]
-            if group != own and asks and all(self._below(group, each) for each in asks):
+            sure = (self._below(group, each) and self._usable(each, seat) for each in asks)
+            if group != own and asks and all(sure):
                 raise AssertionError(
                     f"request {request.id} was started though {group!r} waits below its floor"
                 )

@@ -127,6 +127,23 @@ def misfits(seed: int) -> World:
     )
 
 
+def uneven(seed: int) -> World:
+    """Few engines for long contexts, more for short ones, and too many long requests."""
+    dice = Dice(seed)
+    requests, answers = crowd(dice, 150, 0.04)
+    long = [
+        Request(150 + number, 0.1 * number, 1800, 100.0, 100, "gold", "chat", 1)
+        for number in range(25)
+    ]
+    machines = [Machine(longest=1000), Machine(room=2000), Machine(longest=500)]
+    return World(
+        name="uneven engines",
+        requests=requests + long,
+        answers=answers | {each.id: 100 for each in long},
+        machines=machines,
+    )
+
+
 def many(seed: int) -> World:
     """Many engines, which come one after the other."""
     requests, answers = crowd(Dice(seed), 200, 0.01)
@@ -135,7 +152,7 @@ def many(seed: int) -> World:
 
 
 WORLDS: tuple[Callable[[int], World], ...] = (
-    *(calm, overload, tight, surprises, deaths, alone, leaving, jobs, misfits, many),
+    *(calm, overload, tight, surprises, deaths, alone, leaving, jobs, misfits, uneven, many),
 )
 
 
