@@ -13,6 +13,7 @@ from eke.errors import BadInput, EkeError
 from eke.simulation.traffic import HELP, Traffic, traffic
 from eke.simulation.traffic.columns import first_of_group, joined, unnumbered
 from eke.simulation.traffic.profiles import Figure, profiles
+from eke.simulation.traffic.sessions import mean_calls
 from eke.simulation.traffic.words import parts
 from eke.types.arrivals import Arrivals
 from eke.types.record import fields
@@ -100,13 +101,24 @@ def test_chat_is_as_long_as_the_conversations_it_is_taken_from() -> None:
 @pytest.mark.parametrize("name", sorted(profiles()))
 def test_a_rate_counts_what_people_ask(name: str) -> None:
     chunk = whole(traffic(f"{name}, 20/s, 20min"))
-    use = profiles()[name]
-    turns = use.turns.mean if use.turns else 1
-    assert first_of_group(chunk).sum() == pytest.approx(20 * 1200 / turns, rel=0.05)
+    calls = mean_calls(profiles()[name])
+    assert len(chunk) / calls == pytest.approx(20 * 1200, rel=0.06)
+
+
+def test_the_first_minutes_are_as_busy_as_the_last() -> None:
+    """Sessions that began earlier come in as far as they have got."""
+    chunk = whole(traffic("chat, 50/s, 2h"))
+    first = first_of_group(chunk)
+    total = np.cumsum(chunk.arrived)
+    begun = (total - chunk.arrived)[first]
+    at = total - begun[np.cumsum(first) - 1]
+    counts, _ = np.histogram(at, bins=12, range=(0, 7200))
+    assert at.max() <= 7200
+    assert counts == pytest.approx(50 * 600, rel=0.05)
 
 
 def test_tools_are_called_before_the_answer() -> None:
-    chunk = whole(traffic("customer-service, 5/s, 10min, tools 4, turns 1, fixed"))
+    chunk = whole(traffic("customer-service, 5/s, tools 4, turns 1, fixed, at most 500 requests"))
     assert len(chunk) == 5 * first_of_group(chunk).sum()
     session = chunk.prompt[:5]
     assert (np.diff(session) == 22 + 100).all() and chunk.answer[:5].tolist() == [22] * 4 + [60]

@@ -17,6 +17,7 @@ from eke.simulation.traffic.noun import Skipped, Traffic
 from eke.simulation.traffic.profiles import Figure, Profile, grounds, profile, profiles
 from eke.simulation.traffic.readers import read
 from eke.simulation.traffic.sessions import WINDOW, mean_calls, mean_turns, sessions
+from eke.simulation.traffic.steady import steady
 from eke.simulation.traffic.words import AGES, Part
 from eke.types.arrivals import Arrivals
 from eke.types.record import fields, replace
@@ -142,8 +143,8 @@ def _from_profile(part: Part, number: int, seed: int) -> Traffic:
     bounds: tuple[str, ...] = (f"{use.name}: contexts of at most {window:,} tokens (assumed)",)
     bounds = () if "window" in said or "tiers" in said else bounds
 
-    def pieces() -> Iterator[Arrivals]:
-        return sessions(use, seed, number, said.get("tiers", ()), window)
+    def pieces(part: int = number) -> Iterator[Arrivals]:
+        return sessions(use, seed, part, said.get("tiers", ()), window)
 
     if "users" in said:
         return _closed(use, pieces, said, most, seed, number)
@@ -155,13 +156,14 @@ def _from_profile(part: Part, number: int, seed: int) -> Traffic:
         () if "rate" in said else (f"{use.name}: 1/s, as nobody said how many",)
     )
     spoken += () if known or most else (f"{use.name}: 1 h, as nobody said how long",)
-    return Traffic(
+    whole = Traffic(
         name=use.name,
         chunks=lambda: numbered(timed(pieces(), clock, seed, number)),
         seconds=None if most and not known else seconds,
         remarks=(*grounds(use), *bounds, *spoken, *_shape(use, rate), *remarks),
         skipped=Skipped(),
     )
+    return steady(whole, pieces, clock, seed, number) if whole.seconds else whole
 
 
 def _room(said: Mapping[str, Any]) -> int:
