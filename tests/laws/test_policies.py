@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from eke.policy.contract import WORLDS, check, tried
 from eke.policy.contract.toy import Machine, World
-from eke.policy.contract.worlds import crowd
-from eke.policy.contract.worlds import Dice
+from eke.policy.contract.worlds import Dice, crowd
 from eke.policy.dispatcher import Dispatcher
 from eke.policy.naming import make
 from eke.policy.orders.deadline import Deadline
@@ -89,7 +88,7 @@ def _fields(request: object) -> dict[str, object]:
     return {name: getattr(request, name) for name in request.__struct_fields__}  # type: ignore[attr-defined]
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(st.sampled_from(POLICIES), worlds())
 def test_contract_in_any_world(text: str, world: World) -> None:
     tried(lambda: make(text), world)

@@ -121,11 +121,15 @@ class Dispatcher:
                     order.through(request)
                 return [self._begin(request, view, size, request.most)]
         order.push(request)
-        if not self.pool.open and not self.jobs.running and self.ladder is None:
-            return NOTHING
-        if self._stuck is not None and self.pool.even and order.peek(now) is self._stuck:
+        if self.ladder is None and self._shut(now):
             return NOTHING
         return self._start(now)
+
+    def _shut(self, now: float) -> bool:
+        """Whether no room came free since nobody could start, and the same request is next."""
+        if not self.pool.open and not self.jobs.running:
+            return True
+        return self._stuck is not None and self.pool.even and self.order.peek(now) is self._stuck
 
     def _finished(self, event: Finished, now: float) -> list[Action]:
         flight = self.flying.pop(event.request, None)
@@ -187,6 +191,9 @@ class Dispatcher:
 
     def _serve(self, request: Request, now: float) -> Action | None:
         """What to do about the first of the order; None when it must wait."""
+        if request.prompt >= self.pool.longest:  # it came before any engine was known
+            self.order.drop(request)
+            return Reject(request.id, "too long")
         for gate in self.gates:
             if refusal := gate.starts(request, now):
                 self.order.drop(request)

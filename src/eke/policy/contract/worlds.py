@@ -113,14 +113,13 @@ def jobs(seed: int) -> World:
 
 
 def misfits(seed: int) -> World:
-    """Requests that no engine can finish, or that fail on each."""
-    dice = Dice(seed)
-    requests, answers = crowd(dice, 60, 0.2, prompt=300)
-    long, _ = crowd(dice, 66, 0.2, prompt=2500)
-    machines = [Machine(room=2000), Machine(longest=1500)]
+    """Requests that no engine can finish, some before any is known, or that fail on each."""
+    requests, answers = crowd(Dice(seed), 60, 0.2, prompt=300)
+    long = [Request(60 + number, 0.2 * number, 2500, 10.0, 10) for number in range(6)]
+    machines = [Machine(room=2000, since=0.5), Machine(longest=1500, since=0.5)]
     return World(
         name="misfits",
-        requests=requests + long[60:],
+        requests=requests + long,
         answers=answers | dict.fromkeys(range(60, 66), 10),
         machines=machines,
         poison=frozenset((7, 23)),
