@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 PIP_QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test lint golden bench oracles oracles-engines oracles-ray clean
+.PHONY: demo test lint golden bench bench-week oracles oracles-engines oracles-ray clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/demo: pyproject.toml
@@ -45,6 +45,9 @@ golden: $(VENV)/test  ## expected outputs anew, after a change that is meant
 
 bench: $(VENV)/test  ## timings on this machine, as a table
 	$(RUN)/python benchmarks/run.py
+
+bench-week: $(VENV)/test  ## 44 million requests over 64 replicas, some minutes
+	$(RUN)/python benchmarks/simulation.py week
 
 oracles: .venv-oracles/ready  ## exact counts against torch and transformers, recorded
 	.venv-oracles/bin/python tests/oracles/transformers_counts.py

@@ -18,6 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+import simulation
 from eke import Serve, Train, fleet, model, need
 from eke.catalog.efficiencies import efficiencies
 from eke.physics.answer import outcome
@@ -140,6 +141,10 @@ def main() -> None:
         ("training plans priced", training_plans() / 1e3, "k plans/s", 200.0, True),
         ("search: serve a 70B on 32 chips", search_wall(*SERVED), "s wall", 2.0, False),
         ("search: train a 70B on 32 chips", search_wall(*TRAINED), "s wall", 2.0, False),
+        ("simulated requests: fcfs", simulation.speed("fcfs") / 1e3, "k/CPU-s", 200.0, True),
+        ("simulated requests: fair", simulation.speed("fair") / 1e3, "k/CPU-s", 100.0, True),
+        ("  time of each, 8 x as many", simulation.longer(), "x", 1.15, False),
+        ("  memory of each", simulation.memory(), "B", 300.0, False),
     ]
     missed = 0
     print(f"{'':32}{'measured':>12}   {'target':>12}")
