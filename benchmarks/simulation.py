@@ -98,7 +98,7 @@ def week() -> None:
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     shard = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     print(
-        f"a week: {len(found):,} requests, {done:,} answered, over 64 replicas in {took:.0f} s wall "
+        f"a week: {len(found):,} requests, {done:,} answered, 64 replicas, {took:.0f} s wall "
         f"(target 600 s); at most {rss:.1f} GiB, {shard:.1f} GiB in each of two shards"
     )
 

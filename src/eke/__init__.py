@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from eke.errors import EkeError as EkeError
     from eke.planning import frontier as frontier
     from eke.planning import plan as plan
+    from eke.simulating import simulate as simulate
+    from eke.simulation.deployment import Settings as Settings
+    from eke.simulation.statistics import summary as summary
+    from eke.simulation.traffic import traffic as traffic
+    from eke.simulation.watch import Watch as Watch
     from eke.types.chip import Chip as Chip
     from eke.types.fleet import Fleet as Fleet
     from eke.types.fleet import Pool as Pool
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
     from eke.types.need import Need as Need
     from eke.types.need import Span as Span
     from eke.types.plan import Plan as Plan
+    from eke.types.run import Run as Run
     from eke.units import quantity as quantity
     from eke.verbs import need as need
 
@@ -51,6 +57,11 @@ _HOMES = {
     "catalog.systems": ("system",),
     "errors": ("BadInput", "EkeError"),
     "planning": ("frontier", "plan"),
+    "simulating": ("simulate",),
+    "simulation.deployment": ("Settings",),
+    "simulation.statistics": ("summary",),
+    "simulation.traffic": ("traffic",),
+    "simulation.watch": ("Watch",),
     "types.chip": ("Chip",),
     "types.fleet": ("Fleet", "Pool"),
     "types.goal": ("AtMost", "Front", "Goal", "Planned"),
@@ -58,6 +69,7 @@ _HOMES = {
     "types.model": ("Model",),
     "types.need": ("Infeasible", "Need", "Span"),
     "types.plan": ("Plan",),
+    "types.run": ("Run",),
     "units": ("quantity",),
     "verbs": ("need",),
 }
