@@ -8,7 +8,7 @@ from typing import Any
 from eke.policy.admission import Gate
 from eke.policy.forecast import Forecast
 from eke.policy.jobs import Jobs
-from eke.policy.ladder import Ladder
+from eke.policy.ladder import Ladder, Rung
 from eke.policy.orders.order import Order
 from eke.policy.pool import CLOSED, View
 from eke.policy.protocol import (
@@ -57,6 +57,7 @@ class Dispatcher:
     ) -> None:
         self.alarm: float | None = None
         self.hear_first = False
+        self.quiet = True  # an end only matters to those who wait
         self.order = order
         self.router = router or LeastLoad()
         self.pool = self.router.pool
@@ -74,6 +75,7 @@ class Dispatcher:
             gate.attach(self.forecast, self.flying)
         self._straight = conserving
         self._stuck: Request | None = None  # who goes next, and found no room
+        self._rung: Rung | None = None  # where things were then
         self._pick = self.router.pick
         self._ended = order.ended if order.counts else None
         self._rare: dict[type, Callable[[Any, float], list[Action]]] = {
@@ -121,13 +123,15 @@ class Dispatcher:
                     order.through(request)
                 return [self._begin(request, view, size, request.most)]
         order.push(request)
-        if self.ladder is None and self._shut(now):
+        if self._shut(now):
             return NOTHING
         return self._start(now)
 
     def _shut(self, now: float) -> bool:
         """Whether no room came free since nobody could start, and the same request is next."""
-        if not self.pool.open and not self.jobs.running:
+        if self.ladder is not None and self.ladder.rung(now) is not self._rung:
+            return False  # room on other engines may be its to use now
+        if not self.pool.open and not self.jobs.running and self.ladder is None:
             return True
         return self._stuck is not None and self.pool.even and self.order.peek(now) is self._stuck
 
@@ -165,6 +169,7 @@ class Dispatcher:
                     actions.append(action)
             elif pool.even:
                 self._stuck = request
+                self._rung = self.ladder.rung(now) if self.ladder is not None else None
                 break
             else:
                 self._park(request)
@@ -194,10 +199,8 @@ class Dispatcher:
         if request.prompt >= self.pool.longest:  # it came before any engine was known
             self.order.drop(request)
             return Reject(request.id, "too long")
-        for gate in self.gates:
-            if refusal := gate.starts(request, now):
-                self.order.drop(request)
-                return refusal
+        if self.gates and (refusal := self._late(request, now)):
+            return refusal
         if self.ladder is not None:
             return self._degraded(request, self.ladder, now)
         size = self._size(request)
@@ -209,12 +212,12 @@ class Dispatcher:
 
     def _degraded(self, request: Request, ladder: Ladder, now: float) -> Action | None:
         """Start a request on the rung that things have come to."""
-        level = ladder.level(now)
-        most = ladder.most(request, level)
-        words = "" if most == request.most else f"answer cut at {most} tokens"
+        rung = ladder.rung(now)
+        most = min(request.most, rung.most)
+        words = f"answer cut at {most} tokens" if most < request.most else ""
         size = min(request.prompt + min(request.likely, most), self.pool.longest)
         view = self._pick(request, size)
-        for _, router in ladder.routers(level) if view is None else ():
+        for router in rung.routers if view is None else ():
             view = router.pick(request, size)
             if view is not None:
                 words = f"{words}, model {view.model}".removeprefix(", ")
@@ -223,6 +226,14 @@ class Dispatcher:
             return self._stop_job(now)
         self.order.take(request)
         return self._begin(request, view, size, most, words)
+
+    def _late(self, request: Request, now: float) -> Reject | None:
+        """Ask whether a request may still start."""
+        for gate in self.gates:
+            if refusal := gate.starts(request, now):
+                self.order.drop(request)
+                return refusal
+        return None
 
     def _refusal(self, request: Request, now: float) -> Reject | None:
         """Ask whether a newcomer may wait."""

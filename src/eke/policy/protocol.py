@@ -123,7 +123,12 @@ class Place(Record):
 
 class Policy(Protocol):
     """alarm: when it next wants a Tick [s], None for never.  hear_first: whether it wants to be
-    told of first tokens."""
+    told of first tokens.
+
+    A policy may also say `quiet = True`: that it wants nothing done about a Finished while no
+    request waits with it. A simulation then need not ask it in between, which saves a third of the
+    time.
+    """
 
     alarm: float | None
     hear_first: bool

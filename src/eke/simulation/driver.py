@@ -36,6 +36,8 @@ from eke.simulation.engine.layout import (
     EVENT_FIRST,
     FINISHED,
     FIRST,
+    GO_ON,
+    HEAR_FIRST,
     NONE,
     OUTCOME,
     REPLICA,
@@ -118,8 +120,9 @@ class Driver:
         policy, source, calendar, ledger = self.policy, self.source, self.calendar, self.ledger
         on, act, advance = policy.on, self._act, self._advance
         engine, starts, started = NONE, 0, 0.0  # who is to be started with the next advance
-        hear_first, closed, simple = policy.hear_first, self.users is not None, self._simple()
-        works = self.works
+        closed, simple = self.users is not None, self._simple()
+        works, hear = self.works, HEAR_FIRST if policy.hear_first else 0
+        quiet = not closed and not policy.hear_first and getattr(policy, "quiet", False)
         line, followers = source.line, source.followers
         for _ in range(ROUNDS):
             if not line and not source.over and not closed:
@@ -133,8 +136,9 @@ class Driver:
                 limit = alarm
             if until < limit:
                 limit = until
+            alone = quiet and not self.waiting and not followers and not works
             events, end, event, request, tokens, cached = advance(
-                ledger.address, limit, hear_first, engine, starts, started
+                ledger.address, limit, GO_ON if alone else hear, engine, starts, started
             )
             if events:
                 self.now = end
@@ -159,7 +163,7 @@ class Driver:
                     if followers or closed:
                         self._over(request)
                 else:
-                    self._told(events, end)
+                    self._told(events)
                 continue
             engine = NONE
             if limit == coming and coming < inf:
@@ -198,19 +202,22 @@ class Driver:
         """Whether requests come, and nothing else is to be thought of."""
         return self.patience is None and not self.source.works
 
-    def _told(self, events: int, now: float) -> None:
-        """Several events of one step, or rare ones."""
-        rows = self.ledger.world.told[:events].tolist()
-        for event, request, replica, tokens, cached in rows:
+    def _told(self, events: int) -> None:
+        """Several events, or rare ones."""
+        w, on = self.ledger.world, self.policy.on
+        rows, times = w.told[:events].tolist(), w.told_at[:events].tolist()
+        follow = self.source.followers or self.users is not None
+        for (event, request, replica, tokens, cached), self.now in zip(rows, times, strict=True):
             if event == EVENT_FINISHED:
                 self.flying -= 1
-                self.tell(Finished(request, tokens, cached))
-                if self.source.followers or self.users is not None:
+                if actions := on(Finished(request, tokens, cached), self.now):
+                    self._act(actions)
+                if follow:
                     self._over(request)
             elif event == EVENT_FIRST:
                 self.tell(FirstToken(request))
             else:
-                self.hand_over(request, replica, now)
+                self.hand_over(request, replica, self.now)
 
     def _alarm(self, alarm: float) -> None:
         """The policy is woken; an alarm that it leaves as it was has rung."""

@@ -33,7 +33,9 @@ from eke.simulation.engine.layout import (
     FIRST,
     FREE,
     GIVEN,
+    GO_ON,
     HEAD,
+    HEAR_FIRST,
     HIT,
     KIND,
     LAG,
@@ -88,36 +90,45 @@ def soonest(w: World) -> int:
 
 
 @jit
-def advance(w: World, limit: float, hear_first: bool) -> tuple[int, float, int, int, int, int]:
+def advance(w: World, limit: float, hear: int) -> tuple[int, float, int, int, int, int]:
     """Play steps until one ends an answer or hands one over, or gives a first token where that is
-    to be heard, but none that ends at `limit` or later: what comes at that moment comes first.
+    to be heard, but none that ends at `limit` or later: what comes at that moment comes first. With
+    GO_ON ends are noted and play goes on, as long as there is room for them.
 
-    How many events `told` then holds, when they happened [s], and the first of them: what, request,
-    tokens, cached. Without any, when the next step ends.
+    How many events `told` then holds, when the last of them happened [s], and the first of them:
+    what, request, tokens, cached. Without any, when the next step ends.
     """
+    events, when = 0, 0.0
+    room = w.told.shape[0] - 2 * w.slot.shape[2]
     while True:
         r = soonest(w)
         end = w.flt[r, END]
         if end >= limit:
-            return 0, end, 0, 0, 0, 0
-        events = commit(w, r, hear_first)
+            break
+        before = events
+        events = commit(w, r, hear, events)
         decide(w, r)
-        if events > 0:
-            told = w.told
-            return events, end, told[0, 0], told[0, 1], told[0, 3], told[0, 4]
+        if events > before:
+            when = end
+            last = w.told[events - 1, 0]
+            if (hear & GO_ON) == 0 or last != EVENT_FINISHED or events > room:
+                break
+    told = w.told
+    if events == 0:
+        return 0, end, 0, 0, 0, 0
+    return events, when, told[0, 0], told[0, 1], told[0, 3], told[0, 4]
 
 
 @jit
-def commit(w: World, r: int, hear_first: bool) -> int:
-    """What the pending steps of a replica did; how many events there are."""
+def commit(w: World, r: int, hear: int, told: int) -> int:
+    """What the pending steps of a replica did; how many events there are, `told` before it."""
     steps, kind = w.num[r, PENDING], w.num[r, KIND]
     if steps == 0:
         w.flt[r, CLOCK] = w.flt[r, END]
-        return 0
+        return told
     w.flt[r, BUSY] += w.flt[r, END] - w.flt[r, CLOCK]
     w.flt[r, CLOCK] = w.flt[r, END]
     frozen = w.shape[kind, STATIC] != 0 and w.num[r, FILLING] > 0
-    told = 0
     if w.num[r, DECODING] > 0 and not frozen:
         decoded(w, r, steps)
     elif not frozen:
@@ -125,7 +136,7 @@ def commit(w: World, r: int, hear_first: bool) -> int:
     if w.num[r, STEPS] >= w.num[r, SOONEST] and not frozen:
         told = retire(w, r, told)
     if w.num[r, FILLING] > 0:
-        told = taken_in(w, r, told, hear_first)
+        told = taken_in(w, r, told, (hear & HEAR_FIRST) != 0)
     return told
 
 
@@ -158,6 +169,7 @@ def tell(w: World, told: int, event: int, request: int, r: int) -> int:
     """One more event; how many there are now."""
     w.told[told, 0], w.told[told, 1], w.told[told, 2] = event, request, r
     w.told[told, 3], w.told[told, 4] = w.count[request, TOKENS], w.count[request, HIT]
+    w.told_at[told] = w.flt[r, CLOCK]
     return told + 1
 
 

@@ -61,6 +61,7 @@ def world(kinds: tuple[Replica, ...], replicas: Any, requests: int, longest: int
         times=np.zeros((requests, at.TIMES)),
         count=np.zeros((requests, at.COUNTS), dtype=np.int32),
         told=np.zeros((2 * most + 1024, 5), dtype=np.int64),
+        told_at=np.zeros(2 * most + 1024),
         shared=np.zeros((requests if kept else 1, at.SHARED), dtype=np.int64),
         hashes=np.zeros(1, dtype=np.int64),
         hash_start=np.zeros(requests + 1 if kept else 1, dtype=np.int64),

@@ -22,9 +22,7 @@ else:
 
 
 @jit
-def advance(
-    address: Any, limit: float, hear_first: bool, replica: int, request: int, now: float
-) -> Any:
+def advance(address: Any, limit: float, hear: int, replica: int, request: int, now: float) -> Any:
     """See `eke.simulation.engine.advance`; before it, `request` comes to `replica`, where that is
     not NONE. Where it is not taken, nothing happens, and instead of a number of events there is
     the negative of why."""
@@ -33,7 +31,7 @@ def advance(
         said = plain_enqueue(w, replica, request, now)
         if said != 0:
             return -said, now, 0, 0, 0, 0
-    return plain_advance(w, limit, hear_first)
+    return plain_advance(w, limit, hear)
 
 
 @jit
@@ -90,6 +88,6 @@ def entry(function: Any, signature: str) -> Any:
 def entries() -> tuple[Any, Any]:
     """`advance` and `enqueue` for the innermost loop."""
     return (
-        entry(advance, "(int64, float64, boolean, int64, int64, float64)"),
+        entry(advance, "(int64, float64, int64, int64, int64, float64)"),
         entry(enqueue, "(int64, int64, int64, float64)"),
     )

@@ -118,7 +118,10 @@ KEY, HOLDERS, BEFORE, BEHIND, CHAIN, BLOCK_FIELDS = range(6)
 # --- shared[request, …]: what its prompt shares with others ---------------------------------------
 SESSION, STEM, STEM_TOKENS, SHARED = range(4)
 
-# --- events in `told`: what a commit reports ------------------------------------------------------
+# --- what is heard of while steps are played: bits of `hear` --------------------------------------
+HEAR_FIRST, GO_ON = 1, 2  # first tokens too; do not stop for an end
+
+# --- events in `told` -----------------------------------------------------------------------------
 EVENT_FIRST, EVENT_FINISHED, EVENT_HANDED, EVENT_LOST = range(4)
 
 
@@ -134,7 +137,8 @@ class World(NamedTuple):
     fill: Any = (3, "i8")
     times: Any = (2, "f8")
     count: Any = (2, "i4")
-    told: Any = (2, "i8")  # event, request, replica, tokens, cached: of the last commit
+    told: Any = (2, "i8")  # event, request, replica, tokens, cached: of what is to be heard
+    told_at: Any = (1, "f8")  # when
     shared: Any = (2, "i8")
     hashes: Any = (1, "i8")  # keys of prompts' blocks out of a trace, one request after another
     hash_start: Any = (1, "i8")  # where those of each request begin
