@@ -70,11 +70,11 @@ class Promise(Gate):
     def arrives(self, request: Request, now: float) -> Reject | None:
         if request.ttft is None and request.deadline is None:
             return None
-        ahead = self.forecast.order.ahead(request)
-        wait = self.forecast.wait(request, ahead)
-        if not wait:
-            return None
-        over = self._over(request, wait)
+        forecast = self.forecast
+        if self._over(request, forecast.wait(request, len(forecast.order.waiting))) <= 0:
+            return None  # in time even as the last: no need to find out its place
+        ahead = forecast.order.ahead(request)
+        over = self._over(request, forecast.wait(request, ahead))
         if over <= 0:
             return None
         return Reject(request.id, "would miss its promise", max(over, SOON), round(ahead))
@@ -87,9 +87,12 @@ class Promise(Gate):
         again = (ahead + 1) * self.forecast.turn(request)
         return Reject(request.id, "missed its promise", max(again, SOON), ahead)
 
-    def _over(self, request: Request, wait: float) -> float:
-        """By how much a request will miss its promises [s]; below 0 when it will not."""
+    def _over(self, request: Request, wait: float | None) -> float:
+        """By how much a request that waits so long will miss its promises [s]; below 0 when it
+        will not, or need not wait."""
         forecast, over = self.forecast, float("-inf")
+        if not wait:
+            return over
         first = wait + forecast.reading(request)
         if request.ttft is not None:
             over = first * self.margin - request.ttft

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from eke.errors import BadInput
 from eke.policy.admission import SOON, Gate
@@ -13,6 +15,18 @@ from eke.policy.routers.router import Router
 from eke.types.request import Request
 
 SHORT, SMALL, REFUSE = "short", "small", "refuse"
+
+
+class Rung(NamedTuple):
+    """What is done on one rung and those above it.
+
+    most: longest answer [tokens].  routers: to engines for those that find no room.
+    refuses: whether newcomers are refused.
+    """
+
+    most: int
+    routers: tuple[Router, ...]
+    refuses: bool
 
 
 class Ladder(Gate):
@@ -34,47 +48,44 @@ class Ladder(Gate):
                 "0 s, such as ladder(short:256,small,refuse,step=5s)."
             )
         self.step = step
-        self.shorter: list[tuple[int, int]] = []  # level, longest answer
-        self.smaller: list[tuple[int, str, Router]] = []  # level, model, its engines
-        self.refuses: int | None = None
-        self.main: str | None = None
-        for level, (kind, value) in enumerate(rungs, 1):
-            if kind == SHORT:
-                self.shorter.append((level, int(value)))
-            elif kind == SMALL:
-                self.smaller.append((level, value, LeastLoad()))
-            else:
-                self.refuses = level
+        self.main: str | None = None  # model of the first engine
+        self.smaller: list[tuple[str, Router]] = []  # model, its engines
+        self.rungs = [Rung(sys.maxsize, (), False)]
+        for kind, value in rungs:
+            self.rungs.append(self._lower(self.rungs[-1], kind, value))
 
     def pool(self, report: EngineReport, usual: Pool) -> Pool:
         """Which engines the one of a report belongs to. usual: those that need no step down."""
         if self.main is None:
             self.main = report.model
-        for _, model, router in self.smaller:
+        for model, router in self.smaller:
             if report.model == model or (not model and report.model != self.main):
                 return router.pool
         return usual
 
-    def level(self, now: float) -> int:
-        """How far down the ladder things are; 0 for not at all."""
+    def rung(self, now: float) -> Rung:
+        """How far down the ladder things are."""
         order, rate = self.forecast.order, self.forecast.pool.rate
         if rate:
-            return int(len(order.waiting) * self.forecast.mean / rate / self.step)
-        first = order.peek(now)
-        return 0 if first is None else int((now - first.arrived) / self.step)
-
-    def most(self, request: Request, level: int) -> int:
-        """Longest answer a request gets [tokens]."""
-        cuts = [cut for rung, cut in self.shorter if rung <= level]
-        return min([request.most, *cuts])
-
-    def routers(self, level: int) -> list[tuple[str, Router]]:
-        """Models to fall back to, with their engines."""
-        return [(model, router) for rung, model, router in self.smaller if rung <= level]
+            wait = len(order.waiting) * self.forecast.mean / rate
+        else:
+            first = order.peek(now)
+            wait = 0.0 if first is None else now - first.arrived
+        return self.rungs[min(int(wait / self.step), len(self.rungs) - 1)]
 
     def arrives(self, request: Request, now: float) -> Reject | None:
-        if self.refuses is None or self.level(now) < self.refuses:
+        if not self.rung(now).refuses:
             return None
         waits = len(self.forecast.order.waiting)
-        again = waits * self.forecast.turn(request) - self.step * (self.refuses - 1)
+        first = next(level for level, rung in enumerate(self.rungs) if rung.refuses)
+        again = waits * self.forecast.turn(request) - self.step * (first - 1)
         return Reject(request.id, "too much to do", max(again, SOON), waits)
+
+    def _lower(self, above: Rung, kind: str, value: str) -> Rung:
+        """The next rung down."""
+        if kind == SHORT:
+            return above._replace(most=min(above.most, int(value)))
+        if kind == REFUSE:
+            return above._replace(refuses=True)
+        self.smaller.append((value, LeastLoad()))
+        return above._replace(routers=(*above.routers, self.smaller[-1][1]))
