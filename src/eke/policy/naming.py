@@ -156,7 +156,7 @@ def _build(
 def _known(name: str, key: str, part: Part) -> None:
     """Refuse a setting that is not one of its part's."""
     known = [*part.settings, *([part.bare[0]] if part.bare else [])]
-    if part.build in (spec.build for spec in ORDERS.values()) and name != "tiers":
+    if name in ORDERS and name != "tiers":
         known.append(FLOORS)
     if key not in known:
         allowed = f"it has {', '.join(known)}" if known else "it has none"
