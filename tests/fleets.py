@@ -70,12 +70,15 @@ def play(
     asks: Traffic,
     policy: str = "fcfs",
     watch: Watch | None = None,
+    change=lambda machine: None,
     **others,
 ) -> Run:
-    """What happens to them. where: one replica, or several."""
+    """What happens to them. where: one replica, or several.  change: to the policy once made."""
     ready = where if isinstance(where, Deployment) else deployed((where, 1))
     watching = watch or Watch(samples=50)
-    return run(ready, asks, make(policy), watching, label=policy, **others)
+    machine = make(policy)
+    change(machine)
+    return run(ready, asks, machine, watching, label=policy, **others)
 
 
 def same(one: Run, other: Run) -> bool:

@@ -66,6 +66,14 @@ def test_the_same_seed_gives_the_same_bytes(scene, another):
 
 
 @given(SCENES)
+def test_a_policy_that_is_told_of_ends_together_does_the_same(scene):
+    def curious(machine) -> None:
+        machine.quiet = False
+
+    assert same(scene.run(), scene.run(change=curious))
+
+
+@given(SCENES)
 def test_answers_are_whole_and_the_engines_gave_them(scene):
     run = scene.run()
     tokens, answer, outcome = (run.requests[name] for name in ("tokens", "answer", "outcome"))
