@@ -66,7 +66,7 @@ class Engine:
     def until(self, limit: float, look=lambda engine: None) -> None:
         """Play everything that ends by `limit`; `look` is called after each happening."""
         while True:
-            many, when, *_ = gates.advance(self.address, limit, True, at.NONE, 0, 0.0)
+            many, when, *_ = gates.advance(self.address, limit, at.HEAR_FIRST, at.NONE, 0, 0.0)
             if not many:
                 return
             self.events += [(when, int(row[0]), int(row[1])) for row in self.world.told[:many]]

@@ -38,6 +38,14 @@ COMMANDS = {
         "plan serve llama-3.1-70b --on 16xh100-sxm --rate 5/s --prompt 2000 --answer 300 "
         "--frontier cost,ttft"
     ),
+    "plan-check": (
+        "plan serve llama-3.1-8b --on 4xh100-sxm --rate 8/s --prompt 1200 --answer 200 "
+        "--ttft 500ms@p99 --check 'chat, 8/s, 10min'"
+    ),
+    "simulate": (
+        "simulate serve llama-3.1-8b --on 1xh100-sxm "
+        "--traffic 'chat, 8/s, 10min, ttft 300ms, seed 7' --policy fcfs+promise"
+    ),
     "chip": "catalog chips wse-2",
 }
 
@@ -47,7 +55,7 @@ README = Path(__file__).parent.parent.parent / "README.md"
 
 def said(words: str) -> str:
     """A command and what eke answers."""
-    sys.argv = ["eke", *words.split()]
+    sys.argv = ["eke", *shlex.split(words)]
     return f"$ eke {words}\n{CliRunner().invoke(entry, shlex.split(words)).stdout}"
 
 

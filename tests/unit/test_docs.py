@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,6 @@ def blocks(path: Path) -> list[tuple[str, str]]:
 
 
 def live(words: str) -> str:
-    import shlex
-
     return CliRunner().invoke(entry, shlex.split(words)).stdout
 
 
@@ -62,7 +61,7 @@ def test_readme_shows_what_eke_says(
     words: str, output: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("sys.argv", ["eke", *words.split()])
+    monkeypatch.setattr("sys.argv", ["eke", *shlex.split(words)])
     assert live(words).strip() == output.strip()
 
 
@@ -75,7 +74,7 @@ def test_golden(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, _, rest = path.read_text().partition("\n")
     words = first.removeprefix("$ eke ")
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("sys.argv", ["eke", *words.split()])
+    monkeypatch.setattr("sys.argv", ["eke", *shlex.split(words)])
     if "--json" in words:
         assert same(json.loads(live(words)), json.loads(rest))
     else:

@@ -142,7 +142,7 @@ def _run(given: dict[str, Any]) -> None:
     if given["as_json"]:
         click.echo(simulated_json(runs, summaries))
     else:
-        click.echo(simulated_words(runs, summaries, command_words()), nl=False)
+        click.echo(simulated_words(runs, summaries, _next(given)), nl=False)
     if _interrupted(runs[-1]):
         sys.exit(130)
 
@@ -349,6 +349,14 @@ def _title(given: dict[str, Any]) -> str:
     if given["plan_file"]:
         return f"{given['plan_file']}: {given['traffic']}"
     return f"{given['words'][1]} on {given['fleet']}: {given['traffic']}"
+
+
+def _next(given: dict[str, Any]) -> str:
+    """What to do next: look at it, or try another policy."""
+    if not given["page"]:
+        return f"{command_words()} --report out.html"
+    other = "" if "," in given["policy"] else "; and with --policy fcfs,fair,priority"
+    return f"open {given['page']} in a browser{other}"
 
 
 def command_words() -> str:

@@ -68,7 +68,7 @@ def simulated_words(runs: Sequence[Run], summaries: Sequence[Summary], command: 
         blocks = [headline(one), *_outcomes(one), *_times(one), *_numbers(one)]
     blocks += [block for each in summaries for block in _groups(each, len(summaries) > 1)]
     blocks += [*_refusals(summaries), *_grounds(runs)]
-    blocks += [f"  next       {command}"] if command else []
+    blocks += [wrap(f"  next       {command}", indent=" " * 13)] if command else []
     return "\n".join(blocks) + "\n"
 
 
