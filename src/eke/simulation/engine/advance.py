@@ -277,9 +277,8 @@ def withdraw(w: World, r: int, request: int, now: float) -> bool:
     interrupt(w, r, now)
     for at in range(w.num[r, DECODING]):
         if w.slot[REQUEST, r, at] == request:
-            given = given_by(w, r, at)
-            w.flt[r, GIVEN] += given - made_by(w, r, at)
-            w.count[request, TOKENS] = given
+            w.flt[r, GIVEN] += given_under_way(w, r)
+            w.count[request, TOKENS] = given_by(w, r, at)
             end_decoding(w, r, at)
             find_soonest(w, r)
             leave_idle(w, r)
@@ -295,22 +294,24 @@ def withdraw(w: World, r: int, request: int, now: float) -> bool:
 @jit
 def given_by(w: World, r: int, at: int) -> int:
     """Tokens a decoding sequence has given, those of a stretch that is under way included."""
-    under_way = max(w.num[r, PENDING] - 1, 0) * w.table[w.num[r, KIND], EMITTED]
-    given = made_by(w, r, at) + int(under_way)
+    given = made_by(w, r, at) + int(given_under_way(w, r))
     return min(given, w.count[w.slot[REQUEST, r, at], ANSWER])
 
 
 @jit
+def given_under_way(w: World, r: int) -> float:
+    """Tokens each decoding sequence has given in a stretch that was cut to end with this step."""
+    return max(w.num[r, PENDING] - 1, 0) * w.table[w.num[r, KIND], EMITTED]
+
+
+@jit
 def look(w: World, r: int, now: float) -> float:
-    """Count for each decoding sequence the tokens it has given by `now`; how many of all of them
-    belong to the stretch that is under way."""
+    """Count for each decoding sequence the tokens it has given by `now`; how many all of them have
+    given in the stretch that is under way."""
     interrupt(w, r, now)
-    more = 0.0
     for at in range(w.num[r, DECODING]):
-        given = given_by(w, r, at)
-        more += given - made_by(w, r, at)
-        w.count[w.slot[REQUEST, r, at], TOKENS] = given
-    return more
+        w.count[w.slot[REQUEST, r, at], TOKENS] = given_by(w, r, at)
+    return w.num[r, DECODING] * given_under_way(w, r)
 
 
 @jit
