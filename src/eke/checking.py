@@ -16,6 +16,7 @@ from eke.simulation.simulator import Progress, run
 from eke.simulation.survey import survey
 from eke.simulation.traffic import Traffic
 from eke.simulation.traffic import traffic as traffic_of
+from eke.simulation.traffic.changes import promised
 from eke.simulation.watch import Watch
 from eke.types.fleet import Fleet
 from eke.types.goal import Planned
@@ -96,6 +97,7 @@ def check(
     if not isinstance(found.job, Serve):
         raise BadInput("only plans for serving are checked against traffic.")
     coming = traffic if isinstance(traffic, Traffic) else traffic_of(traffic, seed=seed)
+    coming = promised(coming, found.job.ttft.limit if found.job.ttft else None)
     seen = survey(coming)
     asked = job_of(found.job, seen)
     plans = [found.need.plan, *(rival.plan for rival in found.rivals)]

@@ -22,7 +22,7 @@ from eke.simulating import policy_of
 from eke.simulation.deployment import Deployment
 from eke.simulation.simulator import Progress, run
 from eke.simulation.traffic import traffic as traffic_of
-from eke.simulation.traffic.changes import dealt
+from eke.simulation.traffic.changes import dealt, promised
 from eke.simulation.watch import Watch
 from eke.types.record import Record, replace
 from eke.types.run import COLUMNS, TIMELINE, Run
@@ -31,7 +31,8 @@ COMMON = ("seconds", "compiled")  # facts that the whole has as each shard has
 
 
 class Shard(Record):
-    """One gateway's part. traffic: in words, with `seed`; this is part `number` of `shards`."""
+    """One gateway's part. traffic: in words, with `seed`; this is part `number` of `shards`.
+    ttft: promised where nothing is [s]."""
 
     deployment: Deployment
     traffic: str
@@ -41,6 +42,7 @@ class Shard(Record):
     shards: int
     seed: int = 0
     skip_bad: bool = False
+    ttft: float | None = None
 
 
 def shards_of(
@@ -99,7 +101,7 @@ def sharded(
 def alone(shard: Shard) -> Run:
     """What happens in one shard."""
     whole = traffic_of(shard.traffic, seed=shard.seed, skip_bad=shard.skip_bad)
-    part = dealt(whole, shard.number, shard.shards)
+    part = dealt(promised(whole, shard.ttft), shard.number, shard.shards)
     seed = shard.seed * shard.shards + shard.number
     machine = policy_of(shard.policy)
     return run(shard.deployment, part, machine, shard.watch, label=shard.policy, seed=seed)

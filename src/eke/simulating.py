@@ -17,6 +17,7 @@ from eke.simulation.simulator import Progress, run
 from eke.simulation.survey import Survey, survey
 from eke.simulation.traffic import Traffic
 from eke.simulation.traffic import traffic as traffic_of
+from eke.simulation.traffic.changes import promised
 from eke.simulation.watch import Watch
 from eke.types.fleet import Fleet
 from eke.types.goal import Planned
@@ -56,6 +57,7 @@ def simulate(
     has any.  Raises EkeError for input that makes no sense.
     """
     coming = traffic if isinstance(traffic, Traffic) else traffic_of(traffic, seed=seed)
+    coming = promised(coming, job.ttft.limit if job.ttft else None)
     seen = survey(coming)
     where, asked = fleet_of(fleet), job_of(job, seen)
     picked = plan or fill(asked, where, choices, measured)

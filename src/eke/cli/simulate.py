@@ -121,9 +121,11 @@ def _run(given: dict[str, Any]) -> None:
     from eke.simulation.files import write_run
     from eke.simulation.statistics import summary
     from eke.simulation.traffic import traffic
+    from eke.simulation.traffic.changes import promised
 
     _check_files(given)
     coming = traffic(given["traffic"], seed=given["seed"], skip_bad=given["skip_bad"])
+    coming = promised(coming, given["ttft"])
     policies = separate(given["policy"])
     for policy in policies:
         policy_of(policy)  # a wrong name is said before all the work
@@ -199,7 +201,7 @@ def _in_shards(given: dict[str, Any], ready: Any, watch: Any) -> Callable[[str, 
     """The same in several shards, side by side."""
     from eke.sharding import sharded, shards_of
 
-    same = {"seed": given["seed"], "skip_bad": given["skip_bad"]}
+    same = {name: given[name] for name in ("seed", "skip_bad", "ttft")}
     shards_of(ready, given["traffic"], "fcfs", watch, given["shards"], **same)
 
     def simulated(policy: str, progress: Any) -> Any:

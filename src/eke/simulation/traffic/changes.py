@@ -83,6 +83,18 @@ def thinned(traffic: Traffic, share: float, seed: int, part: int) -> Traffic:
     return changed(traffic, some)
 
 
+def promised(traffic: Traffic, ttft: float | None) -> Traffic:
+    """A first token promised to those to whom nothing is [s]."""
+    if ttft is None:
+        return traffic
+
+    def told(chunk: Arrivals) -> Arrivals:
+        nothing = np.isinf(chunk.ttft) & np.isinf(chunk.deadline)
+        return replace(chunk, ttft=np.where(nothing, ttft, chunk.ttft))
+
+    return changed(traffic, each(told))
+
+
 def dealt(traffic: Traffic, part: int, parts: int) -> Traffic:
     """One of so many equal parts: every `parts`-th group, `part` of them passed over first."""
 
