@@ -6,6 +6,7 @@ import numpy as np
 
 from eke.simulation.engine import gates
 from eke.simulation.engine import layout as at
+from eke.simulation.engine.advance import ALL
 from eke.simulation.engine.build import Replica, world
 from eke.simulation.step import StepTable
 from eke.types.run import WAITING
@@ -61,12 +62,12 @@ class Engine:
         w = self.world
         w.times[request, at.ARRIVED] = now
         w.count[request, at.PROMPT], w.count[request, at.ANSWER] = prompt, answer
-        return int(gates.enqueue(self.address, replica, request, now))
+        return int(gates.enqueue(self.address, replica, request, now, ALL))
 
     def until(self, limit: float, look=lambda engine: None) -> None:
         """Play everything that ends by `limit`; `look` is called after each happening."""
         while True:
-            many, when, *_ = gates.advance(self.address, limit, at.HEAR_FIRST, at.NONE, 0, 0.0)
+            many, when, *_ = gates.advance(self.address, limit, at.HEAR_FIRST, at.NONE, 0, 0.0, ALL)
             if not many:
                 return
             self.events += [(when, int(row[0]), int(row[1])) for row in self.world.told[:many]]

@@ -28,9 +28,8 @@ from eke.policy.protocol import (
     Tick,
 )
 from eke.simulation.engine import gates
-from eke.simulation.engine.advance import NOT_THERE, NOT_WAITING, TOO_LONG
+from eke.simulation.engine.advance import ALL, NOT_THERE, NOT_WAITING, TOO_LONG
 from eke.simulation.engine.layout import (
-    ANSWER,
     ARRIVED,
     EVENT_FINISHED,
     EVENT_FIRST,
@@ -119,7 +118,7 @@ class Driver:
         """Many happenings; False when there are no more."""
         policy, source, calendar, ledger = self.policy, self.source, self.calendar, self.ledger
         on, act, advance = policy.on, self._act, self._advance
-        engine, starts, started = NONE, 0, 0.0  # who is to be started with the next advance
+        engine, starts, started, most = NONE, 0, 0.0, ALL  # a start, for the next advance
         closed, simple = self.users is not None, self._simple()
         works, hear = self.works, HEAR_FIRST if policy.hear_first else 0
         quiet = not closed and not policy.hear_first and getattr(policy, "quiet", False)
@@ -138,7 +137,7 @@ class Driver:
                 limit = until
             alone = quiet and not self.waiting and not followers and not works
             events, end, event, request, tokens, cached = advance(
-                ledger.address, limit, GO_ON if alone else hear, engine, starts, started
+                ledger.address, limit, GO_ON if alone else hear, engine, starts, started, most
             )
             if events:
                 self.now = end
@@ -153,9 +152,10 @@ class Driver:
                     if (
                         len(actions) == 1
                         and type(start := actions[0]) is Start
-                        and (start.most is None and not works)
+                        and not (start.rung or works)
                     ):
                         engine, starts, started = start.engine, start.request, end
+                        most = start.most or ALL
                         self.waiting -= 1
                         self.flying += 1
                     elif actions:
@@ -176,9 +176,10 @@ class Driver:
                 if (
                     len(actions) == 1
                     and type(start := actions[0]) is Start
-                    and (start.most is None and not works)
+                    and not (start.rung or works)
                 ):
                     engine, starts, started = start.engine, start.request, coming
+                    most = start.most or ALL
                     self.flying += 1
                 else:
                     self.waiting += 1
@@ -194,8 +195,10 @@ class Driver:
             else:
                 self.now = until if until < inf else self.now
                 return False
-        if engine != NONE and (said := self._enqueue(ledger.address, engine, starts, started)):
-            self._not_taken(starts, engine, said)
+        if engine != NONE:
+            said = self._enqueue(ledger.address, engine, starts, started, most)
+            if said:
+                self._not_taken(starts, engine, said)
         return True
 
     def _simple(self) -> bool:
@@ -257,11 +260,12 @@ class Driver:
                 if self.works and request in self.works:
                     self.begin_work(self.works[request], action.engine)
                     continue
-                if action.most is not None:
-                    self._cut(request, action)
+                if action.rung:
+                    self.reason_of[request] = self.code(action.rung)
                 self.waiting -= 1
                 self.flying += 1
-                if said := self._enqueue(address, action.engine, request, now):
+                said = self._enqueue(address, action.engine, request, now, action.most or ALL)
+                if said:
                     self._not_taken(request, action.engine, said)
             elif type(action) is Reject:
                 self.refuse(action.request, action.reason)
@@ -269,14 +273,6 @@ class Driver:
                 self._stop(action)
             else:
                 raise BadInput(f"the policy answered {action!r:.80}; expected Start, Reject, Stop.")
-
-    def _cut(self, request: int, action: Start) -> None:
-        """A shorter answer than the client asked for."""
-        counts = self.ledger.world.count
-        if action.most is not None and action.most < counts[request, ANSWER]:
-            counts[request, ANSWER] = max(action.most, 1)
-        if action.rung:
-            self.reason_of[request] = self.code(action.rung)
 
     def _not_taken(self, request: int, engine: int, said: int) -> None:
         self.waiting += 1

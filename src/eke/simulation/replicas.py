@@ -10,6 +10,7 @@ from eke.policy.protocol import EngineReport
 from eke.simulation.deployment import Deployment
 from eke.simulation.driver import Driver
 from eke.simulation.engine import gates
+from eke.simulation.engine.advance import ALL
 from eke.simulation.engine.layout import (
     ALIVE,
     BUSY,
@@ -174,7 +175,7 @@ class Replicas:
             return
         started = float(w.times[request, STARTED])
         w.count[request, OUTCOME] = codes.WAITING
-        gates.enqueue(driver.ledger.address, best, request, driver.now)
+        gates.enqueue(driver.ledger.address, best, request, driver.now, ALL)
         w.times[request, STARTED] = started
 
     # --- replicas that come and go ------------------------------------------------------------

@@ -76,6 +76,7 @@ from eke.simulation.engine.slots import (
 )
 
 WAITS, IN_FLIGHT, DONE_WITH = range(3)  # codes of eke.types.run.OUTCOMES
+ALL = 1 << 60  # tokens of an answer: no cut
 ACCEPTED, NOT_WAITING, NOT_THERE, TOO_LONG = range(4)  # what comes of a request at a replica
 
 
@@ -241,10 +242,12 @@ def filled(w: World, r: int, at: int, request: int, told: int) -> int:
 
 
 @jit
-def enqueue(w: World, r: int, request: int, now: float) -> int:
-    """A request comes to a replica; it is seen when the step under way ends. ACCEPTED, or why it
-    was not."""
+def enqueue(w: World, r: int, request: int, now: float, most: int) -> int:
+    """A request comes to a replica; it is seen when the step under way ends. most: its answer ends
+    there, ALL for no cut. ACCEPTED, or why it was not."""
     kind = w.num[r, KIND]
+    if most < w.count[request, ANSWER]:
+        w.count[request, ANSWER] = max(most, 1)
     if w.count[request, OUTCOME] != WAITS:
         return NOT_WAITING
     if w.num[r, ALIVE] == 0:

@@ -22,22 +22,24 @@ else:
 
 
 @jit
-def advance(address: Any, limit: float, hear: int, replica: int, request: int, now: float) -> Any:
+def advance(
+    address: Any, limit: float, hear: int, replica: int, request: int, now: float, most: int
+) -> Any:
     """See `eke.simulation.engine.advance`; before it, `request` comes to `replica`, where that is
     not NONE. Where it is not taken, nothing happens, and instead of a number of events there is
     the negative of why."""
     w = world_at(address)
     if replica != NONE:
-        said = plain_enqueue(w, replica, request, now)
+        said = plain_enqueue(w, replica, request, now, most)
         if said != 0:
             return -said, now, 0, 0, 0, 0
     return plain_advance(w, limit, hear)
 
 
 @jit
-def enqueue(address: Any, replica: int, request: int, now: float) -> Any:
+def enqueue(address: Any, replica: int, request: int, now: float, most: int) -> Any:
     """See `eke.simulation.engine.advance`."""
-    return plain_enqueue(world_at(address), replica, request, now)
+    return plain_enqueue(world_at(address), replica, request, now, most)
 
 
 @jit
@@ -88,6 +90,6 @@ def entry(function: Any, signature: str) -> Any:
 def entries() -> tuple[Any, Any]:
     """`advance` and `enqueue` for the innermost loop."""
     return (
-        entry(advance, "(int64, float64, int64, int64, int64, float64)"),
-        entry(enqueue, "(int64, int64, int64, float64)"),
+        entry(advance, "(int64, float64, int64, int64, int64, float64, int64)"),
+        entry(enqueue, "(int64, int64, int64, float64, int64)"),
     )
