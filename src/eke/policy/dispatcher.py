@@ -18,6 +18,7 @@ from eke.policy.protocol import (
     Event,
     Failed,
     Finished,
+    Lane,
     Left,
     Place,
     Reject,
@@ -78,6 +79,8 @@ class Dispatcher:
         self._rung: Rung | None = None  # where things were then
         self._pick = self.router.pick
         self._ended = order.ended if order.counts else None
+        plain = conserving and not order.counts and not self.gates
+        self._lanes = plain and type(self.router) is LeastLoad
         self._rare: dict[type, Callable[[Any, float], list[Action]]] = {
             Failed: self._failed,
             Left: self._left,
@@ -93,6 +96,34 @@ class Dispatcher:
             return self._finished(event, now)
         handle = self._rare.get(type(event))
         return handle(event, now) if handle else NOTHING
+
+    def lane(self) -> Lane | None:
+        """Leave for those who come next, where it has one engine and nobody waits."""
+        view = self.pool.only
+        if not self._lanes or view is None or not view.takes or view.running >= view.limit:
+            return None
+        if self.order.waiting or self.parked or self.jobs.waiting or self.jobs.running:
+            return None
+        return Lane(view.number, view.running, view.limit, view.held, view.room, view.ceiling)
+
+    def passed(
+        self, started: Sequence[tuple[Request, float]], ended: Sequence[int], held: float
+    ) -> None:
+        """What came of a lane. started: under way now, with what each holds.  ended: of those that
+        were under way before.  held: by all that are under way [tokens]."""
+        view = self.pool.only
+        assert view is not None
+        for number in ended:
+            del self.flying[number]
+            self.failures.pop(number, None)
+        for request, size in started:
+            self.flying[request.id] = (request, view, size)
+        view.running += len(started) - len(ended)
+        view.held = held
+        self.pool.open -= view.free >= 0.0
+        view.free = max(view.room - held, 0.0) if view.running < view.limit else CLOSED
+        self.pool.open += view.free >= 0.0
+        self.pool.freed(view)
 
     def place(self, request: int, now: float) -> Place | None:
         """Where a request stands; None when it does not wait. Takes a look at the whole queue."""

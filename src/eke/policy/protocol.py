@@ -121,13 +121,29 @@ class Place(Record):
     eta: float | None = None
 
 
+class Lane(Message):
+    """Leave for whoever comes next, while nobody waits, to start on one engine at once, as long as
+    fewer than `places` run there and the prompt with min(likely, most) fits into `room` beside what
+    is `held` [tokens]. ceiling: prompt and answer together; a longer answer is cut, a longer prompt
+    has no leave. running: of these, already under way."""
+
+    engine: int
+    running: int
+    places: int
+    held: float
+    room: float
+    ceiling: int
+
+
 class Policy(Protocol):
     """alarm: when it next wants a Tick [s], None for never.  hear_first: whether it wants to be
     told of first tokens.
 
-    A policy may also say `quiet = True`: that it wants nothing done about a Finished while no
-    request waits with it. A simulation then need not ask it in between, which saves a third of the
-    time.
+    For the speed of simulations a policy may say more; it changes nothing of what happens.
+    `quiet = True`: it wants nothing done about a Finished while no request waits with it.
+    `lane() -> Lane | None`: what it would answer to those who come next, as long as nothing else
+    happens than arrivals and ends. `passed(started, ended, held)`: what came of it; `started` with
+    what each holds are under way, `ended` were under way before.
     """
 
     alarm: float | None

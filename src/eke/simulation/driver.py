@@ -31,17 +31,24 @@ from eke.simulation.engine import gates
 from eke.simulation.engine.advance import ALL, NOT_THERE, NOT_WAITING, TOO_LONG
 from eke.simulation.engine.layout import (
     ARRIVED,
+    CLASSES,
+    DECODING,
     EVENT_FINISHED,
     EVENT_FIRST,
+    FILLING,
     FINISHED,
     FIRST,
     GO_ON,
+    HEAD,
     HEAR_FIRST,
+    LINK,
     NONE,
     OUTCOME,
     REPLICA,
+    REQUEST,
     STORED,
     TOKENS,
+    World,
 )
 from eke.simulation.ledger import Ledger
 from eke.simulation.source import Source
@@ -89,7 +96,7 @@ class Driver:
         self.works: dict[int, Request] = {}
         self.begin_work: Callable[[Request, int], None] = _nobody
         self.stop_work: Callable[[int], None] = _nobody
-        self._advance, self._enqueue = gates.entries()
+        self._advance, self._enqueue, self._play_lane = gates.entries()
         self._counter = 0
         self._quiet = 0
         self._came: dict[int, int] = {}  # of a closed loop: request → first of its conversation
@@ -123,6 +130,7 @@ class Driver:
         works, hear = self.works, HEAR_FIRST if policy.hear_first else 0
         quiet = not closed and not policy.hear_first and getattr(policy, "quiet", False)
         line, followers = source.line, source.followers
+        lanes = quiet and hasattr(policy, "lane")
         for _ in range(ROUNDS):
             if not line and not source.over and not closed:
                 source.refill()
@@ -135,6 +143,11 @@ class Driver:
                 limit = alarm
             if until < limit:
                 limit = until
+            free = lanes and simple and engine == NONE and not (self.waiting or followers or works)
+            if free and limit == coming < inf:
+                planned = min(due, until) if alarm is None else min(due, until, alarm)
+                if self._in_lane(line, planned):
+                    continue
             alone = quiet and not self.waiting and not followers and not works
             events, end, event, request, tokens, cached = advance(
                 ledger.address, limit, GO_ON if alone else hear, engine, starts, started, most
@@ -200,6 +213,33 @@ class Driver:
             if said:
                 self._not_taken(starts, engine, said)
         return True
+
+    def _in_lane(self, line: list[Request], limit: float) -> bool:
+        """Let those who come next go straight to an engine, as far as the policy gives them leave;
+        False when nobody may."""
+        lane = self.policy.lane()  # type: ignore[attr-defined]
+        first, last = line[-1].id, line[0].id
+        if lane is None or first == last:
+            return False
+        ledger = self.ledger
+        at, running, held, over, now = self._play_lane(
+            *(ledger.address, lane.engine, first, last, limit),
+            *(lane.running, lane.places, lane.held, lane.room, lane.ceiling),
+        )
+        if now == -inf:
+            return False
+        self.now = now
+        self.flying += running - lane.running
+        under_way = held_by(ledger.world, lane.engine, first)
+        size = ledger.world.size
+        started = [
+            (line[first - number - 1], min(float(size[number]), float(lane.ceiling)))
+            for number in under_way
+        ]
+        ended = ledger.world.gone[:over].tolist()
+        self.policy.passed(started, ended, held)  # type: ignore[attr-defined]
+        del line[len(line) - (at - first) :]
+        return bool(at > first)
 
     def _simple(self) -> bool:
         """Whether requests come, and nothing else is to be thought of."""
@@ -390,6 +430,19 @@ class Driver:
             request = self.source.line.pop()
             self.coming += 1
             self.at(now + request.arrived, self._follows, request)
+
+
+def held_by(w: World, replica: int, first: int) -> list[int]:
+    """The requests from number `first` on that a replica has, in any state."""
+    num = w.num[replica]
+    inside = w.slot[REQUEST, replica, : num[DECODING]].tolist()
+    inside += w.fill[REQUEST, replica, : num[FILLING]].tolist()
+    for line in range(CLASSES):
+        at = int(num[HEAD + line])
+        while at != NONE:
+            inside.append(at)
+            at = int(w.count[at, LINK])
+    return sorted(number for number in inside if number >= first)
 
 
 def _nobody(*about: Any) -> None:

@@ -94,7 +94,7 @@ class Ledger:
         """Make room for so many requests."""
         if many > len(self.world.times):
             wanted = max(many, int(GROWS * len(self.world.times)))
-            for name in ("times", "count"):
+            for name in ("times", "count", "size"):
                 self._grow(name, wanted)
             if self.world.block.shape[2] > 1:
                 self._grow("shared", wanted)

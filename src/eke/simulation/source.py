@@ -45,7 +45,10 @@ class Source:
 
     def _take(self, chunk: Arrivals) -> None:
         first = self._ledger.add(chunk, (chunk.after < 0) & (not self._closed))
-        requests = self._requests(chunk, first)
+        likely = self._likely(chunk)
+        size = self._ledger.world.size[first : first + len(chunk)]
+        size[:] = chunk.prompt + np.minimum(likely, chunk.most)
+        requests = self._requests(chunk, first, likely.tolist())
         self.works = self.works or bool(chunk.work.any())
         if (chunk.after < 0).all():
             self.line = requests
@@ -57,7 +60,7 @@ class Source:
                     self.followers[leader].append(request)
         self.line.reverse()
 
-    def _requests(self, chunk: Arrivals, first: int) -> list[Request]:
+    def _requests(self, chunk: Arrivals, first: int, likely: list[float]) -> list[Request]:
         """The requests as a policy sees them, built by place for speed."""
         return list(
             map(
@@ -65,7 +68,7 @@ class Source:
                 range(first, first + len(chunk)),
                 chunk.arrived.tolist(),
                 chunk.prompt.tolist(),
-                self._likely(chunk),
+                likely,
                 chunk.most.tolist(),
                 _named(chunk.tenant, chunk.tenants),
                 _named(chunk.kind, chunk.kinds),
@@ -81,7 +84,7 @@ class Source:
     def _likely(self, chunk: Arrivals) -> Any:
         """The forecast of each answer: its own length, or the mean of its kind so far."""
         if self._exact:
-            return chunk.answer.astype(np.float64).tolist()
+            return chunk.answer.astype(np.float64)
         likely = np.empty(len(chunk))
         for code, kind in enumerate(chunk.kinds):
             rows = chunk.kind == code
@@ -90,7 +93,7 @@ class Source:
                 total, count = total + float(chunk.answer[rows].sum()), count + int(rows.sum())
                 self._means[kind] = total, count
                 likely[rows] = total / count
-        return likely.tolist()
+        return likely
 
 
 def _named(codes: Any, names: tuple[str, ...]) -> Any:

@@ -62,6 +62,8 @@ def world(kinds: tuple[Replica, ...], replicas: Any, requests: int, longest: int
         count=np.zeros((requests, at.COUNTS), dtype=np.int32),
         told=np.zeros((2 * most + 1024, 5), dtype=np.int64),
         told_at=np.zeros(2 * most + 1024),
+        size=np.zeros(requests),
+        gone=np.zeros(count * most + 1, dtype=np.int64),
         shared=np.zeros((requests if kept else 1, at.SHARED), dtype=np.int64),
         hashes=np.zeros(1, dtype=np.int64),
         hash_start=np.zeros(requests + 1 if kept else 1, dtype=np.int64),

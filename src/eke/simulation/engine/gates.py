@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from eke.simulation.engine import advance as plain
+from eke.simulation.engine import lane
 from eke.simulation.engine.compiled import COMPILED, jit
 from eke.simulation.engine.layout import NONE, World
 
@@ -43,6 +44,24 @@ def enqueue(address: Any, replica: int, request: int, now: float, most: int) -> 
 
 
 @jit
+def play_lane(
+    address: Any,
+    r: int,
+    first: int,
+    last: int,
+    limit: float,
+    running: int,
+    places: int,
+    held: float,
+    room: float,
+    ceiling: int,
+) -> Any:
+    """See `eke.simulation.engine.lane`."""
+    w = world_at(address)
+    return plain_lane(w, r, first, last, limit, running, places, held, room, ceiling)
+
+
+@jit
 def withdraw(address: Any, replica: int, request: int, now: float) -> Any:
     """See `eke.simulation.engine.advance`."""
     return plain_withdraw(world_at(address), replica, request, now)
@@ -67,6 +86,7 @@ def look(address: Any, replica: int, now: float) -> Any:
 
 
 plain_advance, plain_enqueue = plain.advance, plain.enqueue
+plain_lane = lane.play_lane
 plain_withdraw, plain_drop_all, plain_begin = plain.withdraw, plain.drop_all, plain.begin
 plain_look = plain.look
 
@@ -87,9 +107,13 @@ def entry(function: Any, signature: str) -> Any:
     return function.overloads[function.signatures[0]].entry_point
 
 
-def entries() -> tuple[Any, Any]:
-    """`advance` and `enqueue` for the innermost loop."""
+def entries() -> tuple[Any, Any, Any]:
+    """`advance`, `enqueue` and `play_lane` for the innermost loop."""
     return (
         entry(advance, "(int64, float64, int64, int64, int64, float64, int64)"),
         entry(enqueue, "(int64, int64, int64, float64, int64)"),
+        entry(
+            play_lane,
+            "(int64, int64, int64, int64, float64, int64, int64, float64, float64, int64)",
+        ),
     )
