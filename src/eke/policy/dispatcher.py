@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from eke.policy.admission import Gate
@@ -33,6 +33,7 @@ from eke.types.request import Request
 NOTHING: list[Action] = []  # the answer to most events; whoever gets it must not change it
 FAILURES = 8  # of one request before it is refused
 
+Told = tuple[Request | int, int, int]  # who starts, or the number of who ends; tokens, cached
 Flight = tuple[Request, View, float]  # who was started, where, tokens counted for it
 
 
@@ -79,8 +80,7 @@ class Dispatcher:
         self._rung: Rung | None = None  # where things were then
         self._pick = self.router.pick
         self._ended = order.ended if order.counts else None
-        plain = conserving and not order.counts and not self.gates
-        self._lanes = plain and type(self.router) is LeastLoad
+        self._lanes = conserving and not self.gates and type(self.router) is LeastLoad
         self._rare: dict[type, Callable[[Any, float], list[Action]]] = {
             Failed: self._failed,
             Left: self._left,
@@ -104,26 +104,49 @@ class Dispatcher:
             return None
         if self.order.waiting or self.parked or self.jobs.waiting or self.jobs.running:
             return None
-        return Lane(view.number, view.running, view.limit, view.held, view.room, view.ceiling)
+        return Lane(
+            *(view.number, view.running, view.limit, view.held, view.room, view.ceiling),
+            self.order.counts,
+        )
 
     def passed(
-        self, started: Sequence[tuple[Request, float]], ended: Sequence[int], held: float
+        self,
+        started: Sequence[tuple[Request, float]],
+        ended: Sequence[int],
+        held: float,
+        story: Iterable[Told] | None = None,
     ) -> None:
         """What came of a lane. started: under way now, with what each holds.  ended: of those that
-        were under way before.  held: by all that are under way [tokens]."""
+        were under way before.  held: by all that are under way [tokens].  story: who started and
+        who ended, in order, where the lane asked for it."""
         view = self.pool.only
         assert view is not None
+        flying = self.flying
+        if story is not None:
+            self._retell(story)
         for number in ended:
-            del self.flying[number]
+            del flying[number]
             self.failures.pop(number, None)
         for request, size in started:
-            self.flying[request.id] = (request, view, size)
+            flying[request.id] = (request, view, size)
         view.running += len(started) - len(ended)
         view.held = held
         self.pool.open -= view.free >= 0.0
         view.free = max(view.room - held, 0.0) if view.running < view.limit else CLOSED
         self.pool.open += view.free >= 0.0
         self.pool.freed(view)
+
+    def _retell(self, story: Iterable[Told]) -> None:
+        """Let the order count what came of a lane, start by start and end by end."""
+        through, over, flying = self.order.through, self.order.ended, self.flying
+        met: dict[int, Request] = {}
+        for who, tokens, cached in story:
+            if isinstance(who, int):
+                request = met.pop(who, None) or flying[who][0]
+                over(request, tokens, cached)
+            else:
+                met[who.id] = who
+                through(who)
 
     def place(self, request: int, now: float) -> Place | None:
         """Where a request stands; None when it does not wait. Takes a look at the whole queue."""

@@ -125,7 +125,8 @@ class Lane(Message):
     """Leave for whoever comes next, while nobody waits, to start on one engine at once, as long as
     fewer than `places` run there and the prompt with min(likely, most) fits into `room` beside what
     is `held` [tokens]. ceiling: prompt and answer together; a longer answer is cut, a longer prompt
-    has no leave. running: of these, already under way."""
+    has no leave. running: of these, already under way.  story: every start and end is to be told
+    afterwards, not only what is under way then."""
 
     engine: int
     running: int
@@ -133,6 +134,7 @@ class Lane(Message):
     held: float
     room: float
     ceiling: int
+    story: bool = False
 
 
 class Policy(Protocol):
@@ -142,8 +144,9 @@ class Policy(Protocol):
     For the speed of simulations a policy may say more; it changes nothing of what happens.
     `quiet = True`: it wants nothing done about a Finished while no request waits with it.
     `lane() -> Lane | None`: what it would answer to those who come next, as long as nothing else
-    happens than arrivals and ends. `passed(started, ended, held)`: what came of it; `started` with
-    what each holds are under way, `ended` were under way before.
+    happens than arrivals and ends. `passed(started, ended, held, story)`: what came of it. Those
+    started are under way, with what each holds; those ended were under way before; the story has
+    each request that started and, by number, each that ended, with its tokens and those cached.
     """
 
     alarm: float | None

@@ -7,10 +7,12 @@ goes where; that is the policy's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from math import inf
 from typing import Any
+
+import numpy as np
 
 from eke.errors import BadInput
 from eke.policy.protocol import (
@@ -41,6 +43,7 @@ from eke.simulation.engine.layout import (
     GO_ON,
     HEAD,
     HEAR_FIRST,
+    HIT,
     LINK,
     NONE,
     OUTCOME,
@@ -222,7 +225,7 @@ class Driver:
         if lane is None or first == last:
             return False
         ledger = self.ledger
-        at, running, held, over, now = self._play_lane(
+        at, running, held, over, told, now = self._play_lane(
             *(ledger.address, lane.engine, first, last, limit),
             *(lane.running, lane.places, lane.held, lane.room, lane.ceiling),
         )
@@ -237,9 +240,18 @@ class Driver:
             for number in under_way
         ]
         ended = ledger.world.gone[:over].tolist()
-        self.policy.passed(started, ended, held)  # type: ignore[attr-defined]
+        story = self._story(line, first, told) if lane.story else None
+        self.policy.passed(started, ended, held, story)  # type: ignore[attr-defined]
         del line[len(line) - (at - first) :]
         return bool(at > first)
+
+    def _story(self, line: list[Request], first: int, told: int) -> Iterator[Any]:
+        """Who started and who ended in a lane, in order."""
+        entries, count = self.ledger.world.story[:told], self.ledger.world.count
+        rows = count[np.where(entries < 0, ~entries, entries)]
+        tokens, cached = rows[:, TOKENS].tolist(), rows[:, HIT].tolist()
+        who = [line[first - entry - 1] if entry >= 0 else ~entry for entry in entries.tolist()]
+        return zip(who, tokens, cached, strict=True)
 
     def _simple(self) -> bool:
         """Whether requests come, and nothing else is to be thought of."""

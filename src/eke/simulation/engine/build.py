@@ -12,6 +12,7 @@ from eke.simulation.engine.layout import World
 from eke.simulation.step import StepTable
 from eke.types.record import Record
 
+TOLD = 65_536  # starts and ends in one lane, about
 ROLES = {"mixed": at.MIXED, "fills": at.FILLS, "answers": at.ANSWERS}
 
 
@@ -63,7 +64,8 @@ def world(kinds: tuple[Replica, ...], replicas: Any, requests: int, longest: int
         told=np.zeros((2 * most + 1024, 5), dtype=np.int64),
         told_at=np.zeros(2 * most + 1024),
         size=np.zeros(requests),
-        gone=np.zeros(count * most + 1, dtype=np.int64),
+        gone=np.zeros(2 * most + 1024, dtype=np.int64),
+        story=np.zeros(TOLD + 4 * most, dtype=np.int64),
         shared=np.zeros((requests if kept else 1, at.SHARED), dtype=np.int64),
         hashes=np.zeros(1, dtype=np.int64),
         hash_start=np.zeros(requests + 1 if kept else 1, dtype=np.int64),

@@ -22,7 +22,7 @@ def play_lane(
     held: float,
     room: float,
     ceiling: int,
-) -> tuple[int, int, float, int, float]:
+) -> tuple[int, int, float, int, int, float]:
     """Let the requests from `first` up to before `last`, which follow nobody and come in this
     order, go to a replica as they come, each for as long as fewer than `places` run and what it
     will hold fits into `room` beside what is `held`; and everything else that happens before
@@ -30,11 +30,14 @@ def play_lane(
 
     ceiling: prompt and answer together; what is asked beyond it is cut.
     The next request that may not, or comes too late; how many run then, what is held, how many of
-    those that ran before are over (`gone` names them), and when something happened last [s].
+    those that ran before are over (`gone` names them), how many starts and ends there were (`story`
+    has the number of each request, that of an end as its complement), and when something happened
+    last [s].
     """
-    at, begun, over, now = first, first, 0, -inf
+    at, over, told, now = first, 0, 0, -inf
+    room_to_tell = w.story.shape[0] - 2 * w.slot.shape[2]
     while True:
-        if at == last:
+        if at == last or told > room_to_tell:
             break
         coming = w.times[at, ARRIVED]
         stop = min(coming, limit)
@@ -50,7 +53,9 @@ def play_lane(
                 now = end
                 running -= 1
                 held = held - min(w.size[request], float(ceiling)) if running > 0 else 0.0
-                if request < begun:
+                w.story[told] = ~request
+                told += 1
+                if request < first:
                     w.gone[over] = request
                     over += 1
         if coming >= limit:
@@ -61,5 +66,7 @@ def play_lane(
             break
         if enqueue(w, r, at, coming, ceiling - prompt) != ACCEPTED:
             break
+        w.story[told] = at
+        told += 1
         running, held, now, at = running + 1, held + size, coming, at + 1
-    return at, running, held, over, now
+    return at, running, held, over, told, now

@@ -140,7 +140,8 @@ class World(NamedTuple):
     told: Any = (2, "i8")  # event, request, replica, tokens, cached: of what is to be heard
     told_at: Any = (1, "f8")  # when
     size: Any = (1, "f8")  # of each request, what it will hold at its end by forecast [tokens]
-    gone: Any = (1, "i8")  # requests that were over when a lane ended
+    gone: Any = (1, "i8")  # requests from before a lane that were over when it ended
+    story: Any = (1, "i8")  # requests that started in a lane, and complements of those that ended
     shared: Any = (2, "i8")
     hashes: Any = (1, "i8")  # keys of prompts' blocks out of a trace, one request after another
     hash_start: Any = (1, "i8")  # where those of each request begin
