@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fleets import REPLICA, play, same, traffic
 
 from eke.simulation.watch import Watch
 from eke.types.record import replace
-from tests.fleets import REPLICA, play, same, traffic
 
 POLICIES = ("fcfs", "fair(weights=t0:4+t1:1)", "deficit", "priority", "shortest", "deadline")
 

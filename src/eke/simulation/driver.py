@@ -59,7 +59,7 @@ from eke.types import run as codes
 from eke.types.record import replace
 from eke.types.request import Request
 
-ROUNDS = 4096  # happenings between two looks at the progress
+ROUNDS = 256  # happenings between two looks at the progress
 STUCK = 10_000  # reports and looks in a row after which nothing is waited for any more
 TOO_LARGE = "does not fit into the cache"
 IMPATIENT = "the client left"
