@@ -133,7 +133,8 @@ class Driver:
         works, hear = self.works, HEAR_FIRST if policy.hear_first else 0
         quiet = not closed and not policy.hear_first and getattr(policy, "quiet", False)
         line, followers = source.line, source.followers
-        lanes = quiet and hasattr(policy, "lane")
+        whole = len(ledger.deployment.halves) == 1  # nothing is handed over
+        lanes = quiet and whole and hasattr(policy, "lane")
         for _ in range(ROUNDS):
             if not line and not source.over and not closed:
                 source.refill()
