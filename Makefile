@@ -4,7 +4,8 @@ VENV := .venv
 RUN := $(VENV)/bin
 PIP_QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test lint golden bench bench-week oracles oracles-engines oracles-ray clean
+.PHONY: demo test lint golden bench bench-week oracles oracles-engines oracles-ray oracles-simulation \
+  oracles-browser clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/demo: pyproject.toml
@@ -52,6 +53,12 @@ bench-week: $(VENV)/test  ## 44 million requests over 64 replicas, some minutes
 oracles: .venv-oracles/ready  ## exact counts against torch and transformers, recorded
 	.venv-oracles/bin/python tests/oracles/transformers_counts.py
 	.venv-oracles/bin/python tests/oracles/torch_flop.py
+
+oracles-simulation: $(VENV)/test  ## the simulator against measured requests and published means
+	$(RUN)/python tests/oracles/simulated_vllm.py ../shared
+
+oracles-browser: $(VENV)/test  ## the page of a simulation in Chromium (apt-get install chromium)
+	$(RUN)/python tests/oracles/page_in_browser.py
 
 # Engines in an environment of their own, 4 GB: vLLM for CPUs, SGLang and routers without kernels.
 .venv-engines/ready: pyproject.toml

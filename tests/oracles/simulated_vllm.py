@@ -34,7 +34,7 @@ from eke.catalog.fleets import fleet, pool
 from eke.catalog.models import model
 from eke.errors import EkeError
 from eke.physics.scenarios import likely
-from eke.policy.protocol import Action, Arrived, Event, Finished, Start
+from eke.policy.direct import Direct
 from eke.simulation.deployment import Deployment, Settings, deployment
 from eke.simulation.simulator import run
 from eke.simulation.times import tpot, ttft
@@ -102,33 +102,7 @@ def play(
     """These requests, straight to the engines."""
     stretch = arrivals(arrived, prompt, answer)
     asked = Traffic(name="measured", chunks=lambda: iter([stretch]), users=users, skipped=Skipped())
-    return run(where, asked, Straight(where.halves[0].count), Watch(samples=20))
-
-
-class Straight:
-    """What stands before an engine that nobody guards: each request goes at once where fewest are,
-    however full that is. eke's own policies would hold back what may not fit."""
-
-    alarm: float | None = None
-    hear_first = False
-
-    def __init__(self, engines: int) -> None:
-        self.inside = [0] * engines
-        self.where: dict[int, int] = {}
-
-    def on(self, event: Event, now: float) -> list[Action]:
-        """Start whoever comes."""
-        if isinstance(event, Arrived):
-            engine = self.inside.index(min(self.inside))
-            self.inside[engine] += 1
-            self.where[event.request.id] = engine
-            return [Start(event.request.id, engine)]
-        if isinstance(event, Finished):
-            self.inside[self.where.pop(event.request)] -= 1
-        return []
-
-    def place(self, request: int, now: float) -> None:
-        """Nobody waits here."""
+    return run(where, asked, Direct(), Watch(samples=20))
 
 
 def deployed(job: Serve, plan: Plan, where: Fleet, longest: int) -> Deployment:

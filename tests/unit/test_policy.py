@@ -392,3 +392,21 @@ def test_names_and_settings() -> None:
     assert make("fair", weights={"gold": 4.0}).order.weights == {"gold": 4.0}
     with pytest.raises(BadInput, match="no setting 'wait'"):
         make("fair", wait=3)
+
+
+def test_direct_sends_everybody_on_at_once() -> None:
+    policy = make("direct")
+    assert policy.on(ask(1), 0.0) == []  # no engine is there yet
+    assert policy.place(1, 0.0).before == 0
+    assert policy.on(EngineReport(4, 0.0, 1, 100), 0.0) == [Start(1, 4)]
+    policy.on(EngineReport(5, 0.0, 1, 100), 0.0)
+    assert [policy.on(ask(n), 1.0) for n in (2, 3, 4)] == [
+        [Start(2, 5)],
+        [Start(3, 4)],
+        [Start(4, 5)],
+    ]
+    policy.on(Finished(2, 10), 2.0)
+    policy.on(EngineReport(4, 2.0, 1, 100, alive=False), 2.0)
+    assert policy.on(Failed(3, "its engine died"), 2.0) == [Start(3, 5)]
+    assert policy.on(Left(3), 3.0) == []
+    assert policy.place(3, 3.0) is None

@@ -66,7 +66,6 @@ OUT = opt.stack(
 @click.option("--on", "fleet", metavar="CHIPS", help="For example 16xh100-sxm.")
 @click.option(
     "--traffic",
-    required=True,
     metavar="TEXT",
     help="A trace, or words such as 'chat, 20/s, 1h, diurnal'; `--traffic help` lists them.",
 )
@@ -90,6 +89,8 @@ def command(**given: Any) -> None:
     if given["traffic"] == "help" or given["policy"] == "help":
         click.echo(_help(given["traffic"] == "help"), nl=False)
         return
+    if not given["traffic"]:
+        raise click.UsageError("say who comes: --traffic FILE or WORDS; see --traffic help.")
     _run(given)
 
 
@@ -127,9 +128,10 @@ def _run(given: dict[str, Any]) -> None:
     coming = traffic(given["traffic"], seed=given["seed"], skip_bad=given["skip_bad"])
     coming = promised(coming, given["ttft"])
     policies = separate(given["policy"])
+    watch = _watch(given)
     for policy in policies:
         policy_of(policy)  # a wrong name is said before all the work
-    simulated = _prepared(given, coming)
+    simulated = _prepared(given, coming, watch)
     runs = []
     for policy in policies:
         with _progress(policy, coming, given["until"]) as progress:
@@ -168,7 +170,7 @@ def _check_files(given: dict[str, Any]) -> None:
         raise BadInput("--open shows the page of --report; give that too.")
 
 
-def _prepared(given: dict[str, Any], coming: Any) -> Callable[[str, Any], Any]:
+def _prepared(given: dict[str, Any], coming: Any, watch: Any) -> Callable[[str, Any], Any]:
     """A simulation that only lacks its policy: the plan and its replicas are found once."""
     from eke.report.words import layout
     from eke.simulating import deployed, fill, job_of, policy_of

@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 from eke.errors import BadInput, BadQuantity, closest
 from eke.policy import values
 from eke.policy.admission import Full, Gate, Promise
+from eke.policy.direct import Direct
 from eke.policy.dispatcher import Dispatcher
 from eke.policy.jobs import Jobs
 from eke.policy.ladder import Ladder
@@ -63,6 +64,7 @@ class Part(NamedTuple):
 
 
 FLOORS = "floors"
+DIRECT = "direct"
 
 ORDERS: dict[str, Part] = {
     "fcfs": Part(Fcfs),
@@ -89,11 +91,13 @@ ROUTERS: dict[str, Part] = {
 }
 
 
-def make(text: str, **settings: Any) -> Dispatcher:
+def make(text: str, **settings: Any) -> Dispatcher | Direct:
     """The policy that a text names. settings: more of its order's settings, as Python values.
 
     Errors: BadInput, naming what was given and what is allowed.
     """
+    if text.strip() == DIRECT:
+        return Direct()
     words, _, route = text.partition("@")
     first, *rest = [values.part(each, text) for each in values.split(words, "+")]
     order: Order = _order(first, settings)
@@ -111,8 +115,9 @@ def make(text: str, **settings: Any) -> Dispatcher:
 
 
 def names() -> dict[str, tuple[str, ...]]:
-    """What `make` knows: "orders", "additions" and "routers", by name."""
-    return {"orders": (*ORDERS,), "additions": (*ADDITIONS,), "routers": (*ROUTERS,)}
+    """What `make` knows: "orders", "additions" and "routers", by name, and what stands alone."""
+    parts = {"orders": (*ORDERS,), "additions": (*ADDITIONS,), "routers": (*ROUTERS,)}
+    return {**parts, "alone": (DIRECT,)}
 
 
 def _order(given: tuple[str, list[str]], settings: dict[str, Any]) -> Order:
