@@ -27,7 +27,7 @@ from eke.simulation.watch import Watch
 from eke.types.record import Record, replace
 from eke.types.run import COLUMNS, TIMELINE, Run
 
-COMMON = ("seconds", "compiled")  # facts that the whole has as each shard has
+COMMON = ("seconds",)  # facts that the whole has as each shard has
 
 
 class Shard(Record):

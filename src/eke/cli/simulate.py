@@ -119,6 +119,7 @@ def _run(given: dict[str, Any]) -> None:
     from eke.report.page import page
     from eke.report.simulated import simulated_json, simulated_words
     from eke.simulating import policy_of
+    from eke.simulation.engine.compiled import to_compile
     from eke.simulation.files import write_run
     from eke.simulation.statistics import summary
     from eke.simulation.traffic import traffic
@@ -132,6 +133,8 @@ def _run(given: dict[str, Any]) -> None:
     for policy in policies:
         policy_of(policy)  # a wrong name is said before all the work
     simulated = _prepared(given, coming, watch)
+    if to_compile() and sys.stderr.isatty():
+        click.echo("compiling the engines, once: about half a minute", err=True)
     runs = []
     for policy in policies:
         with _progress(policy, coming, given["until"]) as progress:

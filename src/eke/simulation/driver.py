@@ -134,20 +134,28 @@ class Driver(Affairs):
                     self.waiting += 1
                     if actions:
                         act(actions)
-            elif limit == due and due < inf:
-                if coming == inf and end == inf and alarm is None and self._over_and_out():
-                    return False
-                self.now, _, what, about = heappop(calendar)
-                what(about)
-            elif alarm is not None and limit == alarm:
-                self._alarm(alarm)
-            else:
-                self.now = until if until < inf else self.now
+            elif not self._otherwise(limit, until, nothing=coming == inf and end == inf):
                 return False
         if engine != NONE:
             said = self._enqueue(ledger.address, engine, starts, started, most)
             if said:
                 self._not_taken(starts, engine, said)
+        return True
+
+    def _otherwise(self, limit: float, until: float, nothing: bool) -> bool:
+        """What is planned, or the policy's alarm; False when there is neither before the end.
+        nothing: nobody comes and no engine has anything to do."""
+        calendar, alarm = self.calendar, self.policy.alarm
+        if calendar and limit == calendar[0][0]:
+            if nothing and alarm is None and self._over_and_out():
+                return False
+            self.now, _, what, about = heappop(calendar)
+            what(about)
+        elif alarm is not None and limit == alarm:
+            self._alarm(alarm)
+        else:
+            self.now = until if until < inf else self.now
+            return False
         return True
 
     def _in_lane(self, line: list[Request], limit: float) -> bool:

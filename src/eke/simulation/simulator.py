@@ -14,7 +14,6 @@ from eke.simulation.deployment import Deployment
 from eke.simulation.driver import Driver
 from eke.simulation.engine import layout as at
 from eke.simulation.engine.build import world
-from eke.simulation.engine.compiled import COMPILED
 from eke.simulation.events import Failing, Growing
 from eke.simulation.ledger import Ledger
 from eke.simulation.replicas import Replicas
@@ -142,4 +141,4 @@ def _facts(deployment: Deployment, replicas: Replicas, driver: Driver) -> dict[s
     hours = sum(
         held[replica] * deployment.halves[half].chips for replica, half in enumerate(replicas.half)
     )
-    return found | {"chip_seconds": float(hours), "compiled": float(COMPILED)}
+    return found | {"chip_seconds": float(hours)}

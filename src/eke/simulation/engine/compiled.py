@@ -44,6 +44,11 @@ _compile = _compiler()
 COMPILED = _compile is not None
 
 
+def to_compile() -> bool:
+    """Whether the first steps will be waited for, since nothing compiled is kept."""
+    return COMPILED and not any((HERE / "__pycache__").glob("gates.advance*.nbc"))
+
+
 def jit(function: Any) -> Any:
     """The function compiled, if it can be."""
     return _compile(function) if _compile is not None else function
