@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -118,7 +119,14 @@ def _here(shards: Sequence[Shard], folder: str, processes: int) -> Iterator[tupl
             for shard in shards
         }
         for finished in as_completed(under_way):
-            yield under_way[finished], _from_file(finished.result())
+            try:
+                stem = finished.result()
+            except BrokenProcessPool:
+                raise BadInput(
+                    "the process of a shard was killed, most likely for want of memory; run fewer "
+                    "at once (--processes), or more and smaller shards."
+                ) from None
+            yield under_way[finished], _from_file(stem)
 
 
 def _to_file(shard: Shard, stem: str) -> str:

@@ -85,3 +85,16 @@ def test_a_closed_loop_deals_its_users() -> None:
 def test_more_shards_than_replicas_are_refused() -> None:
     with pytest.raises(BadInput, match="from 1 to 4"):
         shards(5)
+
+
+def test_models_that_see_encode_what_each_request_brings() -> None:
+    """A request without images is not slower for those that have some."""
+    from eke import simulate
+
+    job = Serve(model=model("gemma-3-4b"))
+    text = "images, 1/s, 2min & chat, 1/s, 2min, turns 1"
+    found = simulate(job, None, "1xh100-sxm", text, seed=2)
+    first = found.requests["first"] - found.requests["arrived"]
+    kinds = found.names["kind"]
+    seeing = found.requests["kind"] == kinds.index("images")
+    assert np.median(first[seeing]) > np.median(first[~seeing])

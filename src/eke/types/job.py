@@ -170,7 +170,8 @@ class Serve(Record, tag="serve", tag_field="job"):
         if self.reuse > 1 or self.utilisation > 1:
             raise BadInput("reuse and utilisation are shares between 0 and 1.")
         for what, given in (("image", self.images), ("audio", self.sound)):
-            if given and all(encoder.kind != what for encoder in self.model.encoders):
+            nothing = _all(given, lambda x: x == 0)
+            if not nothing and all(encoder.kind != what for encoder in self.model.encoders):
                 raise BadInput(
                     f"{self.model.name} takes no {_SENSES[what]}; drop --{_SENSES[what]}."
                 )
