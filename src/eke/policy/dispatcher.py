@@ -109,16 +109,25 @@ class Dispatcher:
             self.order.counts,
         )
 
+    def passing(self, running: int, held: float) -> None:
+        """How full the engine of a lane is now. running, held: sequences and tokens in flight."""
+        view = self.pool.only
+        assert view is not None
+        view.running, view.held = running, held
+        self.pool.open -= view.free >= 0.0
+        view.free = max(view.room - held, 0.0) if running < view.limit else CLOSED
+        self.pool.open += view.free >= 0.0
+        self.pool.freed(view)
+
     def passed(
         self,
         started: Sequence[tuple[Request, float]],
         ended: Sequence[int],
-        held: float,
         story: Iterable[Told] | None = None,
     ) -> None:
-        """What came of a lane. started: under way now, with what each holds.  ended: of those that
-        were under way before.  held: by all that are under way [tokens].  story: who started and
-        who ended, in order, where the lane asked for it."""
+        """What came of lanes. started: under way now, with what each holds [tokens].  ended: of
+        those that were under way before.  story: who started and who ended, in order, where the
+        lane asked for it."""
         view = self.pool.only
         assert view is not None
         flying = self.flying
@@ -129,12 +138,6 @@ class Dispatcher:
             self.failures.pop(number, None)
         for request, size in started:
             flying[request.id] = (request, view, size)
-        view.running += len(started) - len(ended)
-        view.held = held
-        self.pool.open -= view.free >= 0.0
-        view.free = max(view.room - held, 0.0) if view.running < view.limit else CLOSED
-        self.pool.open += view.free >= 0.0
-        self.pool.freed(view)
 
     def _retell(self, story: Iterable[Told]) -> None:
         """Let the order count what came of a lane, start by start and end by end."""

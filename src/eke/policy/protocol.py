@@ -144,9 +144,11 @@ class Policy(Protocol):
     For the speed of simulations a policy may say more; it changes nothing of what happens.
     `quiet = True`: it wants nothing done about a Finished while no request waits with it.
     `lane() -> Lane | None`: what it would answer to those who come next, as long as nothing else
-    happens than arrivals and ends. `passed(started, ended, held, story)`: what came of it. Those
-    started are under way, with what each holds; those ended were under way before; the story has
-    each request that started and, by number, each that ended, with its tokens and those cached.
+    happens than arrivals, ends and reports. `passing(running, held)`: how full the engine then is.
+    `passed(started, ended, story)`: what came of it, before anything else happens. Those started
+    are under way, with what each holds; those ended were under way before; the story, told after
+    each lane that asks for it, has each request that started and, by number, each that ended, with
+    its tokens and those cached.
     """
 
     alarm: float | None

@@ -10,7 +10,19 @@ from heapq import heappush
 from typing import Any
 
 from eke.errors import BadInput
-from eke.policy.protocol import Action, Arrived, Event, Failed, Left, Policy, Reject, Start, Stop
+from eke.policy.protocol import (
+    Action,
+    Arrived,
+    EngineReport,
+    Event,
+    Failed,
+    Lane,
+    Left,
+    Policy,
+    Reject,
+    Start,
+    Stop,
+)
 from eke.simulation.engine import gates
 from eke.simulation.engine.advance import ALL, NOT_THERE, NOT_WAITING, TOO_LONG
 from eke.simulation.engine.layout import (
@@ -67,6 +79,9 @@ class Affairs:
         self.begin_work: Callable[[Request, int], None] = _nobody
         self.stop_work: Callable[[int], None] = _nobody
         self._advance, self._enqueue, self._play_lane = gates.entries()
+        self._untold: int | None = None  # first request in lanes that the policy was not told of
+        self._lane: Lane | None = None
+        self._gone: list[int] = []  # who was under way before and is over
         self._counter = 0
         self._quiet = 0
         self._came: dict[int, int] = {}  # of a closed loop: request → first of its conversation
@@ -80,8 +95,13 @@ class Affairs:
 
     def tell(self, event: Event) -> None:
         """An event to the policy, and what it wants done."""
+        if self._untold is not None and type(event) is not EngineReport:
+            self.settle()
         if actions := self.policy.on(event, self.now):
             self._act(actions)
+
+    def settle(self) -> None:
+        """Tell the policy what came of lanes, where there are any."""
 
     def _comes(self, request: Request) -> None:
         """A request comes."""

@@ -69,6 +69,7 @@ class Driver(Affairs):
         lanes = quiet and whole and hasattr(policy, "lane")
         for _ in range(ROUNDS):
             if not line and not source.over and not closed:
+                self.settle()
                 source.refill()
                 line, simple = source.line, self._simple()
             coming = line[-1].arrived if line and not closed else inf
@@ -80,10 +81,15 @@ class Driver(Affairs):
             if until < limit:
                 limit = until
             free = lanes and simple and engine == NONE and not (self.waiting or followers or works)
-            if free and limit == coming < inf:
+            if free and coming < inf and (limit == coming or self._untold is not None):
                 planned = min(due, until) if alarm is None else min(due, until, alarm)
-                if self._in_lane(line, planned):
+                passed = self._in_lane(line, planned)
+                if passed:
                     continue
+                if passed is None or limit == coming:
+                    self.settle()
+            elif self._untold is not None:
+                self.settle()
             alone = quiet and not self.waiting and not followers and not works
             events, end, event, request, tokens, cached = advance(
                 ledger.address, limit, GO_ON if alone else hear, engine, starts, started, most
@@ -158,40 +164,52 @@ class Driver(Affairs):
             return False
         return True
 
-    def _in_lane(self, line: list[Request], limit: float) -> bool:
-        """Let those who come next go straight to an engine, as far as the policy gives them leave;
-        False when nobody may."""
+    def _in_lane(self, line: list[Request], limit: float) -> int | None:
+        """Let those who come next go straight to an engine, as far as the policy gives them leave,
+        and everything else happen up to the next who may not, or to `limit`. How many went; None
+        where the policy gives none leave."""
         lane = self.policy.lane()  # type: ignore[attr-defined]
         first, last = line[-1].id, line[0].id
         if lane is None or first == last:
-            return False
-        ledger = self.ledger
+            return None
+        if self._untold is None:
+            self._untold, self._lane = first, lane
+        begun = self._untold
         at, running, held, over, told, now = self._play_lane(
-            *(ledger.address, lane.engine, first, last, limit),
+            *(self.ledger.address, lane.engine, first, begun, last, limit),
             *(lane.running, lane.places, lane.held, lane.room, lane.ceiling),
         )
         if now == -inf:
-            return False
+            return 0
         self.now = now
         self.flying += running - lane.running
-        under_way = held_by(ledger.world, lane.engine, first)
-        size = ledger.world.size
-        started = [
-            (line[first - number - 1], min(float(size[number]), float(lane.ceiling)))
-            for number in under_way
-        ]
-        ended = ledger.world.gone[:over].tolist()
-        story = self._story(line, first, told) if lane.story else None
-        self.policy.passed(started, ended, held, story)  # type: ignore[attr-defined]
+        self._gone += self.ledger.world.gone[:over].tolist()
+        self.policy.passing(running, held)  # type: ignore[attr-defined]
+        if lane.story:
+            self.settle(self._story(first, told))
         del line[len(line) - (at - first) :]
-        return bool(at > first)
+        return int(at - first)
 
-    def _story(self, line: list[Request], first: int, told: int) -> Iterator[Any]:
+    def settle(self, story: Iterator[Any] | None = None) -> None:
+        """Tell the policy what came of lanes, before anything else happens."""
+        first, lane, world = self._untold, self._lane, self.ledger.world
+        if first is None or lane is None:
+            return
+        stretch, begun = self.source.stretch, self.source.stretch[0].id
+        started = [
+            (stretch[number - begun], min(float(world.size[number]), float(lane.ceiling)))
+            for number in held_by(world, lane.engine, first)
+        ]
+        self.policy.passed(started, self._gone, story)  # type: ignore[attr-defined]
+        self._untold, self._gone = None, []
+
+    def _story(self, first: int, told: int) -> Iterator[Any]:
         """Who started and who ended in a lane, in order."""
+        stretch, begun = self.source.stretch, self.source.stretch[0].id
         entries, count = self.ledger.world.story[:told], self.ledger.world.count
         rows = count[np.where(entries < 0, ~entries, entries)]
         tokens, cached = rows[:, TOKENS].tolist(), rows[:, HIT].tolist()
-        who = [line[first - entry - 1] if entry >= 0 else ~entry for entry in entries.tolist()]
+        who = [stretch[each - begun] if each >= 0 else ~each for each in entries.tolist()]
         return zip(who, tokens, cached, strict=True)
 
     def _simple(self) -> bool:

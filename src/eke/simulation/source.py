@@ -28,6 +28,7 @@ class Source:
         self._exact = forecast == "exact"
         self._closed = traffic.users is not None
         self.line: list[Request] = []
+        self.stretch: list[Request] = []  # all of the present one, in order
         self.followers: dict[int, list[Request]] = defaultdict(list)
         self.over = False
         self.works = False  # whether any takes a whole replica
@@ -50,8 +51,9 @@ class Source:
         size[:] = chunk.prompt + np.minimum(likely, chunk.most)
         requests = self._requests(chunk, first, likely.tolist())
         self.works = self.works or bool(chunk.work.any())
+        self.stretch = requests
         if (chunk.after < 0).all():
-            self.line = requests
+            self.line = requests.copy()
         else:
             for request, leader in zip(requests, chunk.after.tolist(), strict=True):
                 if leader < 0:

@@ -48,6 +48,7 @@ def play_lane(
     address: Any,
     r: int,
     first: int,
+    begun: int,
     last: int,
     limit: float,
     running: int,
@@ -58,7 +59,7 @@ def play_lane(
 ) -> Any:
     """See `eke.simulation.engine.lane`."""
     w = world_at(address)
-    return plain_lane(w, r, first, last, limit, running, places, held, room, ceiling)
+    return plain_lane(w, r, first, begun, last, limit, running, places, held, room, ceiling)
 
 
 @jit
@@ -114,6 +115,6 @@ def entries() -> tuple[Any, Any, Any]:
         entry(enqueue, "(int64, int64, int64, float64, int64)"),
         entry(
             play_lane,
-            "(int64, int64, int64, int64, float64, int64, int64, float64, float64, int64)",
+            "(int64, int64, int64, int64, int64, float64, int64, int64, float64, float64, int64)",
         ),
     )

@@ -15,6 +15,7 @@ def play_lane(
     w: World,
     r: int,
     first: int,
+    begun: int,
     last: int,
     limit: float,
     running: int,
@@ -28,9 +29,10 @@ def play_lane(
     will hold fits into `room` beside what is `held`; and everything else that happens before
     `limit`.
 
-    ceiling: prompt and answer together; what is asked beyond it is cut.
+    begun: the first request of lanes that the policy was not told of.  ceiling: prompt and answer
+    together; what is asked beyond it is cut.
     The next request that may not, or comes too late; how many run then, what is held, how many of
-    those that ran before are over (`gone` names them), how many starts and ends there were (`story`
+    those before `begun` are over (`gone` names them), how many starts and ends there were (`story`
     has the number of each request, that of an end as its complement), and when something happened
     last [s].
     """
@@ -55,7 +57,7 @@ def play_lane(
                 held = held - min(w.size[request], float(ceiling)) if running > 0 else 0.0
                 w.story[told] = ~request
                 told += 1
-                if request < first:
+                if request < begun:
                     w.gone[over] = request
                     over += 1
         if coming >= limit:
