@@ -112,6 +112,18 @@ def search_wall(*words: str) -> float:
     return statistics.median(times)
 
 
+def this_machine() -> float:
+    """CPU time of a loop of plain Python, to compare machines and their moods by [s]."""
+
+    def loop() -> int:
+        total = 0
+        for number in range(1_000_000):
+            total += number & 3
+        return total
+
+    return 1 / per_second(loop, 1, 1.0)
+
+
 SERVED = ("serve", "llama-3.1-70b", "--on", "32xh100-sxm", "--rate", "10/s", "--prompt", "2000")
 SERVED += ("--answer", "300", "--ttft", "1s@p99", "--tpot", "50ms@p90", "--least", "cost")
 TRAINED = ("train", "llama-3.1-70b", "--on", "32xh100-sxm", "--tokens", "100B")
@@ -126,6 +138,7 @@ def one_answer() -> float:
 
 def main() -> None:
     rows = [
+        ("this machine: a million rounds", this_machine() * 1e3, "ms", None, False),
         ("start-up: eke --help", start_up("--help") * 1e3, "ms", 100, False),
         ("start-up: eke catalog chips", start_up("catalog", "chips") * 1e3, "ms", 150, False),
         (
