@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 from contextlib import nullcontext
 from importlib.util import find_spec
 
@@ -222,3 +225,16 @@ def test_engines_of_several_kinds():
     assert bare["numbers"]["reuse"]["value"] == 0
     gone = summary(*busy, "--static", "--patience", "1s")
     assert gone["counts"]["stopped"] > 0
+
+
+def test_without_numba_the_answer_is_the_same() -> None:
+    words = ["simulate", "serve", "llama-3.1-8b", "--on", "1xh100-sxm", "--seed", "3", "--json"]
+    words += ["--traffic", "chat, 3/s, 1min, tenants 3", "--policy", "fair"]
+    plain = subprocess.run(
+        [sys.executable, "-c", f"from eke.cli import main; main({words!r})"],
+        env={**os.environ, "EKE_PLAIN": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert plain.stdout == CliRunner().invoke(entry, words).stdout

@@ -103,9 +103,21 @@ def handle(w: World) -> Any:
 def entry(function: Any, signature: str) -> Any:
     """A gate without the part of a call that finds out what it was given."""
     if not COMPILED:
-        return function
+        return _in_plain_numbers(function)
     function.compile(signature)
     return function.overloads[function.signatures[0]].entry_point
+
+
+def _in_plain_numbers(function: Any) -> Any:
+    """A gate whose answers are Python's numbers, as those of compiled code are, and not NumPy's."""
+
+    def through(*given: Any) -> Any:
+        found = function(*given)
+        if isinstance(found, tuple):
+            return tuple(getattr(each, "item", lambda each=each: each)() for each in found)
+        return found
+
+    return through
 
 
 def entries() -> tuple[Any, Any, Any]:
