@@ -34,7 +34,7 @@ class Seen(Record):
     and peak rate, and with every request of it [s].  limit: promised, None where nothing is."""
 
     name: str
-    percentile: float  # 0.5, or the promised one; 0 for a mean
+    percentile: float  # the promised one; 0 for a mean
     closed: float
     simulated: float
     limit: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -106,10 +107,14 @@ def deployed(
     check_uses(job, replace(plan, offload=False))
     if seen.longest > AT_MOST:
         raise BadInput(f"a request of {seen.longest:,} tokens; at most {AT_MOST:,} are simulated.")
-    knobs = likely(values_of(job, plan, fleet, measured))
+    values = values_of(job, plan, fleet, measured)
+    knobs = likely(values)
     longest = max(job.model.context or 0, 1024)
     how = settings or Settings(caching=seen.shares)
-    return deployment(job, plan, fleet, knobs, how, min(longest, max(seen.longest, 1024)))
+    ready = deployment(job, plan, fleet, knobs, how, min(longest, max(seen.longest, 1024)))
+    kinds = Counter(each.kind for each in values.values())
+    words = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return replace(ready, grounds=f"step times rest on the likeliest of {words} values")
 
 
 def fill(

@@ -52,9 +52,10 @@ def check(files: tuple[Path, ...], **given: Any) -> None:
     """
     from eke.calibrate.ledger import check as predict
     from eke.calibrate.ledger import read_all, rows_csv
-    from eke.cli.need import write_picture, write_whole
+    from eke.cli.need import write_picture
     from eke.cli.progress import progress
     from eke.report.ledger import GROUPS, ledger_words, picture
+    from eke.writing import write_whole
 
     chosen = [name.strip() for name in given["by"].split(",") if name.strip()] or list(GROUPS)
     _known_groups(chosen)
@@ -109,10 +110,10 @@ def fit(files: tuple[Path, ...], out: Path, page: Path | None) -> None:
     from eke.calibrate.ledger import read_all
     from eke.calibrate.refit import refit
     from eke.calibrate.tables import write_tables
-    from eke.cli.need import write_whole
     from eke.cli.progress import progress
     from eke.report.accuracy import accuracy_page, left_out_words
     from eke.report.ledger import picture
+    from eke.writing import write_whole
 
     rows = read_all(files, {})
     with progress() as tell:

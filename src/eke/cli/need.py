@@ -62,29 +62,13 @@ def own(texts: Sequence[str], fleet: str) -> list[Any]:
 def write_picture(name: str, drawing: str) -> None:
     """Write a drawing whole or not at all."""
     from eke.errors import BadFile
+    from eke.writing import write_whole
 
     path = Path(name)
     if path.suffix != ".svg":
         raise BadFile(f"{name}: pictures are SVG; give a name that ends in .svg.")
     write_whole(path, drawing)
     click.echo(f"picture: {path}", err=True)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises BadFile where it cannot be written."""
-    import os
-    import tempfile
-
-    from eke.errors import BadFile
-
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except OSError as error:
-        raise BadFile(f"{path}: cannot be written: {error.strerror}.") from None
 
 
 def command_words(kind: str) -> str:

@@ -13,7 +13,8 @@ import click
 from eke.cli import options as opt
 from eke.cli import sweep
 from eke.cli.jobs import commands
-from eke.cli.need import own, write_whole
+from eke.cli.need import own
+from eke.writing import write_whole
 
 
 @click.group()

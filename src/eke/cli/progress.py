@@ -33,51 +33,51 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[int, float], None]]:
-    """A function that is told how many were looked at, and the best figure so far; it says so
-    where that takes longer than a moment."""
+def _patient() -> Iterator[Callable[[Callable[[], str]], None]]:
+    """Say words on the terminal where things take longer than a moment, and not too often."""
     if not sys.stderr.isatty():
-        yield lambda done, best: None
+        yield lambda words: None
         return
     begun, said = monotonic(), 0.0
 
-    def tell(done: int, best: float) -> None:
+    def say(words: Callable[[], str]) -> None:
         nonlocal said
         now = monotonic()
         if now - begun > PATIENCE and now - said > EVERY:
             said = now
-            found = "nothing feasible yet" if best == float("inf") else "a feasible one is found"
-            sys.stderr.write(f"\r{done:,} {what} looked at, {found}   ")
+            sys.stderr.write(f"\r{words()[:78]:<78}")
             sys.stderr.flush()
 
-    yield tell
+    yield say
     if said:
         sys.stderr.write("\r" + " " * 78 + "\r")
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, float], None]]:
+    """A function that is told how many were looked at, and the best figure so far; it says so
+    where that takes longer than a moment."""
+
+    def words(done: int, best: float) -> str:
+        found = "nothing feasible yet" if best == float("inf") else "a feasible one is found"
+        return f"{done:,} {what} looked at, {found}"
+
+    with _patient() as say:
+        yield lambda done, best: say(lambda: words(done, best))
 
 
 @contextmanager
 def passing(what: str, seconds: float | None) -> Iterator[Callable[[float, int], None]]:
     """A function that is told how far a simulated clock has got, and how many requests have come;
     it says so where that takes longer than a moment. seconds: how far it will get, where known."""
-    if not sys.stderr.isatty():
-        yield lambda now, requests: None
-        return
-    begun, said = monotonic(), 0.0
 
-    def tell(now: float, requests: int) -> None:
-        nonlocal said
-        at = monotonic()
-        if at - begun > PATIENCE and at - said > EVERY:
-            said = at
-            part = min(now / seconds, 1.0) if seconds else 0.0
-            bar = "#" * int(24 * part) + "." * (24 - int(24 * part))
-            words = f"[{bar}] {what[:20]}: {requests:,} requests, {now / 3600:,.2f} h of it"
-            sys.stderr.write(f"\r{words[:78]:<78}")
-            sys.stderr.flush()
+    def words(now: float, requests: int) -> str:
+        filled = int(24 * min(now / seconds, 1.0)) if seconds else 0
+        bar = "#" * filled + "." * (24 - filled)
+        return f"[{bar}] {what[:20]}: {requests:,} requests, {now / 3600:,.2f} h of it"
 
-    yield tell
-    if said:
-        sys.stderr.write("\r" + " " * 78 + "\r")
+    with _patient() as say:
+        yield lambda now, requests: say(lambda: words(now, requests))
 
 
 def _plain(done: int, total: int, words: str) -> None:

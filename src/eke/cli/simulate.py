@@ -188,8 +188,6 @@ def _prepared(given: dict[str, Any], coming: Any, watch: Any) -> Callable[[str, 
         words = layout(plan, "found by eke plan for the traffic's peak", "serve").strip()
         click.echo(words, err=True)
     ready = deployed(asked, plan, fleet, seen, _settings(given, seen), measured)
-    watch = _watch(given)
-
     if given["shards"]:
         return _in_shards(given, ready, watch)
 
@@ -218,7 +216,7 @@ def _in_shards(given: dict[str, Any], ready: Any, watch: Any) -> Callable[[str, 
 
 def _asked(given: dict[str, Any]) -> tuple[Any, Any, Any, list[Any], dict[str, Any]]:
     """Job, fleet and plan of a file, or of the words; then no plan, and what of it is decided."""
-    from eke.asking import ask
+    from eke.asking import ask, choices
     from eke.cli.need import own
     from eke.errors import BadInput
     from eke.saved import read_plan
@@ -228,6 +226,11 @@ def _asked(given: dict[str, Any]) -> tuple[Any, Any, Any, list[Any], dict[str, A
     if given["plan_file"]:
         if words or given["fleet"]:
             raise BadInput("--plan has the model and the chips already; drop the others.")
+        if said := [*choices(given), *(["prefill_on"] if given["prefill_on"] else [])]:
+            raise BadInput(
+                f"--plan has the layout already; drop --{said[0].replace('_', '-')}, or change it "
+                f"in {given['plan_file']}."
+            )
         job, fleet, plan = read_plan(given["plan_file"])
         if not isinstance(job, Serve):
             raise BadInput(
@@ -343,7 +346,7 @@ def _write_each(name: str, runs: Sequence[Any], write: Any) -> None:
 
 
 def _write_page(given: dict[str, Any], text: str) -> None:
-    from eke.cli.need import write_whole
+    from eke.writing import write_whole
 
     path = Path(given["page"])
     write_whole(path, text)

@@ -102,6 +102,7 @@ class Affairs:
 
     def settle(self) -> None:
         """Tell the policy what came of lanes, where there are any."""
+        raise NotImplementedError  # lanes are the clock's
 
     def _comes(self, request: Request) -> None:
         """A request comes."""

@@ -63,12 +63,14 @@ class Deployment(Record):
 
     halves: one, or of a disaggregated plan the half that takes prompts in and the half that
     answers.  longest: context of any request [tokens].  handover: time to send the keys and values
-    of a prompt from one half to the other: at once, and per token [s].
+    of a prompt from one half to the other: at once, and per token [s].  grounds: what the times of
+    steps rest on, in words.
     """
 
     job: Serve
     halves: tuple[Half, ...]
     longest: int
+    grounds: str = ""
     handover: tuple[float, float] = (0.0, 0.0)
 
     @property

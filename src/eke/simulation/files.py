@@ -9,10 +9,7 @@ name with `.timeline` before the ending. Codes of names are written as the names
 from __future__ import annotations
 
 import csv
-import os
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from eke.errors import BadFile, BadInput
 from eke.simulation import arrow_files, csv_files
 from eke.types.record import Record, replace
 from eke.types.run import COLUMNS, OUTCOMES, TIMELINE, Run
+from eke.writing import whole
 
 PACKED = {".csv": False, ".csv.gz": True}
 ENDINGS = (*PACKED, ".parquet", ".arrow")
@@ -168,21 +166,3 @@ def _words(head: Head) -> dict[str, list[str]]:
     if head.table != "requests":
         return {}
     return {**{name: list(head.names.get(name, ())) for name in NAMED}, "outcome": [*OUTCOMES]}
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[str]:
-    """The name to write under; it becomes the file's once all is written."""
-    from tempfile import mkstemp
-
-    name = ""
-    try:
-        handle, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        yield name
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except OSError as error:
-        raise BadFile(f"{path}: cannot be written: {error.strerror or error}.") from None
-    finally:
-        Path(name).unlink(missing_ok=True) if name else None

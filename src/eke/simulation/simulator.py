@@ -63,7 +63,7 @@ def run(
             gc.enable()
     replicas.look()
     facts = _facts(deployment, replicas, driver) | extra()
-    remarks += [*traffic.remarks, *driver.remarks]
+    remarks += [*_assumed(deployment, watch), *traffic.remarks, *driver.remarks]
     if words := traffic.skipped.words():
         remarks.append(words)
     return Run(
@@ -76,6 +76,16 @@ def run(
         facts=facts,
         remarks=tuple(remarks),
     )
+
+
+def _assumed(deployment: Deployment, watch: Watch) -> list[str]:
+    """What is taken for granted, in words."""
+    found = [deployment.grounds] if deployment.grounds else []
+    if watch.forecast == "mean":
+        found.append(
+            "policies take an answer to be as long as the mean of its kind (assumed known)"
+        )
+    return found
 
 
 def _beside(driver: Driver, replicas: Replicas, watch: Watch, seed: int) -> Any:

@@ -84,7 +84,8 @@ class Source:
         )
 
     def _likely(self, chunk: Arrivals) -> Any:
-        """The forecast of each answer: its own length, or the mean of its kind so far."""
+        """The forecast of each answer: its own length, or the mean of its kind up to the end of
+        the stretch."""
         if self._exact:
             return chunk.answer.astype(np.float64)
         likely = np.empty(len(chunk))

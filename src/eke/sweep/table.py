@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
 from eke.errors import BadFile, BadInput
 from eke.sweep.rows import Column, Row
+from eke.writing import whole
 
 Write = Callable[[Path, Sequence[Column], Iterable[Row]], None]
 GROUP = 10_000  # rows of a Parquet row group
@@ -69,21 +68,3 @@ def write_parquet(path: Path, columns: Sequence[Column], rows: Iterable[Row]) ->
 
 def _typed(value: Any, column: Column) -> Any:
     return float(value) if column.holds == "number" and value is not None else value
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[str]:
-    """The name to write under; it becomes the file's once all is written."""
-    from tempfile import mkstemp
-
-    name = ""
-    try:
-        handle, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        yield name
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except OSError as error:
-        raise BadFile(f"{path}: cannot be written: {error.strerror or error}.") from None
-    finally:
-        Path(name).unlink(missing_ok=True) if name else None
