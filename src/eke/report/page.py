@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 
 from eke.report.charts import short
 from eke.report.compared import Row, comparison, side_by_side
+from eke.report.document import document
 from eke.report.engine_figures import engines, spent
 from eke.report.figures import Drawn, arrivals, drawn, durations, queues
 from eke.report.html import LONGEST, Cell, section, table
@@ -30,7 +28,6 @@ from eke.types.run import Run
 from eke.units import show
 
 MOST = 8  # runs that are drawn; the table has all
-HERE = Path(__file__).parent
 # Units of facts; others are plain numbers.
 FACTS = {"cost": "USD", "energy": "J", "carbon": "kg", "chip_seconds": "chip s"}
 
@@ -48,21 +45,7 @@ def page(runs: Sequence[Run], summaries: Sequence[Summary], title: str, command:
         *_sections(each),
         _footer(runs, summaries, names, command),
     ]
-    return _whole(title, "\n".join(block for block in blocks if block))
-
-
-def _whole(title: str, body: str) -> str:
-    """The document: it may load nothing, and runs no script but its own."""
-    style, script = ((HERE / name).read_text("utf-8") for name in ("page.css", "page.js"))
-    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(short(title, 300))}</title>\n<style>\n{style}</style>\n</head>\n"
-        f"<body>\n<main>\n{body}\n</main>\n<script>{script}</script>\n</body>\n</html>\n"
-    )
+    return document(title, blocks)
 
 
 def _lead(summaries: Sequence[Summary]) -> list[str]:

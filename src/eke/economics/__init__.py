@@ -1,0 +1,1 @@
+"""What chips cost to make, to own and to risk."""
