@@ -15,6 +15,7 @@ ROUND_TIMES = (
     *((10.0, "10 s"), (60.0, "1 min"), (600.0, "10 min"), (3600.0, "1 h"), (36000.0, "10 h")),
     *((86400.0, "1 day"), (864000.0, "10 days"), (8640000.0, "100 days")),
 )
+ROUND_NUMBERS = tuple((10.0**power, show(10.0**power, "1")) for power in range(-12, 19))
 # Units of linear axes of time, and the steps of ticks in each.
 CLOCKS = (
     (86400.0, "days", (1, 2, 5, 10)),
@@ -61,12 +62,13 @@ def linear(most: float, start: float, end: float, unit: str = "1") -> Axis:
     return Axis(low=0.0, high=math.ceil(high / step - 1e-9) * step, start=start, end=end, unit=unit)
 
 
-def logarithmic(least: float, most: float, start: float, end: float) -> Axis:
-    """An axis of durations, with a little room at both ends and more around a single value."""
+def logarithmic(least: float, most: float, start: float, end: float, unit: str = "s") -> Axis:
+    """An axis of durations, or of plain numbers (unit "1"), with a little room at both ends and
+    more around a single value."""
     if most < 2 * least:
         least, most = least / 1.5, most * 1.5
     room = (most / least) ** 0.03 * 1.05
-    return Axis(low=least / room, high=most * room, start=start, end=end, log=True, unit="s")
+    return Axis(low=least / room, high=most * room, start=start, end=end, log=True, unit=unit)
 
 
 def ticks(axis: Axis, most: int = 5) -> list[Tick]:
@@ -85,7 +87,8 @@ def _even_ticks(axis: Axis, most: int) -> list[Tick]:
 
 def _log_ticks(axis: Axis, most: int) -> list[Tick]:
     """Powers of ten and whole minutes, hours and days; over a short stretch, 1, 2 and 5."""
-    within = [Tick(value=v, words=w) for v, w in ROUND_TIMES if axis.low <= v <= axis.high]
+    round_ones = ROUND_TIMES if axis.unit == "s" else ROUND_NUMBERS
+    within = [Tick(value=v, words=w) for v, w in round_ones if axis.low <= v <= axis.high]
     if len(within) >= 3:
         return within[:: math.ceil(len(within) / (most + 1))]
     powers = range(math.floor(math.log10(axis.low)), math.ceil(math.log10(axis.high)) + 1)
@@ -94,8 +97,8 @@ def _log_ticks(axis: Axis, most: int) -> list[Tick]:
         values = [value for value in every if axis.low <= value <= axis.high]
         if len(values) >= 3:
             values = values[:: math.ceil(len(values) / (most + 1))]
-            return [Tick(value=value, words=show(value, "s", 2)) for value in values]
-    return [Tick(value=axis.low, words=show(axis.low, "s"))]
+            return [Tick(value=value, words=show(value, axis.unit, 2)) for value in values]
+    return [Tick(value=axis.low, words=show(axis.low, axis.unit))]
 
 
 def clock(length: float, most: int = 5) -> tuple[str, float, list[Tick]]:

@@ -6,6 +6,7 @@ told.hidden = true;
 told.setAttribute("aria-hidden", "true");
 document.body.append(told);
 
+const EPOCH = 719163; // 1 January 1970 in days since the year 1
 const three = (value) => Number(value.toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 12 });
 
 function seconds(value) {
@@ -16,7 +17,8 @@ function seconds(value) {
 
 function words(axis, value) {
   if (axis.unit === "%") return `${three(100 * value)} %`;
-  if (axis.log) return seconds(value);
+  if (axis.unit === "date") return new Date((value - EPOCH) * 86400e3).toISOString().slice(0, 10);
+  if (axis.log && axis.unit === "s") return seconds(value);
   return axis.unit === "1" ? three(value) : `${three(value / axis.scale)} ${axis.unit}`;
 }
 
@@ -35,12 +37,22 @@ function nearest(points, x) {
   return points.reduce((best, each) => (Math.abs(each[0] - x) < Math.abs(best[0] - x) ? each : best));
 }
 
+// What each layer of stacked areas is in the period that the pointer is in, the topmost first.
+function layers(svg, x) {
+  if (!svg.dataset.edges) return [];
+  const edges = JSON.parse(svg.dataset.edges);
+  const period = Math.max(edges.findLastIndex((edge, i) => edge <= x && i < edges.length - 1), 0);
+  const rows = [...svg.querySelectorAll("path.area")].map((path) => [path.dataset.name, JSON.parse(path.dataset.values)[period]]);
+  return rows.reverse().filter((row) => row[1]).map(([name, value]) => [name, three(value)]);
+}
+
 function tell(svg, event) {
   const axes = JSON.parse(svg.dataset.axes);
   const spot = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
   const x = Math.min(Math.max(spot.x, axes.x.start), axes.x.end);
   const seen = [...svg.querySelectorAll("path.line")].filter((path) => path.getClientRects().length);
   const rows = seen.map((path) => [path.dataset.name, words(axes.y, valueAt(axes.y, nearest(pointsOf(path), x)[1]))]);
+  rows.push(...layers(svg, valueAt(axes.x, x)));
   told.replaceChildren(...[["", words(axes.x, valueAt(axes.x, x))], ...rows].map(([name, value]) => {
     const row = document.createElement("span");
     const bold = document.createElement("b");
