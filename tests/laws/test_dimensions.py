@@ -10,7 +10,7 @@ import numpy as np
 import pint
 import pytest
 
-from eke.physics import answer, compute  # noqa: F401  registers every formula
+from eke.physics import answer, compute, ownership, silicon  # noqa: F401  registers every formula
 from eke.physics.formula import FORMULAS
 
 UNITS = pint.UnitRegistry(None)

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from eke.cli import entry
-from eke.physics import answer, compute  # noqa: F401  registers every formula
+from eke.physics import answer, compute, ownership, silicon  # noqa: F401  registers every formula
 from eke.physics.formula import FORMULAS
 from eke.types.efficiency import Knobs
 

@@ -1,0 +1,74 @@
+"""Numbers with their 80 % interval, as people write them: "10M (5M..20M)" or "10M ± 30%"."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from eke.errors import BadFile, BadQuantity
+from eke.types.need import Span
+from eke.units import quantity
+
+HOW = 'such as "10M", "10M (5M..20M)", "10M ± 30%" or "5M..20M"'
+_BRACKETS = re.compile(r"(?P<likely>[^()]+?)\s*\((?P<low>[^()]+?)\.\.(?P<high>[^()]+?)\)\s*\Z")
+_AROUND = re.compile(r"(?P<likely>.+?)\s*(?:±|\+/-|\+-)\s*(?P<by>.+?)\s*\Z")
+_ENDS = re.compile(r"(?P<low>[^()]+?)\.\.(?P<high>[^()]+?)\Z")
+_NUMBER = re.compile(r"\s*[+-]?[\d_,.]+(?:[eE][+-]?\d+)?\s*\Z")
+_LONGEST = 100
+
+
+def spanned(text: object, unit: str, where: str, least: float | None = None) -> Span:
+    """The span that a text says, in base units. Raises BadFile that names `where`, the file and
+    the field. least: what no end may lie below; None wants all above zero."""
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        text = f"{text:.17g}"
+    if not isinstance(text, str) or not text.strip():
+        raise BadFile(f"{where} is {text!r:.60}; expected a text {HOW}.")
+    if len(text) > _LONGEST:
+        raise BadFile(f"{where} has {len(text)} letters; expected a text {HOW}.")
+    try:
+        found = _read(text.strip(), unit)
+    except BadQuantity as error:
+        raise BadFile(f"{where}: {error}") from None
+    return _checked(found, text, where, least)
+
+
+def _read(text: str, unit: str) -> Span:
+    if match := _BRACKETS.match(text):
+        suffix = re.sub(r"^\s*[+-]?[\d_,.]+(?:[eE][+-]?\d+)?", "", match["likely"])
+        low, high = (_end(match[name], suffix, unit) for name in ("low", "high"))
+        return Span(low=low, likely=quantity(match["likely"], unit), high=high)
+    if match := _AROUND.match(text):
+        likely = quantity(match["likely"], unit)
+        by = match["by"]
+        share = by.endswith("%") and not match["likely"].rstrip().endswith("%")
+        off = abs(likely) * quantity(by, "1") if share else quantity(by, unit)
+        return Span(low=likely - off, likely=likely, high=likely + off)
+    if match := _ENDS.match(text):
+        suffix = re.sub(r"^\s*[+-]?[\d_,.]+(?:[eE][+-]?\d+)?", "", match["high"])
+        low, high = (_end(match[name], suffix, unit) for name in ("low", "high"))
+        middle = math.sqrt(low * high) if low > 0 and high > 0 else (low + high) / 2
+        return Span(low=low, likely=middle, high=high)
+    value = quantity(text, unit)
+    return Span(low=value, likely=value, high=value)
+
+
+def _end(text: str, suffix: str, unit: str) -> float:
+    """One end, which may leave out the unit that its neighbour names."""
+    return quantity(text + suffix if _NUMBER.match(text) and unit != "1" else text, unit)
+
+
+def _checked(found: Span, text: str, where: str, least: float | None) -> Span:
+    ends = (found.low, found.likely, found.high)
+    if not found.low <= found.likely <= found.high:
+        raise BadFile(
+            f"{where} is {text!r}: the likeliest, {found.likely:g}, does not lie between "
+            f"{found.low:g} and {found.high:g}; write it {HOW}."
+        )
+    if least is None and min(ends) <= 0:
+        raise BadFile(f"{where} is {text!r}; it must be above zero, its lower end too.")
+    if least is not None and min(ends) < least:
+        raise BadFile(f"{where} is {text!r}; it must not lie below {least:g}.")
+    if max(map(abs, ends)) > 1e60:
+        raise BadFile(f"{where} is {text!r}; that is too large to be real.")
+    return found
