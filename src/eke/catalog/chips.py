@@ -121,7 +121,12 @@ def read_chip(path: Path) -> Chip:
     """A chip file as a Chip."""
     read = read_toml(path, ChipFile)
     refuse_other_id(path, read.id, "chips")
-    at = path, path.parent.parent
+    return as_chip(read, path, path.parent.parent)
+
+
+def as_chip(read: ChipFile, path: Path, folder: Path) -> Chip:
+    """A chip as a file says it. folder: of the catalogue it stands in. Raises BadFile."""
+    at = path, folder
     facts = {
         f"peak.{name}": _fact(at, f"peak.{name}", value, "FLOP/s", *PEAKS)
         for name, value in read.peak.items()
