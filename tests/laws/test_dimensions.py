@@ -12,6 +12,7 @@ import pytest
 
 from eke.physics import answer, compute, ownership, silicon  # noqa: F401  registers every formula
 from eke.physics import demand as _demand  # noqa: F401
+from eke.physics import retention as _retention  # noqa: F401
 from eke.physics.formula import FORMULAS
 
 UNITS = pint.UnitRegistry(None)

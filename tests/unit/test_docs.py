@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from eke.cli import entry
 from eke.physics import answer, compute, ownership, silicon  # noqa: F401  registers every formula
 from eke.physics import demand as _demand  # noqa: F401
+from eke.physics import retention as _retention  # noqa: F401
 from eke.physics.formula import FORMULAS
 from eke.types.efficiency import Knobs
 
