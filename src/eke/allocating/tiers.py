@@ -17,9 +17,10 @@ from eke.catalog.efficiencies import efficiencies
 from eke.errors import BadInput
 from eke.physics.answer import answer, as_share
 from eke.physics.scenarios import moves, what_ifs
+from eke.planning import plan
 from eke.search.base import check_choices, engine_for
 from eke.types.fleet import Fleet
-from eke.types.job import Serve
+from eke.types.job import Serve, Tier
 from eke.types.model import Model
 from eke.types.need import Change, Ground, Infeasible, Matter, Need
 from eke.types.plan import Plan
@@ -140,31 +141,38 @@ def _too_many(stage: Stage, way: Way | None) -> Infeasible:
 
 
 def _not_one(stage: Stage) -> Infeasible:
-    """A single user already breaks a promise, or does not fit."""
-    mixed = stage.base()
-    limit, ratio, plan = nearest(mixed, stage.pool, stage.knobs, stage.choices)
-    name, unit, have = _promised(stage, limit)
+    """A single user already breaks a promise, or nothing fits."""
+    mixed, demand = stage.base(), stage.demand
+    limit, ratio, layout = nearest(mixed, stage.pool, stage.knobs, stage.choices)
+    promised = demand.base.ttft if limit.startswith("ttft") else demand.tpot
+    if promised is None or not limit.startswith(("ttft", "tpot")):
+        return _nothing_fits(stage)
     return Infeasible(
-        limit=name,
-        need=ratio * have,
-        have=have,
-        by=(ratio - 1) * have,
-        unit=unit,
-        hint="a looser promise, faster chips, or narrower weights (--weights fp8)"
-        if unit == "s"
-        else "more chips, narrower weights (--weights fp8), or a shorter context",
-        plan=plan,
+        limit=limit,
+        need=ratio * promised.limit,
+        have=promised.limit,
+        by=(ratio - 1) * promised.limit,
+        unit="s",
+        hint="a looser promise, faster chips, or narrower weights (--weights fp8)",
+        plan=layout,
     )
 
 
-def _promised(stage: Stage, limit: str) -> tuple[str, str, float]:
-    """Words, unit and size of a limit that a single user breaks."""
-    demand = stage.demand
-    if limit.startswith("ttft") and demand.base.ttft is not None:
-        return limit, "s", demand.base.ttft.limit
-    if limit == "tpot" and demand.tpot is not None:
-        return limit, "s", demand.tpot.limit
-    return limit, "B", stage.pool.chip.memory_size or FEW
+def _nothing_fits(stage: Stage) -> Infeasible:
+    """As `plan` says it of a single request that fills the context."""
+    mixed, context = stage.base(), stage.demand.base.context
+    whole = (Tier(context=context, share=1.0),)
+    job = replace(mixed.job, rate=FEW, ttft=None, tpot=None, tiers=whole)
+    found = plan(job, Fleet(pools=(stage.pool,)), choices=stage.choices, disaggregate="never")
+    if isinstance(found, Infeasible):
+        return found
+    return _short(f"users with {stage.demand.base.name}", 1.0, 0.0, found.need.plan)
+
+
+def _short(limit: str, need: float, have: float, layout: Plan) -> Infeasible:
+    return Infeasible(
+        limit=limit, need=need, have=have, by=need - have, unit="1", hint="more chips", plan=layout
+    )
 
 
 def _answer(
@@ -178,9 +186,9 @@ def _answer(
     base = curves[0].points[0]
     way = tier(stage, demand.longer[0]).best(curves[0].share.likely)
     users = carried_by(way, stage.pool, stage.varied()) if way is not None else np.zeros(1)
-    mixed, plan = stage.base(), plans[base.plans[0]]
+    mixed = stage.base()
     job = replace(mixed.job, rate=0.99 * demand.users * mixed.each, ttft=None, tpot=None)
-    needed = answer(job, plan, fleet, stage.values, chosen=True)
+    needed = answer(job, plans[base.plans[0]], fleet, stage.values, chosen=True)
     grounds = needed.grounds if isinstance(needed, Need) else ()
     return Tiers(
         model=stage.model.id,

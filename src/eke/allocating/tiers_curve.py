@@ -167,7 +167,8 @@ def _crossing(rows: Sequence[tuple[float, float]], wanted: float) -> float:
             if fewer <= 0:
                 return a
             part = (1 / wanted - 1 / many) / (1 / fewer - 1 / many)
-            return a + (b - a) * float(np.clip(part, 0, 1))
+            whole = a + (b - a) * float(np.clip(part, 0, 1))
+            return float(np.floor(whole / NEAR) * NEAR)
     return 1.0
 
 
@@ -188,7 +189,9 @@ def _resources(stage: Stage, way: Way) -> tuple[Resource, ...]:
     roomy = replace(stage.pool, chip=replace(stage.pool.chip, memory_size=CHANGE * size))
     larger = carried_by(way, roomy, stage.knobs)
     factors = [*(users[1:] / users[0]).tolist(), float(larger[0] / users[0])]
-    found = [Resource(name=n, factor=f) for n, f in zip(names, factors, strict=True)]
+    found = [  # more of anything need not be used
+        Resource(name=n, factor=max(f, 1.0)) for n, f in zip(names, factors, strict=True)
+    ]
     return tuple(sorted(found, key=lambda each: -each.factor))
 
 

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from eke.allocating.tiers_load import FEW, Felt, Mix, felt, upright
-from eke.physics.serve import serve
+from eke.physics.adapters import sharing
+from eke.physics.engine import emitted, per_sequence, room_for_cache, step
+from eke.physics.footprint import cache_bytes
+from eke.physics.machine import machine
 from eke.search.place import Place
-from eke.search.serving import all_layouts, fits, plans_of, shared_fields
+from eke.search.serving import all_layouts, plans_of, shared_fields
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
 from eke.types.plan import Plan, Plans, check_plan
@@ -21,6 +24,8 @@ ROUNDS = 2  # of narrowing: to a share of 48⁻²
 AROUND = np.array([1e-9, *np.geomspace(0.05, 1, 9), *np.geomspace(1.1, 4, 8)])  # of a likely number
 BETWEEN = np.linspace(0, 1, 17)[1:]
 FIRST = np.array([0.2, 0.4, 0.6, 0.75, 0.9, 1.0])  # the same, of thousands of layouts
+LOOKS = 5  # at most
+IN_FLIGHT, LITTLE = np.array([1.0, 0.5, 0.2]), 1.03  # of most; and what may lie between these
 CLOSE = 0.002  # layouts this much apart are alike
 
 
@@ -128,25 +133,31 @@ def _best_of(
         while (most > floor * (1 + CLOSE)).any():
             ranked = np.argsort(-most, kind="stable")[:128]
             some = ranked[most[ranked] > floor * (1 + CLOSE)]
-            low = _first_look(mixed, _rows(plans, some), most[some], (pool, knobs))
+            found = _most_of(mixed, (plans, some), most[some], floor, (pool, knobs))
             most[some] = 0.0
-            at = int(np.argmax(low))
-            if low[at] > floor:
-                one = column([plans[int(some[at])]])
-                floor = max(float(carried(mixed, one, pool, knobs).users[0]), float(low[at]))
-                best = (one[0], floor)
+            if found is not None:
+                best, floor = (plans[found[0]], found[1]), found[1]
     if best is not None:
         check_plan(best[0])
     return best
 
 
 def _could(mixed: Mix, plans: Plans, pool: Pool, knobs: Knobs) -> Any:
-    """Users that throughput allows each layout, of those that fit in memory."""
-    job = replace(mixed.job, rate=FEW * mixed.each)
-    result = serve(job, plans, pool, knobs)
-    most = result["rate_most"] * job.utilisation / mixed.each
-    most = np.where(fits(result), most, 0.0)
-    return np.broadcast_to(most, plans.shape).ravel().copy()
+    """Users that throughput allows each layout at most, of those that hold the longest request.
+
+    Of the many numbers of sequences in flight at which the physics looks for the highest speed,
+    the largest alone, and two smaller ones; what lies between is little more.
+    """
+    job, here = replace(mixed.job, rate=FEW * mixed.each), machine(pool, plans, knobs)
+    room = room_for_cache(job, plans, here)
+    each = per_sequence(job, plans) * plans.pipeline / plans.data
+    most = np.clip(np.floor(room * plans.pipeline / np.maximum(each, 1.0)), 1, plans.batch)
+    flight = np.maximum(most[None, ...] * IN_FLIGHT.reshape((-1,) + (1,) * np.ndim(most)), 1.0)
+    speed = flight * emitted(plans) / (job.answer * step(job, plans, here, flight).mean)
+    rate = speed.max(axis=0) / knobs.full * sharing(job, plans) * job.utilisation
+    fits = room >= cache_bytes(job.model, mixed.longest, plans)
+    users = np.where(fits, LITTLE * rate / mixed.each, 0.0)
+    return np.broadcast_to(users, plans.shape).ravel().copy()
 
 
 def _rows(plans: Plans, those: Any) -> Plans:
@@ -156,11 +167,26 @@ def _rows(plans: Plans, those: Any) -> Plans:
     return replace(taken, **arrays)
 
 
-def _first_look(mixed: Mix, plans: Plans, most: Any, where: tuple[Pool, Knobs]) -> Any:
-    """Users each certainly carries, to a fifth or better."""
-    users = most[:, None] * FIRST
-    kept = _kept(felt(mixed, users, plans, *where), len(most))
-    return _narrowed(users, np.zeros_like(most), kept)[0]
+def _most_of(
+    mixed: Mix, rows: tuple[Plans, Any], most: Any, floor: float, where: tuple[Pool, Knobs]
+) -> tuple[int, float] | None:
+    """Of some rows of a block the one that carries most users, and how many, where that is more
+    than `floor`. most: what each carries at most. Those that cannot be it are dropped on the way.
+    """
+    plans, left = rows
+    low, high, found = np.zeros_like(most), most, None
+    for _ in range(LOOKS):
+        users = low[:, None] + (high - low)[:, None] * FIRST
+        kept = _kept(felt(mixed, users, _rows(plans, left), *where), len(left))
+        low, high = _narrowed(users, low, kept)
+        at = int(np.argmax(low))
+        if low[at] > floor:
+            found, floor = (int(left[at]), float(low[at])), float(low[at])
+        could = high > floor * (1 + CLOSE)
+        if not could.any():
+            break
+        left, low, high = left[could], low[could], high[could]
+    return found
 
 
 def nearest(

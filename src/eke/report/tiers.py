@@ -69,6 +69,8 @@ def percent(share: float) -> str:
 def percent_span(span: Span) -> str:
     """ "31 % (22 – 40)"."""
     low, high = (f"{100 * each:.3g}" for each in (span.low, span.high))
+    if low == high:
+        return percent(span.likely)
     return f"{percent(span.likely)} ({low} – {high})"
 
 
@@ -208,7 +210,7 @@ def keep_words(found: Tiers, each: KeepCurve) -> str:
         return f"keeping conversations {where} carries no more users than sending them again"
     more = best.users.likely / first.users.likely - 1
     words = [f"conversations kept {where} for {show(best.kept, 's')} carry {more:.0%} more users"]
-    if first.chips and best.chips:
+    if first.chips and best.chips and best.chips < first.chips:
         saved = first.chips - best.chips
         words.append(f"{saved:,.0f} of {first.chips:,.0f} chips saved at the demand")
     shares = zip(found.curves, each.shares, strict=False)
