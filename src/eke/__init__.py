@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from eke.allocating.tiers import context_tiers as context_tiers
     from eke.allocating.tiers_demand import read_demand as read_demand
+    from eke.allocating.chips import choose as choose
+    from eke.allocating.designs import design as design
     from eke.catalog.chips import chip as chip
     from eke.catalog.fleets import fleet as fleet
     from eke.catalog.models import model as model
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "allocating.chips": ("choose",),
+    "allocating.designs": ("design",),
     "allocating.tiers": ("context_tiers",),
     "allocating.tiers_demand": ("read_demand",),
     "catalog.chips": ("chip",),

@@ -17,6 +17,7 @@ from eke.allocating.chips_inputs import (
     site_at,
     site_inputs,
 )
+from eke.allocating.chips_loads import job_words
 from eke.allocating.chips_reading import BuildFile
 from eke.allocating.chips_speed import (
     Load,
@@ -141,7 +142,7 @@ def _answer(question: Question, known: list[Known], missing: list[Offer]) -> Chi
     build = question.chip is not None
     best = int(np.argmin([bill.total for bill in every[1:]])) if build else 0
     return ChipChoice(
-        job=_job_words(question.loads),
+        job=job_words(question.loads),
         offers=(*sorted(offers, key=lambda o: o.cost.likely if o.cost else 0.0), *missing),
         gains=_gains(inputs, staged, every, cases) if build else (),
         swings=swings(inputs, staged, best)[:SHOWN_SWINGS] if build else (),
@@ -359,19 +360,6 @@ def _ground(each: Uncertain) -> Ground:
         high=end(each, 0.9),
         note=each.note or each.written,
     )
-
-
-def _job_words(loads: Sequence[Load]) -> str:
-    words = []
-    for load in loads:
-        job = load.job
-        if isinstance(job, Serve):
-            said = f"serve {job.model.name}, prompts of {job.prompt:,.0f} and answers of "
-            said += f"{job.answer:,.0f} tokens"
-        else:
-            said = f"train {job.model.name} on {load.chips:,} chips"
-        words.append(f"{load.share:.0%} {said}" if len(loads) > 1 else said)
-    return "; ".join(words)
 
 
 def _measured(known: Known) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eke.allocating.chips_reading import BuildFile
@@ -22,8 +22,9 @@ def loads(given: Mapping[str, Any], file: BuildFile | None = None) -> tuple[Load
 
     given: options, whose quantities are numbers already.
     """
-    said = {**_read(file.workload if file else {}, file, "workload"), **given}
-    training = _read(file.training if file else {}, file, "workload.train")
+    path = file.path if file else ""
+    said = {**read_words(file.workload if file else {}, path, "workload"), **given}
+    training = read_words(file.training if file else {}, path, "workload.train")
     if "model" not in said and not training:
         where = f"{file.path}: " if file else ""
         raise BadInput(f"{where}no workload; name a model, such as --model llama-3.1-70b.")
@@ -36,16 +37,16 @@ def loads(given: Mapping[str, Any], file: BuildFile | None = None) -> tuple[Load
     return tuple(found)
 
 
-def _read(words: Mapping[str, str], file: BuildFile | None, part: str) -> dict[str, Any]:
-    """Texts of a file as numbers. Raises BadFile naming the field."""
+def read_words(words: Mapping[str, str], path: str, part: str) -> dict[str, Any]:
+    """Texts of a file as numbers. Raises BadFile naming file and field."""
     found: dict[str, Any] = dict(words)
     for name in set(words) & set(UNITS):
         try:
             found[name] = quantity(words[name], UNITS[name])
         except BadQuantity as error:
-            raise BadFile(f"{file.path if file else ''}: {part}.{name}: {error}") from None
+            raise BadFile(f"{path}: {part}.{name}: {error}") from None
     if not 0 <= found.get("share", 0.5) <= 1:
-        raise BadFile(f"{file.path if file else ''}: {part}.share: between 0 and 100 %.")
+        raise BadFile(f"{path}: {part}.share: between 0 and 100 %.")
     return found
 
 
@@ -74,3 +75,17 @@ def _training(said: Mapping[str, Any], file: BuildFile | None) -> Load:
         chips=int(said.get("chips", 256)),
         choices=choices(decided, "train"),
     )
+
+
+def job_words(loads: Sequence[Load]) -> str:
+    """The workload in a line."""
+    words = []
+    for load in loads:
+        job = load.job
+        if isinstance(job, Serve):
+            said = f"serve {job.model.name}, prompts of {job.prompt:,.0f} and answers of "
+            said += f"{job.answer:,.0f} tokens"
+        else:
+            said = f"train {job.model.name} on {load.chips:,} chips"
+        words.append(f"{load.share:.0%} {said}" if len(loads) > 1 else said)
+    return "; ".join(words)

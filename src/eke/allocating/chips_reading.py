@@ -66,8 +66,8 @@ def read_build(path: str | Path) -> BuildFile:
         against=read.against,
         volume=_plain(read.build, "volume", "1/s", where, 1 / YEAR, 1e10 / YEAR),
         years=_plain(read.build, "years", "s", where, 0.5 * YEAR, 30 * YEAR),
-        workload=_words(read.workload, WORKLOAD, "workload", where),
-        training=_words(training, TRAINING, "workload.train", where),
+        workload=words_of(read.workload, WORKLOAD, "workload", where),
+        training=words_of(training, TRAINING, "workload.train", where),
         node=str(read.build.get("node", "")),
     )
     _check(found, chip)
@@ -104,17 +104,25 @@ def _with_sources(found: dict[str, Any]) -> dict[str, Any]:
 
 def _said(read: _File, path: Path) -> dict[str, Uncertain]:
     """Every number the file gives; what it says of a risk goes before the plain one."""
-    known = {"build": {**PARTS["making"], **PARTS["program"], "life": FIELDS["life"]}}
-    known["build"]["residual"] = FIELDS["residual"]
-    known["site"], known["market"] = PARTS["site"], PARTS["market"]
-    known["risk"] = FIELDS
-    found: dict[str, Uncertain] = {}
-    for part, fields in known.items():
-        for name, entry in getattr(read, part).items():
-            if part == "build" and name in BUILD:
-                continue
-            found[name] = _entry(name, entry, f"{path}: {part}.{name}", path, fields)
-    return found
+    making = {**PARTS["making"], **PARTS["program"]}
+    of_chips = {**making, **{name: FIELDS[name] for name in ("life", "residual")}}
+    build = {name: entry for name, entry in read.build.items() if name not in BUILD}
+    return {
+        **said_of("build", build, of_chips, path),
+        **said_of("site", read.site, PARTS["site"], path),
+        **said_of("market", read.market, PARTS["market"], path),
+        **said_of("risk", read.risk, FIELDS, path),
+    }
+
+
+def said_of(
+    part: str, entries: Mapping[str, Entry], fields: Mapping[str, Field], path: Path
+) -> dict[str, Uncertain]:
+    """The numbers that one part of a file gives. Raises BadFile naming file and field."""
+    return {
+        name: _entry(name, entry, f"{path}: {part}.{name}", path, fields)
+        for name, entry in entries.items()
+    }
 
 
 def _entry(
@@ -145,9 +153,10 @@ def _plain(
     return value
 
 
-def _words(
+def words_of(
     found: Mapping[str, Any], known: tuple[str, ...], part: str, path: Path
 ) -> dict[str, str]:
+    """The words of a workload, each of them text. Raises BadFile naming file and field."""
     for name, value in found.items():
         if name not in known:
             near = closest(name, known) or ", ".join(known)

@@ -18,6 +18,7 @@ from eke.types.fleet import Fleet, Pool
 from eke.types.goal import Goal, Planned
 from eke.types.job import Serve, Train
 from eke.types.need import Infeasible
+from eke.types.plan import Plan
 from eke.types.record import Record, replace
 from eke.types.silicon import Law, Uncertain
 from eke.verbs import values_of
@@ -102,11 +103,11 @@ def _serving(load: Load, pool: Pool, whole: bool, progress: Progress | None) -> 
     if isinstance(found, Infeasible):
         return found
     values = values_of(job, found.need.plan, fleet)
-    rate = job.rate if whole else _most(job, found, fleet, values)
+    rate = job.rate if whole else most_rate(job, found.need.plan, fleet, values)
     result = outcome(job, found.need.plan, fleet, scenarios(values))["rate_most"]
     return Speed(
         tokens=rate * tokens_of(job) / found.need.plan.chips,
-        moves=_moves(result, values, pool.chip.family),
+        moves=moves_of(result, values, pool.chip.family),
         chips=found.need.plan.chips,
         plans=(found,),
     )
@@ -125,12 +126,12 @@ def _planned(
     )
 
 
-def _most(job: Serve, found: Planned, fleet: Fleet, values: dict[str, Efficiency]) -> float:
+def most_rate(job: Serve, plan: Plan, fleet: Fleet, values: dict[str, Efficiency]) -> float:
     """The highest rate at which the plan keeps every limit: whole chips round down the need."""
     knobs, low, high = likely(values), job.rate, job.rate * 1.5
     for _ in range(12):
         middle = (low + high) / 2
-        kept = outcome(replace(job, rate=middle), found.need.plan, fleet, knobs).feasible
+        kept = outcome(replace(job, rate=middle), plan, fleet, knobs).feasible
         low, high = (middle, high) if bool(np.all(kept)) else (low, middle)
     return low
 
@@ -147,13 +148,13 @@ def _training(load: Load, job: Train, pool: Pool, progress: Progress | None) -> 
     chips = found.need.plan.chips
     return Speed(
         tokens=job.tokens / (found.need.time.likely * chips),
-        moves=_moves(1 / np.asarray(time, dtype=float), values, pool.chip.family),
+        moves=moves_of(1 / np.asarray(time, dtype=float), values, pool.chip.family),
         chips=chips,
         plans=(found,),
     )
 
 
-def _moves(values: Any, efficiencies: dict[str, Efficiency], family: str) -> Moves:
+def moves_of(values: Any, efficiencies: dict[str, Efficiency], family: str) -> Moves:
     """Per value what its ends do. Those out of one table move all chips that rest on it alike."""
     found = {}
     for name, (low, high) in moves(values, list(efficiencies)).items():

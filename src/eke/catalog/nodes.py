@@ -86,8 +86,26 @@ OTHERS = {
     "plain_package": _AREA,
     "wafer_package": FIELDS["package"],
     "price": FIELDS["memory_price"],
+    "phy": Field(unit="m2", least=1e-9, most=1e-3, means="on the die, of one stack"),
     "stack_size": Field(unit="B", least=1e6, most=1e13, means="of one stack"),
     "stack_speed": Field(unit="B/s", least=1e6, most=1e15, means="of one stack"),
+}
+
+
+_PART = Field(unit="m2", least=1e-10, most=1e-3, means="of the die")
+_POWER = Field(unit="W", least=1e-3, most=1e4, means="at full use")
+_SHARE = Field(unit="1", least=0, most=0.5, means="of the whole")
+DENSITIES = {
+    **dict.fromkeys(("gpu", "systolic", "wafer", "cache", "scratch"), _PART),
+    **dict.fromkeys(("wafer_memory", "serdes", "controller"), _PART),
+    "local_power": _POWER,
+    **dict.fromkeys(("gpu_power", "systolic_power", "wafer_power", "serdes_power"), _POWER),
+    **dict.fromkeys(("rest", "joint", "rest_power"), _SHARE),
+    "memory_power": _POWER,
+    "voltage": Field(unit="1", least=0.1, most=1, means="at no clock, over the full one"),
+    "power_density": Field(unit="W/m2", least=1e3, most=1e8, means="of a die"),
+    "latency": Field(unit="s", least=1e-9, most=1e-4, means="of memory"),
+    "local_speed": Field(unit="B/s", least=1e6, most=1e15, means="of 1 MB on the die"),
 }
 
 
@@ -110,6 +128,7 @@ class _NodesFile(Record):
     nodes: dict[str, _NodeFile] = {}
     memories: dict[str, dict[str, Said]] = {}
     usual: dict[str, dict[str, Said]] = {}
+    densities: dict[str, dict[str, Said]] = {}
 
 
 def node(name: str) -> Node:
@@ -147,6 +166,16 @@ def memory_values(kind: str) -> dict[str, Uncertain]:
 def usual(part: str) -> dict[str, Uncertain]:
     """What is usual of a part: making, program, site or market."""
     return _tables("usual").get(part, {})
+
+
+def densities(process: str) -> dict[str, Uncertain]:
+    """Area and power of the parts of a chip of that process. Raises Unknown where nobody knows."""
+    tables = _tables("densities")
+    id = node(process).id
+    if id not in tables:
+        known = ", ".join(name for name in tables if name != "any")
+        raise Unknown(f"nothing is known of how densely {id} packs; designs are of {known}.")
+    return {**tables["any"], **tables[id]}
 
 
 def uncertain(name: str, said: Said, where: str, folder: Path, field: Field | None) -> Uncertain:
@@ -228,7 +257,7 @@ def _tables(part: str) -> dict[str, dict[str, Uncertain]]:
     for folder in reversed(folders()):
         for name, said in getattr(_read(folder), part).items():
             where = f"{folder / 'nodes.toml'}: {part}.{name}"
-            values = _values(said, where, folder, {**FIELDS, **OTHERS})
+            values = _values(said, where, folder, {**FIELDS, **OTHERS, **DENSITIES})
             found[name] = {**found.get(name, {}), **values}
     return found
 

@@ -121,3 +121,36 @@ def break_even_pieces(*, fixed: Number, saved: Number) -> Number:
     fixed: spent once [USD].  saved: by each piece, against buying [USD].
     """
     return fixed / saved
+
+
+@formula(unit="FLOP/s", equation="f W √(S / x) / x", source=("hong1981",))
+def fed_speed(*, size: Number, speed: Number, width: Number, work: Number) -> Number:
+    """Arithmetic that a memory can feed through tiles kept on the die [FLOP/s].
+
+    A product of matrices moves at least two numbers for each √(S / x) multiply-adds, where the
+    die holds S / x numbers.
+
+    size: of the memory on the die [B].  speed: of the memory beside it [B/s].  width: of a number
+    [B].  work: operations per number moved, two for every two [FLOP].
+    """
+    return work * speed / width * (size / width) ** 0.5
+
+
+@formula(unit="B/s", equation="S / τ", source=("little1961",))
+def hidden_speed(*, size: Number, latency: Number) -> Number:
+    """Speed at which a memory can be read with that much in flight [B/s].
+
+    size: room on the die for what is under way [B].  latency: from asking to having [s].
+    """
+    return size / latency
+
+
+@formula(unit="1", equation="(v + (1 − v) f)²", source=("eke-derived",))
+def voltage_energy(*, share: Number, clock: Number) -> Number:
+    """Energy of an operation at a lower clock over that at the full one [1].
+
+    Energy goes with the square of the voltage, which falls evenly with the clock.
+
+    share: of the full voltage that would remain at no clock [1].  clock: over the full one [1].
+    """
+    return (share + (1 - share) * clock) ** 2

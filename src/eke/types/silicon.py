@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from eke.types.chip import Chip
 from eke.types.need import Ground, GroundKind, Span
 from eke.types.plan import Plan
 from eke.types.record import Record
@@ -124,5 +125,51 @@ class ChipChoice(Record, tag="chip choice", tag_field="answer"):
     tokens: float
     samples: int
     seed: int
+    grounds: tuple[Ground, ...]
+    remarks: tuple[str, ...] = ()
+
+
+class Design(Record):
+    """One way to spend the area of a chip, or a chip of the catalogue priced by the same rules.
+
+    areas: of all dies together, by part [m2].  unit: parts of what one costs to make [USD].
+    per_dollar: useful tokens per dollar of everything [1/USD].  per_joule: per energy at the meter
+    of the site [1/J].  speed: useful tokens per second of a chip at the peak [1/s].  binds: by how
+    much a resource that is 1 % larger makes it faster [%].  bound: what keeps the design from more.
+    clock: over the highest.
+    """
+
+    name: str
+    shape: str
+    chip: Chip
+    areas: dict[str, float]
+    dies: int
+    stacks: int
+    unit: dict[str, float]
+    per_dollar: float
+    per_joule: float
+    speed: Span
+    binds: dict[str, float]
+    bound: tuple[str, ...]
+    plans: tuple[Plan, ...]
+    clock: float = 1.0
+
+
+class Designs(Record, tag="designs", tag_field="answer"):
+    """The designs that none beats in tokens per dollar and per joule, the cheapest token first.
+
+    others: those that only designs of other shapes beat.  references: chips of the catalogue by the
+    same rules.  budget: area of all dies of a package at most [m2].  considered: designs looked at,
+    of which `priced` were priced and the others ruled out before.
+    """
+
+    job: str
+    node: str
+    budget: float
+    points: tuple[Design, ...]
+    others: tuple[Design, ...]
+    references: tuple[Design, ...]
+    considered: int
+    priced: int
     grounds: tuple[Ground, ...]
     remarks: tuple[str, ...] = ()

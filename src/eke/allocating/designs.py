@@ -1,0 +1,254 @@
+"""Co-design: how to spend the area of a chip for a workload, and what limits each way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from eke.allocating.chips_loads import job_words
+from eke.allocating.chips_speed import Load, Speed, refuse_none
+from eke.allocating.designs_price import Costs, Worth, bound_of, costs_of, worth
+from eke.allocating.designs_shapes import (
+    SHAPES,
+    SIZES,
+    Blueprint,
+    Shape,
+    blueprints,
+    kit,
+    slower,
+)
+from eke.catalog.chips import chip as catalogued
+from eke.catalog.nodes import YEAR, densities, memory_values, node, usual
+from eke.economics.laws import end, likely
+from eke.errors import BadInput, closest
+from eke.types.chip import Chip
+from eke.types.job import Serve
+from eke.types.need import Ground, Infeasible, Span
+from eke.types.record import Record, replace
+from eke.types.silicon import Design, Designs, Uncertain
+
+CLOCKS = (0.8, 0.6)  # over the full one
+REFERENCES = ("h100-sxm", "tpu-v5e", "wse-3")
+Progress = Callable[[int, int, str], None]
+
+
+class Wish(Record):
+    """What is to be designed. area: of all dies of a package at most [m2].  memory: beside the
+    dies.  volume: chips per year over four years [1/s], over which the design is paid."""
+
+    loads: tuple[Load, ...]
+    process: str = "n5"
+    area: float = 858e-6
+    memory: str = "HBM3e"
+    shapes: tuple[Shape, ...] = SHAPES
+    references: tuple[str, ...] = REFERENCES
+    volume: float | None = None
+    said: Mapping[str, Uncertain] = {}
+
+
+class Priced(Record):
+    """A design and what it is worth."""
+
+    blueprint: Blueprint
+    per_dollar: float
+    per_joule: float
+
+
+def design(wish: Wish, progress: Progress | None = None) -> Designs | Infeasible:
+    """The designs that none beats in tokens per dollar and per joule. Raises EkeError."""
+    _check(wish)
+    parts = kit(wish.process, wish.memory)
+    pieces = None if wish.volume is None else wish.volume * 4 * YEAR
+    costs = costs_of(wish.said, parts.process, pieces)
+    every = list(blueprints(parts, wish.shapes, wish.area))
+    priced = _priced(wish, every, costs, progress)
+    slow = [slower(parts, each, clock) for each in _leading(priced) for clock in CLOCKS]
+    priced += _priced(wish, slow, costs, progress)
+    if not priced:
+        return _none(wish)
+    fronts = [each for shape in wish.shapes for each in _front(priced, shape)]
+    best = nondominated(fronts)
+    return Designs(
+        job=job_words(wish.loads),
+        node=parts.process,
+        budget=wish.area,
+        points=_points(wish, best, costs),
+        others=_points(wish, [each for each in fronts if each not in best], costs),
+        references=tuple(_references(wish, costs)),
+        considered=len(every) + len(slow),
+        priced=len(priced),
+        grounds=tuple(_grounds(wish)),
+        remarks=tuple(_remarks(wish)),
+    )
+
+
+def _check(wish: Wish) -> None:
+    refuse_none(wish.loads)
+    if any(not isinstance(load.job, Serve) for load in wish.loads):
+        raise BadInput("designs are compared for serving; drop the training of the workload.")
+    for shape in wish.shapes:
+        if shape not in SHAPES:
+            near = closest(shape, SHAPES) or ", ".join(SHAPES)
+            raise BadInput(
+                f"no shape {shape[:30]!r}; closest: {near}. There are {', '.join(SHAPES)}."
+            )
+    for name in wish.references:
+        catalogued(name)
+    if wish.area < SIZES[0] * (1 - 1e-9) and set(wish.shapes) != {"wafer"}:
+        raise BadInput(
+            f"an area of {wish.area * 1e6:.4g} mm2 is too small; the smallest design has "
+            f"{SIZES[0] * 1e6:.0f} mm2."
+        )
+    if "stack_speed" not in memory_values(wish.memory):
+        raise BadInput(f"{wish.memory!r} comes in no stacks; expected HBM2e, HBM3, HBM3e or HBM4.")
+
+
+def _priced(
+    wish: Wish, every: Sequence[Blueprint], costs: Costs, progress: Progress | None
+) -> list[Priced]:
+    """What each is worth, but for those that others are sure to beat.
+
+    The most promising by what none can exceed go first; those whose ceiling others of the same
+    shape and size already beat are left out.
+    """
+    ceilings = [bound_of(wish.loads, each, costs) for each in every]
+    order = sorted(range(len(every)), key=lambda i: (-ceilings[i][0], every[i].chip.id))
+    found: list[Priced] = []
+    for done, index in enumerate(order):
+        dollar, joule = ceilings[index]
+        blueprint = every[index]
+        if progress is not None:
+            progress(done, len(order), blueprint.chip.name)
+        alike = [each for each in found if _kin(each.blueprint) == _kin(blueprint)]
+        if any(each.per_dollar >= dollar and each.per_joule >= joule for each in alike):
+            continue
+        one = worth(wish.loads, blueprint.chip, blueprint.stacks, costs)
+        if one is not None:
+            found.append(
+                Priced(blueprint=blueprint, per_dollar=one.per_dollar, per_joule=one.per_joule)
+            )
+    return found
+
+
+def _kin(of: Blueprint) -> tuple[str, float]:
+    """Shape and size, within which the best are found whatever else may be built."""
+    return of.shape, of.chip.die_area or 0.0
+
+
+def _leading(priced: Sequence[Priced]) -> list[Blueprint]:
+    """Of every shape and size the best per dollar and per joule, to be looked at slower too."""
+    best: dict[tuple[str, float, str], Priced] = {}
+    for each in priced:
+        for measure in ("per_dollar", "per_joule"):
+            key = (*_kin(each.blueprint), measure)
+            if key not in best or getattr(each, measure) > getattr(best[key], measure):
+                best[key] = each
+    return list({each.blueprint.chip.id: each.blueprint for each in best.values()}.values())
+
+
+def _front(priced: Sequence[Priced], shape: Shape) -> list[Priced]:
+    return nondominated([each for each in priced if each.blueprint.shape == shape])
+
+
+def nondominated(priced: Sequence[Priced]) -> list[Priced]:
+    """Those that no other equals or beats in both measures, the best per dollar first."""
+    ranked = sorted(
+        priced, key=lambda each: (-each.per_dollar, -each.per_joule, each.blueprint.chip.id)
+    )
+    kept: list[Priced] = []
+    for each in ranked:
+        if not kept or each.per_joule > kept[-1].per_joule:
+            kept.append(each)
+    return kept
+
+
+def _points(wish: Wish, chosen: Sequence[Priced], costs: Costs) -> tuple[Design, ...]:
+    """With spans, layouts and what binds them, the best per dollar first."""
+    rows = []
+    for each in chosen:
+        of = each.blueprint
+        found = worth(wish.loads, of.chip, of.stacks, costs, whole=True)
+        if found is not None:
+            bound = (*of.bound, *found.full)
+            made = _made(of.shape, of.chip, of.areas, found)
+            rows.append(replace(made, dies=of.dies, stacks=of.stacks, bound=bound, clock=of.clock))
+    return tuple(sorted(rows, key=lambda each: -each.per_dollar))
+
+
+def _made(shape: str, chip: Chip, areas: dict[str, float], found: Worth) -> Design:
+    return Design(
+        name=chip.id,
+        shape=shape,
+        chip=chip,
+        areas=areas,
+        dies=1,
+        stacks=0,
+        unit=found.unit,
+        per_dollar=found.per_dollar,
+        per_joule=found.per_joule,
+        speed=_span(found.tokens, found.speed),
+        binds=found.binds,
+        bound=found.full,
+        plans=(found.plan,),
+    )
+
+
+def _span(tokens: float, speed: Speed | None) -> Span:
+    """With what is not known of the efficiencies, added in squares."""
+    moved = speed.moves.values() if speed is not None else ()
+    up = float(np.sqrt(sum(max(low, high, 0.0) ** 2 for low, high in moved)))
+    down = float(np.sqrt(sum(min(low, high, 0.0) ** 2 for low, high in moved)))
+    return Span(low=tokens * float(np.exp(-down)), likely=tokens, high=tokens * float(np.exp(up)))
+
+
+def _references(wish: Wish, costs: Costs) -> Iterable[Design]:
+    """Chips of the catalogue by the same rules: what they cost to make, and software of any maker.
+
+    Those that cannot do it, or of which too little is published, are left out.
+    """
+    for name in wish.references:
+        of = replace(catalogued(name), vendor="you")
+        found = worth(wish.loads, of, None, costs, whole=True)
+        if found is not None:
+            yield _made(of.kind, of, {"die": of.die_area or 0.0}, found)
+
+
+def _none(wish: Wish) -> Infeasible:
+    return Infeasible(
+        limit="designs that serve it",
+        need=1.0,
+        have=0.0,
+        by=1.0,
+        unit="1",
+        hint=f"more than {wish.area * 1e6:,.0f} mm2 (--area), other --shapes, or looser promises",
+    )
+
+
+def _grounds(wish: Wish) -> Iterable[Ground]:
+    every = {**densities(wish.process), **node(wish.process).values, **usual("making")}
+    every |= {**usual("site"), **wish.said}
+    for name, value in every.items():
+        yield Ground(
+            name=name,
+            value=likely(value.law),
+            unit=value.unit,
+            kind=value.kind,
+            source=value.source,
+            low=end(value, 0.1),
+            high=end(value, 0.9),
+            note=value.note,
+        )
+
+
+def _remarks(wish: Wish) -> Iterable[str]:
+    if wish.volume is None:
+        yield "design, masks and software are not in it; --volume spreads them over four years"
+    yield (
+        "efficiencies are those measured of the family of each shape (blackwell, tpu; a wafer has "
+        "those of any chip), after years of software; densities are of chips that exist"
+    )
+    yield (
+        "memory on the die hides latency, holds tiles and keeps what operators hand on; a wafer "
+        "keeps everything"
+    )
