@@ -13,6 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eke.allocating.forecast import forecast as forecast
+    from eke.allocating.forecast_file import read_forecast as read_forecast
+    from eke.allocating.forecast_published import published_forecasts as published_forecasts
     from eke.allocating.tiers import context_tiers as context_tiers
     from eke.allocating.tiers_demand import read_demand as read_demand
     from eke.allocating.chips import choose as choose
@@ -55,6 +58,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "allocating.forecast": ("forecast",),
+    "allocating.forecast_file": ("read_forecast",),
+    "allocating.forecast_published": ("published_forecasts",),
     "allocating.chips": ("choose",),
     "allocating.designs": ("design",),
     "allocating.tiers": ("context_tiers",),

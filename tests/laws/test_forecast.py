@@ -1,163 +1,237 @@
-"""Laws of forecasts: chains of products, and demand against supply."""
+"""Laws of forecasts: demand against supply. No model is named, so that nothing is planned."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eke.catalog.forecasts import forecast_names, published
-from eke.economics.forecast_chain import RELATIONS, solved
-from eke.economics.forecast_compare import difference, value
+from eke.allocating.forecast import forecast
+from eke.allocating.forecast_curve import curve
+from eke.allocating.forecast_file import asked_of
+from eke.allocating.forecast_texts import ForecastText
+from eke.catalog.files import to_record
+from eke.physics.demand import bass_share, bass_years, logistic_users
+from eke.report.json import to_json
+from eke.types.forecast import Forecast
 from eke.types.need import Span
-from eke.types.published import Chain, Published, Stated
 
-INPUTS = {  # what a chain is made of in the end
-    "serving": (
-        *("users", "asks_per_user", "tokens_per_ask", "active_parameters", "peak", "utilisation"),
-        *("peak_over_mean", "chips_per_server", "chip_price", "life", "chip_hour", "chip_power"),
-        *("pue", "electricity", "share"),
-    ),
-    "training": (
-        *("active_parameters", "training_tokens", "peak", "utilisation", "chips", "chip_hour"),
-        *("chips_per_server", "chip_price", "life", "chip_power", "pue", "electricity"),
-    ),
+LINE = {
+    "users": "13M",
+    "asks": "15/day",
+    "prompt": "1000",
+    "answer": "1000",
+    "active": "175B",
+    "utilisation": "17.5%",
+    "peak_over_mean": "1",
 }
-NUMBERS = st.floats(0.01, 1e6)
 
 
-def forecast(of: str, figures: dict[str, float], name: str = "made-up") -> Published:
-    said = [
-        Stated(quantity=each, value=Span(low=x, likely=x, high=x), mark="stated")
-        for each, x in figures.items()
-    ]
-    words = dict.fromkeys(("title", "who", "where", "when", "seen", "source"), "")
-    return Published(id=name, of=of, figures=tuple(said), **words)  # type: ignore[arg-type]
+def answered(**said: object) -> Forecast:
+    """The forecast of a file's contents."""
+    text = {"start": "2026 Q1", "quarters": 4, "samples": 400, "count_in": "a100-sxm-80", **said}
+    return forecast(asked_of(to_record(text, ForecastText, "file.toml"), "file.toml"))
+
+
+def chat(**changes: object) -> dict[str, object]:
+    return {"chat": {**LINE, **changes}}
+
+
+RUNS = {
+    "active": "405B",
+    "tokens": "15T",
+    "utilisation": "40%",
+    "runs": "2",
+    "companies": "5",
+    "within": "100d",
+}
+SPANS = st.tuples(st.floats(0.2, 1.0), st.floats(1.0, 5.0))
+
+
+def wide(value: float, ends: tuple[float, float], unit: str = "") -> str:
+    low, high = value * ends[0], value * ends[1]
+    return f"{value:.12g}{unit} ({low:.12g}{unit}..{high:.12g}{unit})"
+
+
+def test_the_published_chips_of_chatgpt() -> None:
+    """13 million users, 15 asks of 2,000 tokens, a dense 175B at 17.5 % of an A100's peak."""
+    chips = answered(demand=chat()).quarters[0].chips
+    assert chips.likely == pytest.approx(28936, rel=1e-3)
+    assert chips.low == chips.likely == chips.high
+
+
+def test_the_chips_of_training_by_hand() -> None:
+    """5 companies × 2 runs × 6 N D over the peak of H100s at 40 % for 100 days."""
+    found = answered(training={"frontier": RUNS}, count_in="h100-sxm").quarters[0]
+    wanted = 5 * 2 * 6 * 405e9 * 15e12 / (989e12 * 0.40 * 100 * 86400)
+    assert found.chips.likely == pytest.approx(wanted)
+    assert found.uses["frontier"] == found.chips
+    assert found.tokens.likely == 0
+
+
+@settings(max_examples=25)
+@given(SPANS, SPANS, st.floats(1.1, 4.0))
+def test_more_users_never_want_fewer_chips(
+    users: tuple[float, float], tokens: tuple[float, float], times: float
+) -> None:
+    def chips(factor: float) -> list[Span]:
+        demand = chat(users=wide(13e6 * factor, users), prompt=wide(1000, tokens), growth="30%/yr")
+        return [each.chips for each in answered(demand=demand).quarters]
+
+    for few, many in zip(chips(1.0), chips(times), strict=True):
+        assert many.low >= few.low and many.likely >= few.likely and many.high >= few.high
+        assert many.likely == pytest.approx(times * few.likely)
+
+
+@settings(max_examples=25)
+@given(SPANS, st.sampled_from(["asks", "prompt", "answer", "active", "peak_over_mean"]))
+def test_each_input_that_grows_adds_chips(ends: tuple[float, float], name: str) -> None:
+    usual = {"asks": (15, "/day"), "active": (175e9, ""), "peak_over_mean": (1, "")}
+    value, unit = usual.get(name, (1000, ""))
+    few = answered(demand=chat()).quarters[0].chips.likely
+    many = answered(demand=chat(**{name: f"{value * 2:.6g}{unit}"})).quarters[0].chips.likely
+    assert few < many <= 2 * few * (1 + 1e-9)
+
+
+@settings(max_examples=25)
+@given(st.floats(1.2, 6.0), st.floats(1.2, 6.0))
+def test_spans_of_a_product_are_those_of_logarithms(users: float, asks: float) -> None:
+    """Independent factors: deviations add in squares; shares of the variance likewise."""
+    demand = chat(users=wide(13e6, (1 / users, users)), active=wide(175e9, (1 / asks, asks)))
+    found = answered(demand=demand, samples=20_000, quarters=1)
+    chips, whole = found.quarters[0].chips, math.hypot(math.log(users), math.log(asks))
+    assert chips.likely == pytest.approx(28936, rel=1e-3)
+    assert math.log(chips.high / chips.likely) == pytest.approx(whole, rel=0.06)
+    assert math.log(chips.likely / chips.low) == pytest.approx(whole, rel=0.06)
+    shares = {each.name: each.share for each in found.matters}
+    assert shares["chat users"] == pytest.approx((math.log(users) / whole) ** 2, abs=0.04)
+    ends = {each.name: (each.low, each.high) for each in found.matters}
+    assert ends["chat users"][1] == pytest.approx(chips.likely * users, rel=1e-4)
+    assert found.together < 0.03
+
+
+def every_span(found: Forecast) -> list[Span]:
+    spans = [each for quarter in found.quarters for each in quarter.uses.values()]
+    names = ("chips", "supply", "gap", "h100", "power", "energy", "capex", "buying", "running")
+    spans += [getattr(quarter, name) for quarter in found.quarters for name in names]
+    return [each for each in spans if each is not None]
 
 
 @st.composite
-def whole_chains(draw: st.DrawFn, of: str | None = None) -> Chain:
-    """A chain of which every input is known."""
-    kind = of or draw(st.sampled_from(["serving", "training"]))
-    return solved(forecast(kind, {name: draw(NUMBERS) for name in INPUTS[kind]}))
+def supplies(draw: st.DrawFn) -> dict[str, dict[str, str]]:
+    found = {}
+    for kind in draw(st.sets(st.sampled_from(["a100-sxm-80", "h100-sxm"]), min_size=1)):
+        line = {
+            "installed": f"{draw(st.integers(0, 60_000))}",
+            "shipments": f"{draw(st.integers(0, 20_000))}/quarter",
+            "growth": f"{draw(st.integers(-50, 100))}%/yr",
+            "retire": f"{draw(st.integers(0, 60))}%/yr",
+            "price": f"{draw(st.integers(5, 60))} kUSD",
+            "power": f"{draw(st.integers(400, 2000))} W",
+        }
+        if draw(st.booleans()):
+            line |= {"wafers": f"{draw(st.integers(1, 900))}/quarter", "per_wafer": "28"}
+        if draw(st.booleans()):
+            line |= {"since": "2026 Q2", "until": "2026 Q3"}
+        found[kind] = line
+    return dict(sorted(found.items()))
 
 
-@given(whole_chains())
-def test_every_relation_holds(chain: Chain) -> None:
-    for relation in RELATIONS[chain.of]:
-        right = relation.constant * math.prod(
-            value(chain, name) ** power for name, power in relation.factors.items()
+@given(supplies(), st.booleans(), st.booleans())
+def test_chips_are_neither_lost_nor_made(
+    supply: dict[str, dict[str, str]], power: bool, budget: bool
+) -> None:
+    """What stands is what stood, and shipped, less what retired; within wafers, money and power."""
+    caps = {"power": "30 MW"} if power else {}
+    caps |= {"budget": "1.5 GUSD/yr"} if budget else {}
+    found = answered(demand=chat(), supply=supply, caps=caps)
+    for kind, line in supply.items():
+        stands = float(line["installed"])
+        for quarter in found.quarters:
+            row = next(each for each in quarter.standing if each.chip == kind)
+            assert row.standing == pytest.approx(stands + row.shipped - row.retired, abs=1e-6)
+            assert row.retired <= stands + 1e-9 and row.shipped >= 0
+            stands = row.standing
+            if "wafers" in line:
+                assert row.shipped <= float(line["wafers"].split("/")[0]) * 28 * 0.9 * (1 + 1e-9)
+            if "since" in line and quarter.name not in ("2026 Q2", "2026 Q3"):
+                assert row.shipped == 0
+    for quarter in found.quarters:
+        spent = sum(
+            each.shipped * float(supply[each.chip]["price"].split()[0]) * 1e3
+            for each in quarter.standing
         )
-        assert value(chain, relation.name) == pytest.approx(right, rel=1e-9)
-
-
-@given(whole_chains(), st.randoms(use_true_random=False))
-def test_any_sufficient_part_gives_the_same_rest(chain: Chain, random: object) -> None:
-    """Whatever of its figures one is told, in whichever order, until nothing is unknown."""
-    names = sorted(chain.known)
-    random.shuffle(names)  # type: ignore[attr-defined]
-    again = solved(forecast(chain.of, {name: value(chain, name) for name in names}))
-    assert again.known.keys() == chain.known.keys() and not again.unknown
-    used = [name for name, each in again.known.items() if not each.how]
-    assert len(used) == len(INPUTS[chain.of])  # no more than the inputs, whichever they are
-    for name in names:
-        assert value(again, name) == pytest.approx(value(chain, name), rel=1e-6)
-    for clash in again.clashes:
-        assert clash.ratio == pytest.approx(1, rel=1e-6)
-
-
-@given(st.data())
-def test_what_cannot_be_known_really_can_be_anything(data: st.DataObject) -> None:
-    """Two whole chains that agree on what was told may differ in what is called unknown; and what
-    is called known is the same in both."""
-    kind = data.draw(st.sampled_from(["serving", "training"]))
-    one = data.draw(whole_chains(kind))
-    told = data.draw(st.sets(st.sampled_from(sorted(one.known)), min_size=1, max_size=8))
-    part = solved(forecast(kind, {name: value(one, name) for name in sorted(told)}))
-    for name, known in part.known.items():
-        assert known.value.likely == pytest.approx(value(one, name), rel=1e-6)
-    if not part.unknown:
-        return
-    name = data.draw(st.sampled_from(sorted(part.unknown)))
-    figures = {each: value(one, each) for each in sorted(told)}
-    more = figures | {each: value(one, each) for each in part.unknown[name]}
-    assert name in solved(forecast(kind, more)).known
-    moved = solved(forecast(kind, figures | {name: value(one, name) * 3}))
-    assert all(clash.ratio == pytest.approx(1, rel=1e-6) for clash in moved.clashes)
-    assert value(moved, name) == pytest.approx(3 * value(one, name))
-
-
-@given(st.data())
-def test_factors_multiply_to_the_ratio(data: st.DataObject) -> None:
-    kind = data.draw(st.sampled_from(["serving", "training"]))
-    chains = []
-    for name in ("one", "other"):
-        whole = data.draw(whole_chains(kind))
-        told = data.draw(st.sets(st.sampled_from(sorted(whole.known)), min_size=3))
-        chains.append(
-            solved(forecast(kind, {each: value(whole, each) for each in sorted(told)}, name))
+        assert not budget or spent <= 1.5e9 / 4 * (1 + 1e-9)
+        assert quarter.supply is not None
+        worth = sum(each.standing * each.worth for each in quarter.standing)
+        taken = sum(
+            each.standing * float(supply[each.chip]["power"].split()[0])
+            for each in quarter.standing
         )
-    one, other = chains
-    for name in sorted(one.known.keys() & other.known.keys()):
-        found = difference(name, one, other)
-        product = math.prod(factor.ratio for factor in found.factors)
-        assert product == pytest.approx(found.ratio, rel=1e-9)
-        assert found.ratio == pytest.approx(value(one, name) / value(other, name), rel=1e-12)
-        back = difference(name, other, one)
-        assert back.ratio == pytest.approx(1 / found.ratio, rel=1e-12)
+        runs = min(1.0, 30e6 / taken) if power and taken else 1.0
+        assert quarter.supply.likely == pytest.approx(worth * runs)
+    for span in every_span(found):
+        assert span.low <= span.likely <= span.high
 
 
-@given(whole_chains("serving"), whole_chains("serving"))
-def test_whole_chains_come_apart_into_inputs_alone(one: Chain, other: Chain) -> None:
-    for name in ("chips", "cost", "cost_per_ask", "energy_per_ask", "capex", "power"):
-        for factor in difference(name, one, other).factors:
-            assert len(factor.names) == 1
-            assert factor.names[0].removeprefix("/ ") in {*INPUTS["serving"], "servers"}
+@settings(max_examples=25)
+@given(st.integers(0, 2**31), SPANS)
+def test_the_same_seed_gives_the_same_bytes(seed: int, ends: tuple[float, float]) -> None:
+    demand = chat(users=wide(13e6, ends), growth="30%/yr (10%..60%)")
+    one, other = (to_json(answered(demand=demand, seed=seed)) for _ in range(2))
+    assert one == other
 
 
-@given(whole_chains(), st.floats(1.01, 3.0))
-def test_spans_are_ordered_and_hold_the_likeliest(chain: Chain, width: float) -> None:
-    said = [
-        Stated(
-            quantity=name,
-            value=Span(
-                low=value(chain, name) / width,
-                likely=value(chain, name),
-                high=width * value(chain, name),
-            ),
-            mark="stated",
-        )
-        for name in INPUTS[chain.of]
-    ]
-    of = forecast(chain.of, {})
-    wide = solved(Published(**{**_fields(of), "figures": tuple(said)}))
-    for name, known in wide.known.items():
-        assert known.value.low <= known.value.likely * (1 + 1e-12)
-        assert known.value.likely <= known.value.high * (1 + 1e-12)
-        assert known.value.likely == pytest.approx(value(chain, name), rel=1e-9)
+def test_a_further_use_moves_none_of_the_others() -> None:
+    demand = chat(users="13M (5M..40M)", growth="30%/yr (10%..60%)")
+    alone = answered(demand=demand)
+    both = answered(demand=demand, training={"frontier": {**RUNS, "tokens": "15T (5T..40T)"}})
+    for one, two in zip(alone.quarters, both.quarters, strict=True):
+        assert one.uses["chat"].likely == two.uses["chat"].likely
+        assert one.uses["chat"] == two.uses["chat"]
 
 
-def _fields(record: Published) -> dict[str, object]:
-    from eke.types.record import fields
+@given(st.floats(0.05, 2.0), st.floats(1.5, 50.0), st.floats(0.0, 20.0))
+def test_logistic_growth_solves_its_equation(growth: float, room: float, years: float) -> None:
+    """dn/dt = k n (1 − n / L), by small steps."""
+    found = float(logistic_users(ceiling=room, now=1.0, growth=growth, years=years))
+    users, steps = 1.0, 4000
+    for _ in range(steps):
+        users += math.log1p(growth) * users * (1 - users / room) * years / steps
+    assert found == pytest.approx(users, rel=0.01)
+    assert 1.0 <= found * (1 + 1e-12) <= room * (1 + 1e-9)
 
-    return fields(record)
+
+@given(st.floats(0.005, 0.1), st.floats(0.1, 0.8), st.floats(0.0, 25.0))
+def test_diffusion_solves_its_equation(p: float, q: float, years: float) -> None:
+    """Bass: dF/dt = (p + q F)(1 − F), by small steps; and the years of a share are its inverse."""
+    found = float(bass_share(innovation=p, imitation=q, years=years))
+    share, steps = 0.0, 4000
+    for _ in range(steps):
+        share += (p + q * share) * (1 - share) * years / steps
+    assert found == pytest.approx(share, abs=0.004)
+    if 0.001 < found < 0.999:
+        back = float(bass_years(innovation=p, imitation=q, share=found))
+        assert back == pytest.approx(years, rel=1e-6)
 
 
-@pytest.mark.parametrize("name", forecast_names())
-def test_published_chains_contradict_themselves_only_where_that_is_known(name: str) -> None:
-    """Rounded figures agree; those that do not are the findings of the claims."""
-    found = solved(published(name))
-    known = {
-        ("brokers-4874-2023", "work"): 30.44,  # of a month, said to be of a day
-        ("goldstein-2022", "cost_per_ask"): 1.143,  # "about" a cent
-        ("goldstein-2022", "cost"): 1.143,
-        ("gpt-4-leak-2023", "training_cost"): 1.119,
-    }
-    for clash in found.clashes:
-        wanted = known.get((name, clash.quantity))
-        if wanted is None:
-            assert clash.ratio == pytest.approx(1, abs=0.02), clash
-        else:
-            assert clash.ratio == pytest.approx(wanted, rel=1e-3)
+@given(st.floats(50, 5000), st.floats(1.2, 60.0), st.floats(0, 1), st.floats(0, 1))
+def test_between_the_lengths_planned_lines_are_straight(
+    least: float, times: float, u: float, v: float
+) -> None:
+    """A time that is linear in both lengths, with a term of both, is read exactly."""
+
+    def time(prompt: float, answer: float) -> Span:
+        at = 0.2 + 1e-4 * prompt + 1e-3 * answer + 1e-8 * prompt * answer
+        return Span(low=at / 2, likely=at, high=at * 2)
+
+    lengths = np.geomspace(least, least * times, 101)
+    made = curve(lengths, lengths, time)
+    prompt, answer = (made.prompts[0] * (times**x) for x in (u, v))
+    if len(made.prompts) > 1:
+        found = float(made.at(np.array(prompt), np.array(answer)))
+        assert found == pytest.approx(time(prompt, answer).likely, rel=1e-9)
+    assert made.speed == Span(low=0.5, likely=1.0, high=2.0)

@@ -1,7 +1,6 @@
 """Chip time by eke's own physics: what one ask, or one training run, takes of a kind of chip.
 
-The question is planned at a size that is quick to plan, a few dozen chips, and scaled: more
-replicas answer more asks.
+It is planned at a size that is quick to plan and scaled: more replicas answer more asks.
 """
 
 from __future__ import annotations
@@ -26,8 +25,10 @@ from eke.types.model import Model
 from eke.types.need import Infeasible, Need, Span
 from eke.types.record import Record, replace
 from eke.units import show
+from eke.verbs import need
 
-QUICK = 48  # chips about which a service is planned; its replicas are scaled from there
+QUICK = 48  # chips about which a service that keeps promises is planned
+RENT = 1 / 3600  # of a chip: any, since fewer chips are then cheaper [USD/s]
 RUN = 1024  # chips on which a training run is planned, where it takes more
 
 
@@ -69,15 +70,36 @@ def _once(question: tuple[Any, ...], answer: Callable[[], Taken]) -> Taken:
 
 
 def _per_ask(job: Serve, chip: str, decided: dict[str, Any]) -> Taken:
-    base = Fleet(pools=(pool(chip_of(chip), 1),))
-    chips = enough(job, base, decided).chips / 2
-    wide = replace(job, rate=max(1.0, QUICK / chips))
+    """The layout of most throughput; where that misses a promise once it is as busy as one plans
+    for, the one of fewest chips that keeps it."""
+    base = Fleet(pools=(replace(pool(chip_of(chip), 1), rent=RENT, quoted=True),))
+    most = Goal(least="cost_per_million_tokens_full")
+    found = plan(job, enough(job, base, decided), most, choices=decided)
+    full = _feasible(found, job, chip)
+    rate = _rate(full).likely
+    at_work = _at_work(replace(job, rate=job.utilisation * rate), full, base)
+    if isinstance(at_work, Need):
+        return _asked(at_work)
+    wide = replace(job, rate=job.utilisation * rate * max(1.0, QUICK / full.chips.likely))
     found = plan(wide, enough(wide, base, decided), Goal(least="chips"), choices=decided)
-    need = _feasible(found, job, chip)
-    most = need.figures["rate_most"].span
-    chips = need.chips.likely
+    return _asked(_feasible(found, job, chip))
+
+
+def _at_work(job: Serve, full: Need, base: Fleet) -> Need | Infeasible:
+    """What that layout takes when it is as busy as one plans for."""
+    chips = round(full.chips.likely)
+    return need(job, full.plan, Fleet(pools=(resized(base.pools[0], chips),)))
+
+
+def _rate(of: Need) -> Span:
+    """Asks that all chips of a layout answer at most [1/s]."""
+    return of.figures["rate_most"].span
+
+
+def _asked(of: Need) -> Taken:
+    chips, most = of.chips.likely, _rate(of)
     time = Span(low=chips / most.high, likely=chips / most.likely, high=chips / most.low)
-    return Taken(chip_time=time, energy=need.energy, plan=need)
+    return Taken(chip_time=time, energy=of.energy, plan=of)
 
 
 def _per_run(job: Train, chip: str, chips: int) -> Taken:
@@ -85,10 +107,11 @@ def _per_run(job: Train, chip: str, chips: int) -> Taken:
     found = plan(job, Fleet(pools=(base,)), Goal(least="time"))
     if isinstance(found, Infeasible) and chips < RUN:
         found = plan(job, Fleet(pools=(resized(base, RUN),)), Goal(least="time"))
-    need = _feasible(found, job, chip)
-    ends = (need.chips.likely * each for each in (need.time.low, need.time.likely, need.time.high))
-    low, middle, high = ends
-    return Taken(chip_time=Span(low=low, likely=middle, high=high), energy=need.energy, plan=need)
+    run = _feasible(found, job, chip)
+    low, middle, high = (
+        run.chips.likely * each for each in (run.time.low, run.time.likely, run.time.high)
+    )
+    return Taken(chip_time=Span(low=low, likely=middle, high=high), energy=run.energy, plan=run)
 
 
 def _feasible(found: Planned | Infeasible, job: Job, chip: str) -> Need:

@@ -38,7 +38,7 @@ TABLES = (  # title, quantity, topic
 )
 
 
-def side_by_side(
+def published_forecasts(
     names: Sequence[str] = (), told: Told | None = None, own: bool = True
 ) -> SideBySide:
     """Those forecasts, or all of them. Of a few named ones every chain is told, and every quantity
@@ -76,7 +76,8 @@ def table(chains: Sequence[Chain], title: str, quantity: str, topic: str) -> Tab
         (chain for chain in about if quantity in chain.known),
         key=lambda chain: (value(chain, quantity), chain.id),
     )
-    least = value(have[0], quantity) if have else 1.0
+    said = [chain for chain in have if not chain.id.startswith(OWN)] or have
+    least = value(said[0], quantity) if said else 1.0
     rows = tuple(
         Row(
             id=chain.id,

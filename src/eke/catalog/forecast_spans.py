@@ -15,6 +15,7 @@ _AROUND = re.compile(r"(?P<likely>.+?)\s*(?:±|\+/-|\+-)\s*(?P<by>.+?)\s*\Z")
 _ENDS = re.compile(r"(?P<low>[^()]+?)\.\.(?P<high>[^()]+?)\Z")
 _NUMBER = re.compile(r"\s*[+-]?[\d_,.]+(?:[eE][+-]?\d+)?\s*\Z")
 _LONGEST = 100
+SMALLEST, LARGEST = 1e-30, 1e40  # in base units; no real quantity is beyond
 
 
 def spanned(text: object, unit: str, where: str, least: float | None = None) -> Span:
@@ -26,6 +27,8 @@ def spanned(text: object, unit: str, where: str, least: float | None = None) -> 
         raise BadFile(f"{where} is {text!r:.60}; expected a text {HOW}.")
     if len(text) > _LONGEST:
         raise BadFile(f"{where} has {len(text)} letters; expected a text {HOW}.")
+    if unit == "1/s" and "/" not in text:
+        raise BadFile(f"{where} is {text!r}: per what time? Write it such as 100k/yr or 3/day.")
     try:
         found = _read(text.strip(), unit)
     except BadQuantity as error:
@@ -54,8 +57,34 @@ def _read(text: str, unit: str) -> Span:
 
 
 def _end(text: str, suffix: str, unit: str) -> float:
-    """One end, which may leave out the unit that its neighbour names."""
-    return quantity(text + suffix if _NUMBER.match(text) and unit != "1" else text, unit)
+    """One end, which may leave out the unit that its neighbour names, or its "/day"."""
+    if _NUMBER.match(text) and unit not in ("1", "token"):
+        return quantity(text + suffix, unit)
+    if "/" in suffix and "/" not in text:
+        return quantity(text + suffix[suffix.index("/") :], unit)
+    return quantity(text, unit)
+
+
+def yearly(text: object, where: str) -> Span:
+    """Growth a year as a share: "40%/yr", "2x/yr (1.5x..3x)", "-20%/yr". Raises BadFile."""
+    if not isinstance(text, str):
+        raise BadFile(f"{where} is {text!r:.60}; expected growth such as 40%/yr or 2x/yr.")
+    share = re.sub(r"\s*/\s*(yr|year)\b", "", text)
+    if "/" in share:
+        raise BadFile(f"{where} is {text[:60]!r}: growth is by the year, such as 40%/yr or 2x/yr.")
+    share = re.sub(r"(\d+(?:\.\d+)?)\s*x\b", lambda m: f"{100 * float(m[1]) - 100:.10g}%", share)
+    found = spanned(share, "1", where, least=-0.99)
+    if found.high > 1e4:
+        raise BadFile(f"{where} is {text[:60]!r}: nothing grows that fast; write it as 40%/yr.")
+    return found
+
+
+def paced(text: object, where: str) -> Span:
+    """A rate that may be by the quarter: "230k/quarter". Raises BadFile."""
+    if isinstance(text, str) and re.search(r"/\s*quarter\b", text):
+        found = spanned(re.sub(r"/\s*quarter\b", "/month", text), "1/s", where, least=0.0)
+        return Span(low=found.low / 3, likely=found.likely / 3, high=found.high / 3)
+    return spanned(text, "1/s", where, least=0.0)
 
 
 def _checked(found: Span, text: str, where: str, least: float | None) -> Span:
@@ -69,6 +98,7 @@ def _checked(found: Span, text: str, where: str, least: float | None) -> Span:
         raise BadFile(f"{where} is {text!r}; it must be above zero, its lower end too.")
     if least is not None and min(ends) < least:
         raise BadFile(f"{where} is {text!r}; it must not lie below {least:g}.")
-    if max(map(abs, ends)) > 1e60:
-        raise BadFile(f"{where} is {text!r}; that is too large to be real.")
+    if max(map(abs, ends)) > LARGEST or 0 < min(map(abs, ends)) < SMALLEST:
+        size = "large" if max(map(abs, ends)) > LARGEST else "small"
+        raise BadFile(f"{where} is {text!r}; that is too {size} to be real.")
     return found

@@ -190,7 +190,7 @@ class Difference(Record):
 
 
 class Row(Record):
-    """One forecast's figure in a table, and the ratio to the smallest."""
+    """One forecast's figure in a table, and the ratio to the smallest that was published."""
 
     id: str
     who: str

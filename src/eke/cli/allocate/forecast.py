@@ -3,31 +3,58 @@ beside each other."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[FILE.toml | NAME …]")
 @click.option("--published", is_flag=True, help="Published forecasts beside each other, or NAMEs.")
+@click.option("--like", metavar="NAME", help="The question of a published forecast, put to eke.")
 @click.option("--json", "as_json", is_flag=True, help="The same record as JSON.")
-def command(names: tuple[str, ...], published: bool, as_json: bool) -> None:
+def command(names: tuple[str, ...], published: bool, like: str | None, as_json: bool) -> None:
     """Demand, chips, power and money per quarter, against supply.
 
     FILE.toml says who asks how much and what is trained; examples/allocate/forecast.toml is one.
     With --published, what others have forecast, all in one vocabulary: a table per quantity, what
     each implies, and which input tells them apart. NAMEs show those whole.
     """
+    from eke.errors import BadInput
+
     if published:
+        if like:
+            raise BadInput("--published and --like exclude each other; give one of them.")
         _published(names, as_json)
         return
+    if len(names) + bool(like) != 1:
+        raise BadInput(
+            "say what to forecast: a file such as examples/allocate/forecast.toml, or --like and a "
+            "name out of `eke allocate forecast --published`."
+        )
+    _forecast(names[0] if names else "", like or "", as_json)
 
 
 def _published(names: tuple[str, ...], as_json: bool) -> None:
-    from eke.allocating.forecast_published import side_by_side
+    from eke.allocating.forecast_published import published_forecasts
     from eke.cli.progress import progress
     from eke.report.forecast_published import published_words
     from eke.report.json import to_json
 
     with progress() as told:
-        found = side_by_side(names, told)
+        found = published_forecasts(names, told)
     click.echo(to_json(found) if as_json else published_words(found), nl=as_json)
+
+
+def _forecast(file: str, like: str, as_json: bool) -> None:
+    from eke.allocating.forecast import forecast
+    from eke.allocating.forecast_file import read_forecast
+    from eke.allocating.forecast_like import asked_like
+    from eke.cli.progress import progress
+    from eke.report.forecast import forecast_words
+    from eke.report.json import to_json
+
+    asked: Any = asked_like(like) if like else read_forecast(file)
+    with progress() as told:
+        found = forecast(asked, told)
+    click.echo(to_json(found) if as_json else forecast_words(found), nl=as_json)

@@ -1,0 +1,215 @@
+"""A forecast in words: the quarters, the uses, what matters, and what others counted."""
+
+from __future__ import annotations
+
+from eke.report.forecast_published import difference_words, name, shown, spanned
+from eke.report.text import table, wrap
+from eke.report.words import KINDS, plan_words, spread
+from eke.types.forecast import Beside, Forecast, Moves, Use
+from eke.types.need import Span
+from eke.units import show
+
+DAY = 86400.0
+TOLD = 6  # inputs that are told to matter
+
+
+def forecast_words(found: Forecast, command: str = "") -> str:
+    """The whole answer as text."""
+    blocks = [
+        headline(found),
+        _quarters(found),
+        _uses(found),
+        _standing(found),
+        _matters(found),
+        _held(found),
+        *(_beside(each) for each in found.beside),
+        _grounds(found),
+        *(_line("note", remark) for remark in found.remarks),
+        _line("next", next_words(found, command)),
+    ]
+    return "\n".join(block for block in blocks if block) + "\n"
+
+
+def headline(found: Forecast) -> str:
+    """ "2027 Q2: 1.9M h100-sxm wanted (0.8M – 4.4M) against 1.2M there; short from 2026 Q4 on"."""
+    last = found.quarters[-1]
+    likely, low, high = (show(x) for x in (last.chips.likely, last.chips.low, last.chips.high))
+    words = f"{last.name}: {likely} {found.count_in} wanted ({low} – {high})"
+    if last.supply is None:
+        return words
+    words += f" against {show(last.supply.likely)} there"
+    if found.first_short == found.quarters[0].name:
+        return f"{words}; short throughout"
+    if found.first_short:
+        return f"{words}; short from {found.first_short} on"
+    short = [each.name for each in found.quarters if each.gap is not None and each.gap.likely > 0]
+    if short:
+        return f"{words}; short until {short[-1]}"
+    return f"{words}; enough throughout, though short with a chance of {last.short:.0%}"
+
+
+def span_words(span: Span, unit: str = "1") -> str:
+    """A span in a cell: likely, then the ends."""
+    return spread(span, unit)
+
+
+def _quarters(found: Forecast) -> str:
+    priced = found.quarters[0].buying is not None
+    supplied = found.quarters[0].supply is not None
+    rows = []
+    for each in found.quarters:
+        row = [each.name, span_words(each.chips)]
+        if each.supply is not None and each.gap is not None and each.short is not None:
+            row += [show(each.supply.likely), _signed(each.gap.likely), f"{each.short:.0%}"]
+        row += [show(each.power.likely, "W")]
+        if each.buying is not None and each.capex is not None:
+            row += [_money(each.capex), _money(each.buying)]
+        row += [_money(each.running), show(each.tokens.likely * DAY), each.limited]
+        rows.append(row)
+    head = [f"{found.count_in}", "wanted"]
+    head += ["there", "short by", "chance"] if supplied else []
+    head += ["power"]
+    head += ["all of them", "to buy"] if priced else []
+    head += [
+        "electricity",
+        "tokens a day",
+        "limit" if any(q.limited for q in found.quarters) else "",
+    ]
+    return "\n" + table(rows, head)
+
+
+def _signed(value: float) -> str:
+    return f"-{show(-value)}" if value < 0 else show(value)
+
+
+def _money(span: Span) -> str:
+    return show(span.likely, "USD").replace(" billion USD", "B$").replace(" million USD", "M$")
+
+
+def _uses(found: Forecast) -> str:
+    """What each use takes, in the first and in the last quarter."""
+    first, last = found.quarters[0], found.quarters[-1]
+    rows = [
+        (
+            use.name,
+            span_words(first.uses[use.name]),
+            span_words(last.uses[use.name]),
+            f"{last.uses[use.name].likely / max(last.chips.likely, 1e-300):.0%}",
+            _how(use, found.count_in),
+        )
+        for use in found.uses
+    ]
+    return "\n" + table(rows, ("use", first.name, last.name, "", "an ask or a run takes"))
+
+
+def _how(use: Use, kind: str) -> str:
+    """Chip time, and from what it comes."""
+    time = use.chip_time[kind]
+    assert time is not None, "a use runs on the kind it is counted in"
+    each = show(time.likely, "s" if use.what == "inference" else "chip s")
+    each = each if use.what == "training" else f"{each} of a chip"
+    if use.plan is None:
+        return f"{each} (assumed: {use.peak_share:.0%} of the peak)"
+    return f"{each} ({use.model}, planned: {use.peak_share:.0%} of the peak)"
+
+
+def layouts(found: Forecast) -> list[str]:
+    """The layouts that eke planned, one a use."""
+    return [f"{use.name}: {plan_words(use.plan)}" for use in found.uses if use.plan is not None]
+
+
+def _standing(found: Forecast) -> str:
+    """The fleet after the last quarter."""
+    last = found.quarters[-1]
+    if not last.standing:
+        return ""
+    words = [
+        f"{show(each.standing)} {each.chip}"
+        + ("" if each.worth == 1 else f", each worth {show(each.worth)} {found.count_in}")
+        for each in last.standing
+    ]
+    where = f"  fleet      {last.name}: {'; '.join(words)}"
+    h100 = f"; wanted are {span_words(last.h100)} H100-equivalents by 8-bit peak"
+    return wrap(where + h100, indent=" " * 13)
+
+
+def _matters(found: Forecast) -> str:
+    rows = [_move(each) for each in found.matters[:TOLD]]
+    if not rows:
+        return ""
+    head = ("matters most", "between", f"{found.quarters[-1].name} wanted", "of the spread")
+    text = "\n" + table(rows, head)
+    if found.together > 0.02:
+        text += "\n" + _line(
+            "together", f"{found.together:.0%} of the spread is of several at once"
+        )
+    return text
+
+
+def _move(each: Moves) -> tuple[str, ...]:
+    low, high = (unit_words(x, each.unit) for x in (each.span.low, each.span.high))
+    return (
+        each.name,
+        f"{low} – {high}",
+        f"{show(each.low)} – {show(each.high)}",
+        f"{each.share:.0%}",
+    )
+
+
+def unit_words(value: float, unit: str) -> str:
+    """A value of an input, growth in percent."""
+    if unit.endswith("/yr"):
+        return f"{100 * value:.3g}%/yr"
+    if unit == "1/s":
+        return f"{show(value * DAY)}/day"
+    if unit == "USD/s":
+        return f"{show(value * DAY * 365.25, 'USD')} a year"
+    return show(value, unit)
+
+
+def _held(found: Forecast) -> str:
+    """Its figures beside what others counted for the same time."""
+    rows = []
+    for each in found.held:
+        own, theirs = (held_words(x, each.unit) for x in (each.own, each.theirs.likely))
+        ratio = f"{100 * each.ratio:.2g}%" if each.ratio < 1 else f"×{each.ratio:.3g}"
+        rows.append(
+            (f"{each.quarter} {each.what}", own, ratio, f"of {theirs}", each.against, each.who)
+        )
+    return "\n" + table(rows, ("held against", "", "", "", "", "counted by")) if rows else ""
+
+
+def held_words(value: float, unit: str) -> str:
+    """A figure that others counted too, by the day where it is a rate."""
+    if unit in ("token/s", "1/s"):
+        return f"{show(value * DAY)} a day"
+    return show(value, unit)
+
+
+def _beside(each: Beside) -> str:
+    own, theirs = spanned(each.quantity, each.own), shown(each.quantity, each.theirs)
+    about = _line("beside", f"{name(each.quantity)}: eke {own}, {each.like} {theirs} ({each.who})")
+    return f"{about}\n{difference_words(each.difference)}"
+
+
+def _grounds(found: Forecast) -> str:
+    kinds: dict[str, list[str]] = {}
+    for ground in found.grounds:
+        kinds.setdefault(ground.kind, []).append(ground.name)
+    words = [f"{len(kinds[kind])} {kind}" for kind in KINDS if kind in kinds]
+    assumed = f" ({', '.join(kinds['assumed'][:6])})" if "assumed" in kinds else ""
+    drawn = f"; spans by {found.samples:,} draws, seed {found.seed}" if found.samples else ""
+    return _line("grounds", f"{', '.join(words)}{assumed}{drawn}: --json lists each")
+
+
+def next_words(found: Forecast, command: str) -> str:
+    """What to ask next."""
+    if found.first_short:
+        return (
+            "eke allocate provider.toml: who gets the chips there are, and what one more is worth"
+        )
+    return command or "eke allocate forecast --published"
+
+
+def _line(word: str, text: str) -> str:
+    return wrap(f"  {word:<10} {text}", indent=" " * 13)
