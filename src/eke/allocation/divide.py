@@ -1,0 +1,85 @@
+"""Who gets what: from a problem to a division that can be, and how far it is from the best."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from eke.allocation.conflict import Conflict, kept_or_conflict
+from eke.allocation.exact import exact, is_small
+from eke.allocation.goals import Wanted, pursue
+from eke.allocation.master import Master
+from eke.allocation.outcome import Division, division
+from eke.allocation.problem import Flow, Problem, Project
+from eke.allocation.relaxed import Progress, begin
+from eke.allocation.scale import scaled
+from eke.allocation.whole import Whole, rounded, whole_of
+from eke.types.record import replace
+
+MANY = 200_000  # columns there might be, from which on moves are looked at in a second step
+
+
+def divide(
+    problem: Problem, goal: Wanted = "value", gap: float = 0.01, told: Progress | None = None
+) -> Division | Conflict:
+    """The best division of the supply by the goal, or the promises in conflict.
+
+    gap: share of the objective by which it may be worse than the best. Where units are many it may
+    turn out larger; the division says how large.
+    """
+    ready, scale = scaled(problem)
+    fair = goal in ("max-min", "proportional")
+    slow = ready.moving.any() and np.prod(ready.shape) > MANY
+    first = replace(ready, moving=np.zeros_like(ready.moving)) if slow else ready
+    master = Master(first, shares=fair)
+    begin(master)
+    conflict = kept_or_conflict(master, told)
+    if conflict is not None:
+        return conflict
+    steps = pursue(master, goal, told)
+    assert steps is not None, "promises can be kept, so there is a division"
+    bound, prices = steps[-1].bound, _first(steps)
+    if slow:
+        master = _with_moves(ready, master, goal)
+    if told is not None:
+        told("whole replicas", 0.0)
+    whole = _settled(master, gap)
+    return division(problem, scale, master, whole, min(bound, whole.bound), prices)
+
+
+def _with_moves(ready: Problem, free: Master, goal: Wanted) -> Master:
+    """The same with moves, of the options alone that are at work where moving is free."""
+    at_work = free.programme.values[free.columns] > 1e-9
+    master = Master(ready, shares=bool((free.tallies.share >= 0).any()), closed=True)
+    master.add(free.option[at_work], free.period[at_work], free.part[at_work])
+    found = pursue(master, goal)
+    assert found is not None, "what was a division without moves is one with them"
+    return master
+
+
+def _first(steps: list[Any]) -> Any:
+    """What more of the supply is worth to the first class that is short of it."""
+    found = np.zeros(max(len(step.prices) for step in steps))
+    for step in steps:
+        prices = np.zeros(len(found))
+        prices[: len(step.prices)] = step.prices
+        found = np.where(np.abs(found) > 1e-9, found, prices)
+    return found
+
+
+def _settled(master: Master, gap: float) -> Whole:
+    lines = master.problem.lines
+    if not any(
+        isinstance(line, Project) or (isinstance(line, Flow) and line.whole) for line in lines
+    ):
+        return whole_of(master, np.full(len(master.columns), -1))
+    if is_small(master.problem):
+        found = exact(master, gap)
+        if found is not None:
+            return found
+        master.programme.continuous()
+        master.programme.solve()
+    found = rounded(master)
+    assert found is not None, "softened promises leave a division"
+    return found
