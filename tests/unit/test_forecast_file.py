@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -236,3 +237,36 @@ def test_anchors_are_told_with_their_source() -> None:
     growth = (945 / 415) ** (1 / 6)  # 14.7 % a year, as the IEA has it
     for year in range(2024, 2031):
         assert energy[str(year)] == pytest.approx(415 * growth ** (year - 2024), rel=0.003)
+
+
+EVIL = "<script>alert(1)</script>"
+
+
+def test_the_page_stands_alone_and_escapes_names(tmp_path: Path) -> None:
+    text = GOOD.replace("demand.chat]", f'demand."{EVIL}"]').replace(
+        'start = "2026 Q1"', f'start = "2026 Q1"\nname = "{EVIL}"'
+    )
+    page = tmp_path / "out.html"
+    found = run(written(tmp_path, text), "--report", str(page))
+    assert found.exit_code == 0, found.output
+    html = page.read_text()
+    assert EVIL not in html and "&lt;script&gt;" in html
+    assert html.count("<svg") >= 8
+    assert not re.search(r"(src|href)\s*=|@import|url\(", html)
+    for words in ("Wanted and there", "What moves it most", "short", "What it rests on"):
+        assert words in html
+
+
+def test_published_forecasts_have_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "out.html"
+    names = ("bernstein-2023", "semianalysis-google-2023")
+    found = run("--published", *names, "--report", str(page))
+    assert found.exit_code == 0, found.output
+    html = page.read_text()
+    assert html.count("<svg") >= 1 and all(name in html for name in names)
+    assert "×0.396" in html
+
+
+def test_a_report_is_a_page(tmp_path: Path) -> None:
+    found = run(written(tmp_path, GOOD), "--report", "out.pdf")
+    assert isinstance(found.exception, EkeError) and "out.pdf" in str(found.exception)

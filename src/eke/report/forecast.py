@@ -5,7 +5,7 @@ from __future__ import annotations
 from eke.report.forecast_published import difference_words, name, shown, spanned
 from eke.report.text import table, wrap
 from eke.report.words import KINDS, plan_words, spread
-from eke.types.forecast import Beside, Forecast, Moves, Use
+from eke.types.forecast import Beside, Forecast, Moves, Quarter, Use
 from eke.types.need import Span
 from eke.units import show
 
@@ -33,11 +33,11 @@ def forecast_words(found: Forecast, command: str = "") -> str:
 def headline(found: Forecast) -> str:
     """ "2027 Q2: 1.9M h100-sxm wanted (0.8M – 4.4M) against 1.2M there; short from 2026 Q4 on"."""
     last = found.quarters[-1]
-    likely, low, high = (show(x) for x in (last.chips.likely, last.chips.low, last.chips.high))
+    likely, low, high = (chips(x) for x in (last.chips.likely, last.chips.low, last.chips.high))
     words = f"{last.name}: {likely} {found.count_in} wanted ({low} – {high})"
     if last.supply is None:
         return words
-    words += f" against {show(last.supply.likely)} there"
+    words += f" against {chips(last.supply.likely)} there"
     if found.first_short == found.quarters[0].name:
         return f"{words}; short throughout"
     if found.first_short:
@@ -48,38 +48,44 @@ def headline(found: Forecast) -> str:
     return f"{words}; enough throughout, though short with a chance of {last.short:.0%}"
 
 
-def span_words(span: Span, unit: str = "1") -> str:
-    """A span in a cell: likely, then the ends."""
-    return spread(span, unit)
-
-
 def _quarters(found: Forecast) -> str:
-    priced = found.quarters[0].buying is not None
-    supplied = found.quarters[0].supply is not None
-    rows = []
-    for each in found.quarters:
-        row = [each.name, span_words(each.chips)]
-        if each.supply is not None and each.gap is not None and each.short is not None:
-            row += [show(each.supply.likely), _signed(each.gap.likely), f"{each.short:.0%}"]
-        row += [show(each.power.likely, "W")]
-        if each.buying is not None and each.capex is not None:
-            row += [_money(each.capex), _money(each.buying)]
-        row += [_money(each.running), show(each.tokens.likely * DAY), each.limited]
-        rows.append(row)
-    head = [f"{found.count_in}", "wanted"]
-    head += ["there", "short by", "chance"] if supplied else []
-    head += ["power"]
-    head += ["all of them", "to buy"] if priced else []
-    head += [
-        "electricity",
-        "tokens a day",
-        "limit" if any(q.limited for q in found.quarters) else "",
-    ]
+    head, rows = quarter_rows(found)
     return "\n" + table(rows, head)
 
 
-def _signed(value: float) -> str:
-    return f"-{show(-value)}" if value < 0 else show(value)
+def quarter_rows(found: Forecast) -> tuple[list[str], list[list[str]]]:
+    """The quarters as cells, and what the columns are."""
+    priced = found.quarters[0].buying is not None
+    supplied = found.quarters[0].supply is not None
+    limited = any(each.limited for each in found.quarters)
+    head = [found.count_in, "wanted", *(["there", "short by", "chance"] if supplied else [])]
+    head += ["power", *(["all of them", "to buy"] if priced else []), "electricity"]
+    head += ["tokens a day", *(["limit"] if limited else [])]
+    return head, [_quarter_row(each, limited) for each in found.quarters]
+
+
+def _quarter_row(each: Quarter, limited: bool) -> list[str]:
+    row = [each.name, chips_span(each.chips)]
+    if each.supply is not None and each.gap is not None and each.short is not None:
+        row += [chips(each.supply.likely), chips(each.gap.likely), f"{each.short:.0%}"]
+    row.append(show(each.power.likely, "W"))
+    if each.buying is not None and each.capex is not None:
+        row += [_money(each.capex), _money(each.buying)]
+    row += [_money(each.running), show(each.tokens.likely * DAY)]
+    return [*row, each.limited] if limited else row
+
+
+def chips(value: float) -> str:
+    """A number of chips, whole where there are many."""
+    return f"-{chips(-value)}" if value < 0 else show(round(value) if value >= 100 else value)
+
+
+def chips_span(span: Span) -> str:
+    """Chips with their interval."""
+    low, likely, high = (
+        float(round(x)) if abs(x) >= 100 else x for x in (span.low, span.likely, span.high)
+    )
+    return spread(Span(low=low, likely=likely, high=high), "1")
 
 
 def _money(span: Span) -> str:
@@ -87,19 +93,24 @@ def _money(span: Span) -> str:
 
 
 def _uses(found: Forecast) -> str:
+    head, rows = use_rows(found)
+    return "\n" + table(rows, head)
+
+
+def use_rows(found: Forecast) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """What each use takes, in the first and in the last quarter."""
     first, last = found.quarters[0], found.quarters[-1]
+    ends = [first, last] if last is not first else [first]
     rows = [
         (
             use.name,
-            span_words(first.uses[use.name]),
-            span_words(last.uses[use.name]),
+            *(chips_span(each.uses[use.name]) for each in ends),
             f"{last.uses[use.name].likely / max(last.chips.likely, 1e-300):.0%}",
             _how(use, found.count_in),
         )
         for use in found.uses
     ]
-    return "\n" + table(rows, ("use", first.name, last.name, "", "an ask or a run takes"))
+    return ("use", *(each.name for each in ends), "share", "an ask or a run takes"), rows
 
 
 def _how(use: Use, kind: str) -> str:
@@ -124,17 +135,17 @@ def _standing(found: Forecast) -> str:
     if not last.standing:
         return ""
     words = [
-        f"{show(each.standing)} {each.chip}"
+        f"{chips(each.standing)} {each.chip}"
         + ("" if each.worth == 1 else f", each worth {show(each.worth)} {found.count_in}")
         for each in last.standing
     ]
     where = f"  fleet      {last.name}: {'; '.join(words)}"
-    h100 = f"; wanted are {span_words(last.h100)} H100-equivalents by 8-bit peak"
+    h100 = f"; wanted are {spread(last.h100, '1')} H100-equivalents by 8-bit peak"
     return wrap(where + h100, indent=" " * 13)
 
 
 def _matters(found: Forecast) -> str:
-    rows = [_move(each) for each in found.matters[:TOLD]]
+    rows = [move_cells(each) for each in found.matters[:TOLD]]
     if not rows:
         return ""
     head = ("matters most", "between", f"{found.quarters[-1].name} wanted", "of the spread")
@@ -146,12 +157,13 @@ def _matters(found: Forecast) -> str:
     return text
 
 
-def _move(each: Moves) -> tuple[str, ...]:
+def move_cells(each: Moves) -> tuple[str, ...]:
+    """An input, its ends, and what they do."""
     low, high = (unit_words(x, each.unit) for x in (each.span.low, each.span.high))
     return (
         each.name,
         f"{low} – {high}",
-        f"{show(each.low)} – {show(each.high)}",
+        f"{chips(each.low)} – {chips(each.high)}",
         f"{each.share:.0%}",
     )
 
@@ -169,14 +181,19 @@ def unit_words(value: float, unit: str) -> str:
 
 def _held(found: Forecast) -> str:
     """Its figures beside what others counted for the same time."""
-    rows = []
+    rows = held_cells(found)
+    return "\n" + table(rows, ("held against", "", "", "", "", "counted by")) if rows else ""
+
+
+def held_cells(found: Forecast) -> list[tuple[str, ...]]:
+    """Own figure, its share, and whose."""
+    rows: list[tuple[str, ...]] = []
     for each in found.held:
         own, theirs = (held_words(x, each.unit) for x in (each.own, each.theirs.likely))
         ratio = f"{100 * each.ratio:.2g}%" if each.ratio < 1 else f"×{each.ratio:.3g}"
-        rows.append(
-            (f"{each.quarter} {each.what}", own, ratio, f"of {theirs}", each.against, each.who)
-        )
-    return "\n" + table(rows, ("held against", "", "", "", "", "counted by")) if rows else ""
+        what = f"{each.quarter} {each.what}"
+        rows.append((what, own, ratio, f"of {theirs}", each.against, each.who))
+    return rows
 
 
 def held_words(value: float, unit: str) -> str:

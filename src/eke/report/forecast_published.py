@@ -47,7 +47,9 @@ def headline(found: SideBySide) -> str:
     if widest is None:
         return f"{words}; no quantity is common to two of them"
     ratio = max(widest.ratio, 1 / widest.ratio)
-    return f"{words}; furthest apart in {name(widest.quantity)}, ×{_number(ratio)}"
+    hidden = f", most of it {widest.hidden}" if widest.hidden and not widest.untold else ""
+    hidden = "" if widest.hidden == name(widest.quantity) else hidden.replace("/ ", "")
+    return f"{words}; furthest apart in {name(widest.quantity)}, ×{number(ratio)}{hidden}"
 
 
 def _most(chain: Chain) -> str:
@@ -89,7 +91,7 @@ def _table(found: Table) -> str:
             row.id,
             row.when,
             spanned(found.quantity, row.value),
-            f"×{_number(row.ratio)}",
+            f"×{number(row.ratio)}",
             MARKS[row.mark],
         )
         for row in found.rows
@@ -110,13 +112,18 @@ def _listed(names: Iterable[str], last: str = "or") -> str:
 
 
 def difference_words(found: Difference) -> str:
+    """The same as a line of the answer."""
+    return _line("apart", difference_text(found))
+
+
+def difference_text(found: Difference) -> str:
     """ "a is ×11.2 b in …: this input × that input", or why that cannot be told."""
-    about = f"{found.one} is ×{_number(found.ratio)} {found.other} in {name(found.quantity)}"
+    about = f"{found.one} is ×{number(found.ratio)} {found.other} in {name(found.quantity)}"
     if found.untold:
         told = "; ".join(f"{who} does not tell {_listed(n)}" for who, n in found.untold.items())
-        return _line("apart", f"{about}, and why cannot be known: {told}")
+        return f"{about}, and why cannot be known: {told}"
     if found.factors[0].names == (found.quantity,):
-        return _line("apart", f"{about}: neither tells what it is made of")
+        return f"{about}: neither tells what it is made of"
     moved = [each for each in found.factors if abs(each.ratio - 1) > TOLD]
     same = [_plain(each) for each in found.factors if abs(each.ratio - 1) <= TOLD]
     words = [about]
@@ -124,12 +131,12 @@ def difference_words(found: Difference) -> str:
         words[0] += " = " + " × ".join(map(_factor, moved)) + _hidden(moved[0], found)
     if same:
         words.append(f"the same {_listed(same, 'and')}")
-    return _line("apart", "; ".join(words))
+    return "; ".join(words)
 
 
 def _factor(found: Factor) -> str:
     together = " together" if len(found.names) > 1 else ""
-    return f"{_number(found.ratio)} ({_plain(found)}{together})"
+    return f"{number(found.ratio)} ({_plain(found)}{together})"
 
 
 def _hidden(first: Factor, found: Difference) -> str:
@@ -147,14 +154,15 @@ def _plain(found: Factor) -> str:
     return words.removeprefix("/ ") if len(found.names) == 1 else words
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A ratio in three digits."""
     return f"{value:,.0f}" if value >= 99.5 else show(value, digits=3)
 
 
 def _chain(found: Chain) -> str:
     """Everything known of one forecast, everything that is not, and where it contradicts itself."""
     rows = [
-        (name(each.quantity), spanned(each.quantity, each.value), MARKS[each.mark], _why(each))
+        (name(each.quantity), spanned(each.quantity, each.value), MARKS[each.mark], why_known(each))
         for each in found.known.values()
     ]
     lines = [f"\n{found.id}  {found.who}, {found.when}", table(rows, indent="  ")]
@@ -163,7 +171,7 @@ def _chain(found: Chain) -> str:
     if agree:
         lines.append(_line("agrees", f"{_listed(agree, 'and')}, said as well, with the rest"))
     if found.unknown:
-        lines.append(_line("unknown", _unknown(found)))
+        lines.append(_line("unknown", unknown_text(found)))
     return "\n".join(lines)
 
 
@@ -176,7 +184,7 @@ def _clash(clash: Clash) -> str:
     )
 
 
-def _unknown(found: Chain) -> str:
+def unknown_text(found: Chain) -> str:
     """The inputs that are not told, and what therefore cannot be known."""
     inputs = sorted({each for lacks in found.unknown.values() for each in lacks})
     results = [each for each in found.unknown if each not in inputs]
@@ -184,7 +192,8 @@ def _unknown(found: Chain) -> str:
     return f"{_listed(inputs, 'and')} are not told and do not follow{therefore}"
 
 
-def _why(known: Known) -> str:
+def why_known(known: Known) -> str:
+    """From which figures, or what is said of it."""
     return f"= {known.how}" if known.how else known.note
 
 
