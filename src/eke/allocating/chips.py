@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from eke.allocating.chips_answer import grounds_of, offer_of, remarks_of
 from eke.allocating.chips_inputs import (
     Inputs,
     Named,
@@ -27,18 +28,17 @@ from eke.allocating.chips_speed import (
     tokens_of,
 )
 from eke.allocating.chips_ways import Known, named, pool_of, way_at, way_inputs
-from eke.catalog.efficiencies import efficiencies
 from eke.catalog.fleets import pool
 from eke.catalog.nodes import YEAR
 from eke.economics.choice import Bill, Demand, Scene
-from eke.economics.laws import end, likely, point
-from eke.economics.risk import Drawn, Staged, drawn, gain_of, interval, likeliest, swings
+from eke.economics.laws import likely, point
+from eke.economics.risk import Drawn, Staged, drawn, gain_of, likeliest, swings
 from eke.economics.turning import SCALES, turning
 from eke.errors import BadInput
 from eke.physics.ownership import mean_maturity
 from eke.types.chip import Chip
 from eke.types.job import Serve
-from eke.types.need import Ground, Infeasible
+from eke.types.need import Infeasible
 from eke.types.record import Record, replace
 from eke.types.silicon import ChipChoice, Gain, Offer, Turning, Uncertain
 
@@ -136,7 +136,7 @@ def _answer(question: Question, known: list[Known], missing: list[Offer]) -> Chi
     every, served = likeliest(inputs, staged)
     cases = drawn(inputs, staged, question.samples, question.seed)
     offers = [
-        _offer(each, bill, served, cost)
+        offer_of(each, bill, served, cost)
         for each, bill, cost in zip(known, every, cases.costs, strict=True)
     ]
     build = question.chip is not None
@@ -152,8 +152,8 @@ def _answer(question: Question, known: list[Known], missing: list[Offer]) -> Chi
         tokens=_tokens(staged(point(inputs))),
         samples=question.samples,
         seed=question.seed,
-        grounds=_grounds(inputs, known),
-        remarks=_remarks(question, known),
+        grounds=grounds_of(inputs, known),
+        remarks=remarks_of(question.loads, build, known),
     )
 
 
@@ -260,25 +260,6 @@ def _tokens(scene: Scene) -> float:
     )
 
 
-def _offer(known: Known, bill: Bill, served: float, cost: Any) -> Offer:
-    million = 1e6 / served
-    parts = {name: float(part) * million for name, part in bill.parts.items() if float(part) != 0}
-    moved = [max(abs(low), abs(high)) for low, high in known.speed.moves.values()]
-    factor = float(np.exp(np.sqrt(np.sum(np.square(moved)))))
-    tokens = known.speed.tokens
-    return Offer(
-        name=known.named.name,
-        how=known.named.how,
-        chip=known.chip.id,
-        cost=interval(np.asarray(cost) * 1e6, float(bill.total) * million),
-        parts=dict(sorted(parts.items(), key=lambda row: -row[1])),
-        speed=interval(np.array([tokens / factor, tokens * factor]), tokens),
-        chips=float(bill.chips),
-        unit={name: float(part) for name, part in bill.unit.items()},
-        plans=tuple(found.need.plan for found in known.speed.plans),
-    )
-
-
 def _gains(
     inputs: Inputs, staged: Staged, every: tuple[Bill, ...], cases: Drawn
 ) -> tuple[Gain, ...]:
@@ -324,69 +305,4 @@ def _turnings(inputs: Inputs, staged: Staged, best: int, other: Known) -> tuple[
             now = likely(inputs[name].law) if name in scaled else 1.0
             one = turning(inputs, staged, name, best, (low * now, high * now)) if now else None
             found += [one] if one is not None else []
-    return tuple(found)
-
-
-def _grounds(inputs: Inputs, known: Sequence[Known]) -> tuple[Ground, ...]:
-    """Everything the answer rests on."""
-    rows = [_ground(each) for each in inputs.values() if each.unit != "sd"]
-    for each in known:
-        for name in ("memory_size", "memory_speed", "power"):
-            fact = each.chip.facts.get(name)
-            if fact is not None:
-                rows.append(
-                    Ground(
-                        name=f"{name} of {each.chip.id}",
-                        value=fact.value,
-                        unit=fact.unit,
-                        kind=fact.kind,
-                        source=fact.source,
-                        note=fact.note,
-                    )
-                )
-    moved = [each for each in inputs.values() if each.unit == "sd"]
-    rows += [_ground(each) for each in moved]
-    return tuple({row.name: row for row in rows}.values())
-
-
-def _ground(each: Uncertain) -> Ground:
-    return Ground(
-        name=each.name,
-        value=likely(each.law),
-        unit=each.unit,
-        kind=each.kind,
-        source=each.source,
-        low=end(each, 0.1),
-        high=end(each, 0.9),
-        note=each.note or each.written,
-    )
-
-
-def _measured(known: Known) -> bool:
-    """Whether the family of the chip has values of its own."""
-    family = known.chip.family
-    return any(value.family == family for value in efficiencies(family).values())
-
-
-def _remarks(question: Question, known: Sequence[Known]) -> tuple[str, ...]:
-    found = ["useful tokens are those of prompts and of answers, served within what is promised"]
-    jobs = [load.job for load in question.loads]
-    if any(isinstance(job, Serve) and job.ttft is None and job.tpot is None for job in jobs):
-        found.append(
-            "no time is promised to users, so every chip is filled as far as memory goes; give "
-            "ttft and tpot where people wait"
-        )
-    if question.chip is not None:
-        found.append(
-            "what is bought later is taken at the price and the power the same performance then "
-            "has (price_trend, energy_trend); own: and one's own chips stay as designed"
-        )
-    strangers = [each.chip.id for each in known if not _measured(each)]
-    if strangers:
-        found.append(
-            f"nobody has measured {', '.join(dict.fromkeys(strangers))}: the speed rests on what "
-            "any chip reaches, and its span is wide"
-        )
-    if any(each.named.how == "own" for each in known):
-        found.append("own: is what the chip costs to make, its design paid for already")
     return tuple(found)

@@ -43,15 +43,15 @@ from eke.types.silicon import Uncertain
 from eke.verbs import tables_of
 
 FLEET = 128  # chips on which layouts are looked at
-STEP_TOKENS = 8192  # of an engine's step
+HANDED = 8192  # tokens of a step, whose numbers one operator hands to the next
 USUAL_STORE = 50e6  # on the die of the chips that efficiencies were fitted on [B]
 MOST_KEPT = 0.95  # of what operators hand on: some always passes
-FEW = {
+FEW = {  # layouts looked at, of those that `plan` looks at
     "batch": (32, 64, 128, 256, 512, 1024),
-    "token_budget": STEP_TOKENS,
-    "pipeline": (1, 2, 4, 8),
+    "token_budget": (1024, 8192),
+    "pipeline": (1, 2, 3, 4, 6, 8, 12, 16, 32),
 }
-KEPT = 32  # layouts whose latencies are looked at, those that can do most
+KEPT = 96  # layouts whose latencies are looked at, those that can do most
 IDLE = 1e-3  # requests per second at which nothing waits
 STEP = 0.85
 RATES = STEP ** np.arange(16)  # of what a layout can do, looked at together
@@ -208,7 +208,7 @@ def handed(values: dict[str, Efficiency], job: Serve, chip: Chip) -> dict[str, E
     """
     if chip.kind == "wafer" or chip.sram_size is None:
         return values
-    whole = STEP_TOKENS * job.model.hidden * 2.0 * 2.0  # in and out of an operator, 16 bits
+    whole = HANDED * job.model.hidden * 2.0 * 2.0  # in and out of an operator, 16 bits
     passing = 1 - min(chip.sram_size / whole, MOST_KEPT)
     usual = 1 - min(USUAL_STORE / whole, MOST_KEPT)
     times, found = passing / usual, values["passes"]

@@ -29,7 +29,7 @@ FAMILIES = {
 }  # whose efficiencies they reach
 SIZES = (400e-6, 600e-6, 800e-6, 1200e-6, 1600e-6, 2400e-6, 3200e-6)  # of all dies [m2]
 MORE_STACKS = (1.0, 2 / 3, 1 / 3)  # over those that fit
-LINKS = (100e9, 300e9, 900e9, 1800e9)  # in the scale-up domain, one direction [B/s]
+LINKS = (100e9, 450e9, 1800e9)  # in the scale-up domain, one direction [B/s]
 STORES = (8e6, 32e6, 64e6, 128e6, 256e6)  # memory on the die [B]
 WAFER_STORES = (0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75)  # share of a wafer
 STREAMS = (150e9, 600e9, 2400e9, 9600e9)  # of a wafer, from external memory and to others [B/s]

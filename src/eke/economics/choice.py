@@ -3,8 +3,8 @@
 Tokens come due in cohorts: each is a year's volume of one's own chips, as planned, and is served
 for the life of a chip. Every way serves the same cohorts. What is bought is bought when a cohort
 comes due, at the price the same performance then has; rents fall meanwhile too. Own chips come
-after development; as long as they are late, the cheapest of what can be rented (else bought) stands
-in. Money later is worth less. All numbers may be arrays of cases.
+after development; as long as they are late, the cheapest of the others stands in. Money later is
+worth less. All numbers may be arrays of cases.
 """
 
 from __future__ import annotations
@@ -209,16 +209,14 @@ def _fixed(scene: Scene, program: Program) -> dict[str, Any]:
 
 
 def _waiting(scene: Scene, rate: Any, start: Any, stop: Any) -> Any:
-    """What stands in for late chips: the cheapest that can be rented, else bought [USD]."""
-    rented = [way for way in scene.against if way.how == "rent"]
-    costs = [
-        sum(_served(scene, way, _chips(scene.site, way, rate), start, stop).values())
-        for way in rented or scene.against
-    ]
-    least = costs[0] if costs else 0.0
-    for cost in costs[1:]:
-        least = np.minimum(least, cost)
-    return least
+    """What stands in for late chips: the cheapest of the others, bought chips being sold on for
+    what is not written off [USD]."""
+    least: Any = None
+    for way in scene.against:
+        number = _chips(scene.site, way, rate)
+        cost = sum(_served(scene, way, number, start, stop).values())
+        least = cost if least is None else np.minimum(least, cost)
+    return 0.0 if least is None else least
 
 
 def _scaled(parts: dict[str, Any], by: Any) -> dict[str, Any]:

@@ -118,31 +118,26 @@ def _for(found: ChipChoice) -> str:
 
 
 def _offers(found: ChipChoice) -> str:
-    rows = []
-    for offer in found.offers:
-        if offer.cost is None or offer.speed is None:
-            rows.append((offer.name, "cannot", "", "", "", offer.why_not))
-            continue
-        ranked = sorted(offer.parts.items(), key=lambda row: -row[1])
-        total = sum(offer.parts.values())
-        parts = ", ".join(f"{name} {part / total:.0%}" for name, part in ranked[:5])
-        rows.append(
-            (
-                offer.name,
-                show(offer.cost.likely, "USD"),
-                f"{offer.cost.low:.3g} – {offer.cost.high:.3g}",
-                f"{offer.speed.likely:,.0f}",
-                f"{offer.chips:,.0f}",
-                parts,
-            )
-        )
-    head = ("", "per M tokens", "low – high", "tokens/s", "chips", "of which")
-    plans = [
-        _line("plan", f"{offer.name}: {plan_words(plan)}")
+    """A row for each way, then what it is made of and the layout its speed rests on."""
+    rows = [
+        (offer.name, _cost(offer), f"{offer.speed.likely:,.0f}", f"{offer.chips:,.0f}")
+        if offer.speed is not None
+        else (offer.name, "cannot", "", "")
         for offer in found.offers
-        for plan in offer.plans
     ]
-    return "\n".join([table(rows, head=head), *plans])
+    head = ("", "per million useful tokens", "tokens/s of a chip", "chips")
+    lines = [line for offer in found.offers for line in _made_of(offer)]
+    return "\n".join([table(rows, head=head), *lines])
+
+
+def _made_of(offer: Offer) -> list[str]:
+    if offer.cost is None:
+        return [_line("cannot", f"{offer.name}: {offer.why_not}")]
+    total = sum(offer.parts.values())
+    ranked = sorted(offer.parts.items(), key=lambda row: -row[1])
+    parts = ", ".join(f"{name} {part / total:.0%}" for name, part in ranked if part > 0.005 * total)
+    plans = " and ".join(plan_words(plan) for plan in offer.plans)
+    return [_line("parts", f"{offer.name}: {parts}; on {plans}")]
 
 
 def _unit(offer: Offer) -> str:
@@ -213,7 +208,7 @@ def _value(value: float, of: Turning | Swing | _Unit) -> str:
     if of.unit == "1" and of.name not in ("respins", "clusters", "pue", "server_power"):
         return f"{100 * value:.3g} %"
     if of.unit == "s":
-        return f"{value / YEAR:.2g} years"
+        return f"{value / YEAR:.2g} year{'' if round(value / YEAR, 2) == 1 else 's'}"
     if of.unit == "USD/s" and of.name.startswith("price"):
         return f"{value * 3600:.3g} USD/h"
     if of.unit == "1/s":

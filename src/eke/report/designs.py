@@ -15,6 +15,7 @@ def designs_words(found: Designs, command: str, saved: str) -> str:
         wrap(_headline(found), indent="  "),
         _line("for", _for(found)),
         _table(found),
+        *(_limits(each) for each in (*found.points, *found.others, *found.references)),
         *_areas((*found.points, *found.others)),
         _grounds(found.grounds),
         *(_line("note", remark) for remark in found.remarks),
@@ -56,8 +57,8 @@ def _table(found: Designs) -> str:
     rows += [_row(each, "") for each in found.others]
     rows += [_row(each, "exists") for each in found.references]
     head = (
-        *("design", "", "tokens/USD", "per J", "TFLOP/s", "memory", "reads", "links", "power"),
-        *("to make", "tokens/s", "% faster with 1 % more", "held back by"),
+        *("design", "", "tokens/USD", "per J", "tokens/s", "TFLOP/s", "memory", "reads", "on die"),
+        *("links", "power", "to make"),
     )
     return table(rows, head=head)
 
@@ -65,22 +66,33 @@ def _table(found: Designs) -> str:
 def _row(each: Design, mark: str) -> tuple[str, ...]:
     chip = each.chip
     peak = chip.peak.get("bf16") or chip.peak.get("fp16") or 0.0
-    binds = ", ".join(f"{name} {value:.2f}" for name, value in list(each.binds.items())[:2])
     return (
         _name(each),
         mark,
         f"{each.per_dollar / 1e6:.3g}M",
         f"{each.per_joule:.3g}",
+        f"{each.speed.likely:,.0f}",
         f"{peak / 1e12:,.0f}",
         show(chip.memory_size or 0.0, "B"),
         show(chip.memory_speed or 0.0, "B/s"),
+        show(chip.sram_size or 0.0, "B"),
         show(chip.link_speed or 0.0, "B/s"),
         show(chip.power or 0.0, "W"),
         f"{sum(each.unit.values()):,.0f} USD",
-        f"{each.speed.likely:,.0f} ({each.speed.low:,.0f} – {each.speed.high:,.0f})",
-        binds,
-        ", ".join(each.bound),
     )
+
+
+def _limits(each: Design) -> str:
+    """What makes it faster, and what holds it back."""
+    more = ", ".join(f"{name} {value:.2f} %" for name, value in each.binds.items())
+    low, high = each.speed.low, each.speed.high
+    words = (
+        f"{_name(each)}: {low:,.0f} to {high:,.0f} tokens/s; 1 % more of it makes it faster by: "
+    )
+    words += more or "nothing"
+    if each.bound:
+        words += f"; held back by {', '.join(each.bound)}"
+    return _line("binds", words)
 
 
 def _name(each: Design) -> str:
