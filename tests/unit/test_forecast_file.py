@@ -115,6 +115,7 @@ def written(folder: Path, text: str) -> str:
         ('retire = "5%/yr"', 'since = "next year"', "supply.h100-sxm.since"),
         ('power = "1 GW"', 'power = "1 GWh"', "caps.power"),
         ('power = "1 GW"', 'budget = "1 GUSD"', "caps.budget"),
+        ("[training.frontier]", "[training.chat]", "training.chat"),
         ('start = "2026 Q1"', 'start = "2026 Q5"', "start"),
         ("quarters = 3", "quarters = 0", "quarters"),
         ("quarters = 3", "quarters = 4000", "quarters"),
@@ -222,7 +223,16 @@ def test_the_example_is_read() -> None:
     assert asked.quarters == 10 and len(asked.demands) == 4 and asked.trainings
 
 
-@pytest.mark.parametrize("words", [(), ("a.toml", "b.toml"), ("--like", "bernstein-2023")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("a.toml", "b.toml"),
+        ("semianalysis-2023",),
+        ("--like", "bernstein-2023"),
+        ("--like", "semianalysis-2023", "--published"),
+    ],
+)
 def test_what_to_forecast_has_to_be_said(words: tuple[str, ...]) -> None:
     found = run(*words)
     assert found.exit_code != 0 and isinstance(found.exception, EkeError)

@@ -34,6 +34,11 @@ def asked_of(text: ForecastText, file: str) -> Asked:
         raise BadFile(f"{file}: seed is {text.seed}; expected 0 to {2**32 - 1}.")
     if not text.demand and not text.training:
         raise BadFile(f"{file}: nobody wants chips; expected [demand.NAME] or [training.NAME].")
+    twice = next((name for name in text.demand if name in text.training), None)
+    if twice is not None:
+        raise BadFile(
+            f"{file}: training.{twice}: a demand has that name too; give one of them another."
+        )
     lines = Lines(file=file, start=start, quarters=text.quarters)
     supplies = tuple(supply_of(lines, name, each) for name, each in text.supply.items())
     kinds = [each.chip for each in supplies]

@@ -45,6 +45,7 @@ def command(
 
 def _published(names: tuple[str, ...], report: str, as_json: bool) -> None:
     from eke.allocating.forecast_published import published_forecasts
+    from eke.catalog.forecasts import published as forecast_of
     from eke.cli.progress import progress
     from eke.report.forecast_published import published_words
     from eke.report.json import to_json
@@ -55,17 +56,26 @@ def _published(names: tuple[str, ...], report: str, as_json: bool) -> None:
         from eke.report.forecast_published_page import published_page
 
         _write(report, published_page(found, command_words()))
-    click.echo(to_json(found) if as_json else published_words(found), nl=as_json)
+    claim = next((claim for name in names if (claim := forecast_of(name).claim)), "")
+    following = f"eke claims {claim}" if claim else ""
+    click.echo(to_json(found) if as_json else published_words(found, following), nl=as_json)
 
 
 def _forecast(file: str, like: str, report: str, as_json: bool) -> None:
     from eke.allocating.forecast import forecast
     from eke.allocating.forecast_file import read_forecast
     from eke.allocating.forecast_like import asked_like
+    from eke.catalog.forecasts import forecast_names
     from eke.cli.progress import progress
+    from eke.errors import BadInput
     from eke.report.forecast import forecast_words
     from eke.report.json import to_json
 
+    if not like and file in forecast_names() and not Path(file).exists():
+        raise BadInput(
+            f"{file} is a published forecast, not a file: --published {file} shows it, and --like "
+            f"{file} puts its question to eke."
+        )
     asked: Any = asked_like(like) if like else read_forecast(file)
     with progress() as told:
         found = forecast(asked, told)
