@@ -37,7 +37,6 @@ from eke.types.forecast import (
     Quarter,
     Standing,
 )
-from eke.types.record import Record
 
 Told = Callable[[int, int, str], None]  # plans made so far, how many there may be, what is next
 COMPARED = ("chips", "cost_per_ask", "energy_per_ask")  # with the forecast a demand is taken from
@@ -52,7 +51,7 @@ def forecast(asked: Asked, told: Told | None = None) -> Forecast:
     for use in uses:
         inputs |= use.inputs()
     cases = Cases(inputs | supply_inputs(asked, fleet), asked.samples, asked.seed)
-    world = World(asked=asked, fleet=fleet, uses=tuple(uses), cases=cases)
+    world = World(asked=asked, fleet=fleet, uses=uses, cases=cases)
     rows = stocks(asked, fleet, cases)
     wanted = [_wanted(world, index) for index in range(asked.quarters)]
     quarters = tuple(_quarter(world, index, wanted, rows) for index in range(asked.quarters))
@@ -75,13 +74,12 @@ def forecast(asked: Asked, told: Told | None = None) -> Forecast:
     )
 
 
-class World(Record):
-    """The question, wired. uses, cases: objects that hold arrays."""
+class World:
+    """The question, wired: what every figure is worked out from."""
 
-    asked: Asked
-    fleet: Fleet
-    uses: tuple[object, ...]
-    cases: object
+    def __init__(self, asked: Asked, fleet: Fleet, uses: Sequence[Taken], cases: Cases) -> None:
+        self.asked, self.fleet, self.uses, self.cases = asked, fleet, tuple(uses), cases
+        self.times = {use.name: use.described().chip_time for use in uses}
 
 
 def _wired(asked: Asked, told: Told | None) -> list[Taken]:
@@ -103,10 +101,9 @@ def _wired(asked: Asked, told: Told | None) -> list[Taken]:
 
 def _wanted(world: World, index: int) -> dict[str, Array]:
     """Chips wanted by each use in a quarter, in every case."""
-    cases = _cases(world)
+    cases = world.cases
     return {
-        use.name: np.broadcast_to(use.chips(cases, index / 4), (cases.size,))
-        for use in _uses(world)
+        use.name: np.broadcast_to(use.chips(cases, index / 4), (cases.size,)) for use in world.uses
     }
 
 
@@ -116,14 +113,14 @@ def _quarter(
     wanted: Sequence[dict[str, Array]],
     rows: Sequence[tuple[Stock, ...]],
 ) -> Quarter:
-    asked, cases, fleet = world.asked, _cases(world), world.fleet
+    asked, cases, fleet = world.asked, world.cases, world.fleet
     mine, chips = wanted[index], sum(wanted[index].values())
     worth = {row.chip: _worth(world, mine, row.chip) for row in rows[index]}
     power_share = powered(asked, fleet, rows[index], cases)
     there = _there(world, rows[index], worth, power_share)
     h100 = _h100(asked.count_in)
     power = chips * fleet.powers[asked.count_in]
-    energy = sum(_energy(world, use, mine[use.name]) for use in _uses(world))
+    energy = sum(_energy(world, use, mine[use.name]) for use in world.uses)
     price = f"{asked.count_in} price"
     before = sum(wanted[index - 1].values()) if index else _at_start(world, worth)
     bought = np.maximum(chips - before * (1 - _retired(world)), 0.0)
@@ -142,34 +139,22 @@ def _quarter(
         capex=span(chips * cases[price]) if price in cases else None,
         buying=span(bought * cases[price]) if price in cases else None,
         running=span(energy * cases["electricity"]),
-        tokens=span(sum(use.tokens(cases, index / 4) for use in _uses(world))),
-        asks=span(sum(use.asks(cases, index / 4) for use in _uses(world))),
+        tokens=span(sum(use.tokens(cases, index / 4) for use in world.uses)),
+        asks=span(sum(use.asks(cases, index / 4) for use in world.uses)),
         uses={name: span(column) for name, column in mine.items()},
         standing=tuple(_standing(row, worth[row.chip]) for row in rows[index]),
         limited=_limited(rows[index], power_share),
     )
 
 
-def _cases(world: World) -> Cases:
-    assert isinstance(world.cases, Cases), "a world holds its cases"
-    return world.cases
-
-
-def _uses(world: World) -> tuple[Taken, ...]:
-    return world.uses  # type: ignore[return-value]
-
-
 def _worth(world: World, wanted: dict[str, Array], kind: str) -> float:
     """Chips counted in that one of a kind stands for, if every use had its part of it: by the chip
     times that eke finds. Uses that cannot run there are left to the other kinds."""
     parts = []
-    for use in _uses(world):
-        here, there = (
-            use.described().chip_time[world.asked.count_in],
-            use.described().chip_time[kind],
-        )
+    for name, times in world.times.items():
+        here, there = times[world.asked.count_in], times[kind]
         if here is not None and there is not None:
-            parts.append((float(wanted[use.name][0]), there.likely / here.likely))
+            parts.append((float(wanted[name][0]), there.likely / here.likely))
     whole = sum(part for part, _ in parts)
     return whole / sum(part * ratio for part, ratio in parts) if whole > 0 else 0.0
 
@@ -178,7 +163,7 @@ def _there(
     world: World, rows: Sequence[Stock], worth: dict[str, float], power_share: Array
 ) -> Array:
     """What stands for these uses and has power, in chips counted in."""
-    cases = _cases(world)
+    cases = world.cases
     there = np.zeros(cases.size)
     for row in rows:
         there = there + row.standing * cases[f"{row.chip} share"] * worth[row.chip]
@@ -187,7 +172,7 @@ def _there(
 
 def _at_start(world: World, worth: dict[str, float]) -> Array:
     """What stood for these uses before the first quarter."""
-    cases = _cases(world)
+    cases = world.cases
     before = np.zeros(cases.size)
     for each in world.fleet.supplies:
         mine = cases[f"{each.chip} installed"] * cases[f"{each.chip} share"]
@@ -198,7 +183,7 @@ def _at_start(world: World, worth: dict[str, float]) -> Array:
 def _retired(world: World) -> Array:
     """Share of the chips counted in that is taken out in a quarter."""
     name = f"{world.asked.count_in} retired"
-    cases = _cases(world)
+    cases = world.cases
     return 1 - (1 - cases[name]) ** 0.25 if name in cases else 0.0
 
 
