@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from eke.allocating.chips_inputs import making_at, making_inputs
 from eke.catalog.chips import chip
+from eke.catalog.nodes import FIELDS
 from eke.economics.choice import Bill, Demand, Market, Program, Scene, Way, bills, gain, tokens
 from eke.economics.laws import draws, likely, mean, point, quantile, sampled
 from eke.economics.owning import Site
@@ -416,6 +417,27 @@ def test_many_cases_at_once_are_the_cases_one_by_one() -> None:
         alone = bills(scene({name: float(value[index]) for name, value in values.items()}))
         for one, all_of in zip(alone, together, strict=True):
             assert np.broadcast_to(all_of.total, (20,))[index] == pytest.approx(float(one.total))
+
+
+ALLOWED = {name: FIELDS[name] for name in FIELDS if name in VALUES}
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_whatever_a_file_may_say_costs_something_finite(data: st.DataObject) -> None:
+    """Any value within the bounds that files are held to, all of them at once."""
+    drawn_values = {
+        name: data.draw(
+            st.sampled_from((field.least, field.most)) | st.floats(field.least, field.most)
+        )
+        for name, field in ALLOWED.items()
+        if data.draw(st.booleans())
+    }
+    if drawn_values.get("area", 0.0) > 858e-6:
+        drawn_values["area"] = 858e-6
+    for bill in bills(scene(VALUES | drawn_values)):
+        for name, part in bill.parts.items():
+            assert np.isfinite(part) and part >= 0, (name, part)
 
 
 def test_swings_are_the_gains_at_the_ends() -> None:

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from eke.allocating.chips_reading import read_build
 from eke.allocating.designs_reading import read_wish
+from eke.catalog.nodes import densities, memory_values
 from eke.catalog.sources import sources
 from eke.cli import entry
 from eke.errors import EkeError
@@ -48,6 +49,14 @@ def test_the_words_say_what_is_best_first() -> None:
     assert "gives most for a dollar" in lines[0] and "per joule" in " ".join(lines[:2])
     assert "exists" in found.stdout and "matrix units" in found.stdout
     assert "--volume spreads them" not in found.stdout
+
+
+@pytest.mark.parametrize("process", ["n7", "n5", "n3", "n2"])
+def test_every_density_has_a_source(process: str) -> None:
+    values = {**densities(process), **memory_values("HBM4"), **memory_values("HBM2e")}
+    assert {"gpu", "systolic", "wafer", "serdes", "phy", "stack_speed"} <= set(values)
+    for value in values.values():
+        assert value.source in sources() and value.kind
 
 
 def test_a_mix_is_read() -> None:

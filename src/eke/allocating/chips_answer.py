@@ -94,6 +94,10 @@ def remarks_of(loads: Sequence[Load], build: bool, known: Sequence[Known]) -> tu
             "what is bought later is taken at the price and the power the same performance then "
             "has (price_trend, energy_trend); own: and one's own chips stay as designed"
         )
+        found.append(
+            "until the first chips are planned every way serves alike, which is not in it; from "
+            "then on the cheapest of the others stands in for late ones (waiting)"
+        )
     strangers = [each.chip.id for each in known if not _measured(each)]
     if strangers:
         found.append(
