@@ -13,13 +13,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eke.allocating.chips import choose as choose
-    from eke.allocating.designs import design as design
+    from eke.allocating.chips.choice import choose as choose
+    from eke.allocating.designs.frontier import design as design
     from eke.allocating.forecast import forecast as forecast
     from eke.allocating.forecast_file import read_forecast as read_forecast
     from eke.allocating.forecast_published import published_forecasts as published_forecasts
-    from eke.allocating.tiers import context_tiers as context_tiers
-    from eke.allocating.tiers_demand import read_demand as read_demand
+    from eke.allocating.tiers.answer import context_tiers as context_tiers
+    from eke.allocating.tiers.demand import read_demand as read_demand
     from eke.catalog.chips import chip as chip
     from eke.catalog.fleets import fleet as fleet
     from eke.catalog.models import model as model
@@ -61,10 +61,10 @@ _HOMES = {
     "allocating.forecast": ("forecast",),
     "allocating.forecast_file": ("read_forecast",),
     "allocating.forecast_published": ("published_forecasts",),
-    "allocating.chips": ("choose",),
-    "allocating.designs": ("design",),
-    "allocating.tiers": ("context_tiers",),
-    "allocating.tiers_demand": ("read_demand",),
+    "allocating.chips.choice": ("choose",),
+    "allocating.designs.frontier": ("design",),
+    "allocating.tiers.answer": ("context_tiers",),
+    "allocating.tiers.demand": ("read_demand",),
     "catalog.chips": ("chip",),
     "catalog.fleets": ("fleet",),
     "catalog.models": ("model",),

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eke.allocating.chips_loads import loads
-from eke.allocating.designs import Priced, Wish, design, nondominated
-from eke.allocating.designs_price import bound_of, costs_of, worth
-from eke.allocating.designs_shapes import (
+from eke.allocating.chips.loads import loads
+from eke.allocating.designs.frontier import Priced, Wish, design, nondominated
+from eke.allocating.designs.price import bound_of, costs_of, worth
+from eke.allocating.designs.shapes import (
     NETWORK,
     SHAPES,
     Blueprint,

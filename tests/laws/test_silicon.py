@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eke.allocating.chips_inputs import making_at, making_inputs
+from eke.allocating.chips.inputs import making_at, making_inputs
 from eke.catalog.chips import chip
 from eke.catalog.nodes import FIELDS
 from eke.economics.choice import Bill, Demand, Market, Program, Scene, Way, bills, gain, tokens

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eke.allocating.tiers import context_tiers
-from eke.allocating.tiers_curve import largest_share
-from eke.allocating.tiers_layouts import FEW, best_layout, carried, column
-from eke.allocating.tiers_load import felt, held, mix, remembered
-from eke.allocating.tiers_stage import Stage
-from eke.allocating.tiers_ways import tier, together
+from eke.allocating.tiers.answer import context_tiers
+from eke.allocating.tiers.curve import largest_share
+from eke.allocating.tiers.layouts import FEW, best_layout, carried, column
+from eke.allocating.tiers.load import felt, held, mix, remembered
+from eke.allocating.tiers.stage import Stage
+from eke.allocating.tiers.ways import tier, together
 from eke.catalog.efficiencies import efficiencies
 from eke.catalog.fleets import fleet
 from eke.catalog.models import model

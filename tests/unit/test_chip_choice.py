@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from eke.allocating import chips
-from eke.allocating.chips_loads import loads
-from eke.allocating.chips_reading import read_build
-from eke.allocating.chips_speed import speed
-from eke.allocating.chips_ways import named
+from eke.allocating.chips import choice
+from eke.allocating.chips.build_file import read_build
+from eke.allocating.chips.loads import loads
+from eke.allocating.chips.speed import speed
+from eke.allocating.chips.ways import named
 from eke.catalog.nodes import FIELDS, PARTS, memory_values, node, node_of, usual
 from eke.catalog.sources import sources
 from eke.catalog.uncertain import law
@@ -41,8 +41,8 @@ def remembered(loads_: Any, pool: Any, whole: bool, progress: Any = None) -> Any
 
 def asked(words: str) -> Result:
     with pytest.MonkeyPatch.context() as patch:
-        if chips.speed is speed:
-            patch.setattr(chips, "speed", remembered)
+        if choice.speed is speed:
+            patch.setattr(choice, "speed", remembered)
         return invoked(words)
 
 
@@ -272,7 +272,7 @@ def test_break_even_is_where_it_says() -> None:
 
 def test_what_cannot_be_done_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     short = Infeasible(limit="tpot", need=2.0, have=1.0, by=1.0, unit="s", hint="a looser promise")
-    monkeypatch.setattr(chips, "speed", lambda *args: short)
+    monkeypatch.setattr(choice, "speed", lambda *args: short)
     found = asked(f"--against buy:h100-sxm --rate 5/s {SMALL}")
     assert found.exit_code == 3 and "not feasible" in found.stdout
 

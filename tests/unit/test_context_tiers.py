@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.test_page import Reader
 
-from eke.allocating.tiers_demand import read_demand
+from eke.allocating.tiers.demand import read_demand
 from eke.cli import entry
 from eke.errors import EkeError
 from eke.report.tiers_page import tiers_page

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from eke.allocating.chips_reading import read_build
-from eke.allocating.designs_reading import read_wish
+from eke.allocating.chips.build_file import read_build
+from eke.allocating.designs.files import read_wish
 from eke.catalog.nodes import densities, memory_values
 from eke.catalog.sources import sources
 from eke.cli import entry

@@ -46,7 +46,7 @@ def command(**given: Any) -> None:
     way serves the same; without one, the ways are compared for serving --rate. What options say
     goes before what the file says; see examples/allocate for files.
     """
-    from eke.allocating.chips import choose
+    from eke.allocating.chips.choice import choose
     from eke.cli.plan import command_words, feasible
     from eke.cli.progress import counting
     from eke.report.chip_choice import choice_words
@@ -64,9 +64,9 @@ def command(**given: Any) -> None:
 
 def asked(given: dict[str, Any]) -> Any:
     """The question that the options describe."""
-    from eke.allocating.chips import Question
-    from eke.allocating.chips_loads import loads
-    from eke.allocating.chips_reading import read_build
+    from eke.allocating.chips.build_file import read_build
+    from eke.allocating.chips.choice import Question
+    from eke.allocating.chips.loads import loads
     from eke.errors import BadInput
 
     if given["file"] and given["build"]:

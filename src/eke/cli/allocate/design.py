@@ -46,8 +46,8 @@ def command(**given: Any) -> None:
     """
     from pathlib import Path
 
-    from eke.allocating.designs import design
-    from eke.allocating.designs_reading import as_file, read_wish
+    from eke.allocating.designs.files import as_file, read_wish
+    from eke.allocating.designs.frontier import design
     from eke.cli.plan import command_words, feasible
     from eke.cli.progress import progress
     from eke.report.designs import designs_words

@@ -45,8 +45,8 @@ def command(**given: Any) -> None:
 
 def run(given: dict[str, Any]) -> None:
     """Answer on stdout; exit code 3 where not even the base tier for all fits."""
-    from eke.allocating.tiers import context_tiers
-    from eke.allocating.tiers_demand import read_demand
+    from eke.allocating.tiers.answer import context_tiers
+    from eke.allocating.tiers.demand import read_demand
     from eke.asking import ask
     from eke.cli.progress import progress
     from eke.errors import BadFile

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from eke.allocating.tiers_curve import curve, point
-from eke.allocating.tiers_keep import keeping, not_kept
-from eke.allocating.tiers_layouts import nearest
-from eke.allocating.tiers_load import FEW
-from eke.allocating.tiers_stage import Stage
-from eke.allocating.tiers_ways import Way, carried_by, tier, together
+from eke.allocating.tiers.curve import curve, point
+from eke.allocating.tiers.keep import keeping, not_kept
+from eke.allocating.tiers.layouts import nearest
+from eke.allocating.tiers.load import FEW
+from eke.allocating.tiers.stage import Stage
+from eke.allocating.tiers.ways import Way, carried_by, tier, together
 from eke.catalog.efficiencies import efficiencies
 from eke.errors import BadInput
 from eke.physics.answer import answer, as_share

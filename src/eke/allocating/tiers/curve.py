@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from eke.allocating.tiers_layouts import nearest
-from eke.allocating.tiers_stage import Stage
-from eke.allocating.tiers_ways import Tier, Way, better, carried_by, cases, seen
+from eke.allocating.tiers.layouts import nearest
+from eke.allocating.tiers.stage import Stage
+from eke.allocating.tiers.ways import Tier, Way, better, carried_by, cases, seen
 from eke.physics.scenarios import CHANGE
 from eke.types.need import Span
 from eke.types.plan import Plan

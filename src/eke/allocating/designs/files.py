@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eke.allocating.chips_loads import loads, read_words
-from eke.allocating.chips_reading import WORKLOAD, Entry, said_of, words_of
-from eke.allocating.chips_speed import Load
-from eke.allocating.designs import REFERENCES, Wish
-from eke.allocating.designs_shapes import SHAPES
+from eke.allocating.chips.build_file import WORKLOAD, Entry, said_of, words_of
+from eke.allocating.chips.loads import loads, read_words
+from eke.allocating.chips.speed import Load
+from eke.allocating.designs.frontier import REFERENCES, Wish
+from eke.allocating.designs.shapes import SHAPES
 from eke.catalog.files import read_toml
 from eke.catalog.nodes import PARTS, YEAR, node
 from eke.errors import BadFile, BadInput, BadQuantity, Unknown

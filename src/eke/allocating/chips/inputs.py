@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
-from eke.allocating.chips_reading import die_area
+from eke.allocating.chips.build_file import die_area
 from eke.catalog.efficiencies import efficiencies
 from eke.catalog.nodes import FIELDS, PARTS, memory_values, node, node_of, usual
 from eke.economics.choice import Market, Program

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eke.allocating.chips_inputs import (
+from eke.allocating.chips.inputs import (
     Inputs,
     Named,
     making_at,
     making_inputs,
     price_input,
 )
-from eke.allocating.chips_speed import Speed, speed_at
+from eke.allocating.chips.speed import Speed, speed_at
 from eke.catalog.chips import chip as catalogued
 from eke.catalog.fleets import pool
 from eke.economics.choice import Way

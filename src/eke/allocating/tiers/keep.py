@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eke.allocating.tiers_curve import NOBODY, largest_share, price_of_user
-from eke.allocating.tiers_load import held, remembered
-from eke.allocating.tiers_stage import Stage
-from eke.allocating.tiers_ways import cases, seen, tier, together
+from eke.allocating.tiers.curve import NOBODY, largest_share, price_of_user
+from eke.allocating.tiers.load import held, remembered
+from eke.allocating.tiers.stage import Stage
+from eke.allocating.tiers.ways import cases, seen, tier, together
 from eke.types.record import replace
 from eke.types.tiers import Conversations, KeepCurve, KeepPoint, Where
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from eke.allocating.chips_loads import job_words
-from eke.allocating.chips_speed import Load, Speed, refuse_none
-from eke.allocating.designs_price import Costs, Worth, bound_of, costs_of, worth
-from eke.allocating.designs_shapes import (
+from eke.allocating.chips.loads import job_words
+from eke.allocating.chips.speed import Load, Speed, refuse_none
+from eke.allocating.designs.price import Costs, Worth, bound_of, costs_of, worth
+from eke.allocating.designs.shapes import (
     SHAPES,
     SIZES,
     Blueprint,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from eke.allocating.chips_inputs import (
+from eke.allocating.chips.inputs import (
     fixed,
     making_at,
     making_inputs,
@@ -15,8 +15,8 @@ from eke.allocating.chips_inputs import (
     site_at,
     site_inputs,
 )
-from eke.allocating.chips_speed import Load, Speed, moves_of, tokens_of
-from eke.allocating.designs_shapes import Blueprint
+from eke.allocating.chips.speed import Load, Speed, moves_of, tokens_of
+from eke.allocating.designs.shapes import Blueprint
 from eke.catalog.efficiencies import efficiencies
 from eke.catalog.fleets import pool, resized
 from eke.catalog.nodes import YEAR

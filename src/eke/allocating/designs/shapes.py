@@ -3,7 +3,7 @@
 What is left after memory interfaces, memory on the die, links and the rest goes to matrix units.
 Memory on the die has three uses here: it hides the latency of the memory beside it (bytes in
 flight), it holds the tiles of matrix products, without which the units starve, and it keeps what
-one operator hands to the next (see `designs_price`); on a wafer it is the memory.
+one operator hands to the next (see `designs.price`); on a wafer it is the memory.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from eke.allocating.chips_inputs import Inputs
-from eke.allocating.chips_speed import Load
-from eke.allocating.chips_ways import Known
+from eke.allocating.chips.inputs import Inputs
+from eke.allocating.chips.speed import Load
+from eke.allocating.chips.ways import Known
 from eke.catalog.efficiencies import efficiencies
 from eke.economics.choice import Bill
 from eke.economics.laws import end, likely

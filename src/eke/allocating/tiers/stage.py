@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from eke.allocating.tiers_layouts import best_layout, carried, column
-from eke.allocating.tiers_load import Felt, Mix, felt, mix, upright
+from eke.allocating.tiers.layouts import best_layout, carried, column
+from eke.allocating.tiers.load import Felt, Mix, felt, mix, upright
 from eke.physics.scenarios import WHAT_IFS, likely, moves, scenarios, span
 from eke.types.efficiency import Efficiency, Knobs
 from eke.types.fleet import Pool

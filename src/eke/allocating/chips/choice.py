@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from eke.allocating.chips_answer import grounds_of, offer_of, remarks_of
-from eke.allocating.chips_inputs import (
+from eke.allocating.chips.answer import grounds_of, offer_of, remarks_of
+from eke.allocating.chips.build_file import BuildFile
+from eke.allocating.chips.inputs import (
     Inputs,
     Named,
     fixed,
@@ -18,16 +19,15 @@ from eke.allocating.chips_inputs import (
     site_at,
     site_inputs,
 )
-from eke.allocating.chips_loads import job_words
-from eke.allocating.chips_reading import BuildFile
-from eke.allocating.chips_speed import (
+from eke.allocating.chips.loads import job_words
+from eke.allocating.chips.speed import (
     Load,
     efficiency_inputs,
     refuse_none,
     speed,
     tokens_of,
 )
-from eke.allocating.chips_ways import Known, named, pool_of, way_at, way_inputs
+from eke.allocating.chips.ways import Known, named, pool_of, way_at, way_inputs
 from eke.catalog.fleets import pool
 from eke.catalog.nodes import YEAR
 from eke.economics.choice import Bill, Demand, Scene

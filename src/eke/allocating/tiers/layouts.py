@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from eke.allocating.tiers_load import FEW, Felt, Mix, felt, upright
+from eke.allocating.tiers.load import FEW, Felt, Mix, felt, upright
 from eke.physics.adapters import sharing
 from eke.physics.engine import emitted, per_sequence, room_for_cache, step
 from eke.physics.footprint import cache_bytes

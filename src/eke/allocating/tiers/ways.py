@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from eke.allocating.tiers_layouts import carried, carried_in_cases, column
-from eke.allocating.tiers_load import Mix
-from eke.allocating.tiers_stage import Stage
+from eke.allocating.tiers.layouts import carried, carried_in_cases, column
+from eke.allocating.tiers.load import Mix
+from eke.allocating.tiers.stage import Stage
 from eke.types.efficiency import Knobs
 from eke.types.fleet import Pool
 from eke.types.plan import Plan

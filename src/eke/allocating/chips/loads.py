@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eke.allocating.chips_reading import BuildFile
-from eke.allocating.chips_speed import Load
+from eke.allocating.chips.build_file import BuildFile
+from eke.allocating.chips.speed import Load
 from eke.asking import FIELD_UNITS, choices, make_job
 from eke.catalog.models import model
 from eke.errors import BadFile, BadInput, BadQuantity

@@ -1,0 +1,1 @@
+"""Context tiers: who may have a longer context, and what remembering conversations saves."""
