@@ -45,7 +45,7 @@ FIELD_UNITS = {
     "price": "USD/s",
     "carbon": "kg/J",
 }
-_PLAN = (
+PLAN_FIELDS = (
     *(*DEGREES, "micro_batch", "weights", "compute", "shard", "recompute", "schedule"),
     *("optimizer", "cache", "batch", "token_budget", "sparse", "drafts", "acceptance", "engine"),
     *("offload", "adapter_slots"),
@@ -55,7 +55,7 @@ _PLAN = (
 def choices(given: Mapping[str, Any], kind: str = "serve") -> dict[str, Any]:
     """The fields of a plan among the options given, for a kind of job."""
     does = "serve" if kind == "serve" else "train"
-    found = {name: given.get(name) for name in _PLAN}
+    found = {name: given.get(name) for name in PLAN_FIELDS}
     kept = {
         name: value for name, value in found.items() if value is not None and value is not False
     }

@@ -86,9 +86,9 @@ def asked(programme: Programme, problem: Problem, tallies: Tallies) -> Asked:
         elif isinstance(line, Queue):
             _queue(programme, problem, tallies, made, number)
         elif isinstance(line, Project):
-            if line.use not in choices:
-                choices[line.use] = _choice(programme, problem, made, number)
-            _project(programme, problem, tallies, made, number, choices[line.use])
+            if line.choice not in choices:
+                choices[line.choice] = _choice(programme, problem, made, number)
+            _project(programme, problem, tallies, made, number, choices[line.choice])
     return made
 
 
@@ -173,7 +173,7 @@ def _recent(came: Any, until: int) -> Any:
 
 
 def _choice(programme: Programme, problem: Problem, made: Asked, number: int) -> Any:
-    """One of a use's projects at most, and one at least where that is promised."""
+    """One of some projects at most, and one at least where that is promised."""
     line = problem.lines[number]
     assert isinstance(line, Project)
     row = programme.add_rows(1.0 if line.promised else -FOREVER, np.ones(1))
@@ -199,7 +199,7 @@ def _project(
     assert isinstance(line, Project)
     parts = len(problem.seconds)
     dates, stages = [stage.until for stage in line.stages], range(len(line.stages))
-    between = add.add_rows(-FOREVER, np.zeros(len(dates)))  # by chips, less what counts as done
+    between = add.add_rows(np.zeros(len(dates)), FOREVER)  # by chips, less what counts as done
     by_then = add.add_rows(np.zeros(len(dates)), FOREVER)  # done so far, less finished so far
     for k in stages:
         later = [by_then[j : j + 1] for j in stages if j >= k]

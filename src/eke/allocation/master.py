@@ -168,12 +168,15 @@ def _tallies(programme: Programme, problem: Problem, shares: bool) -> Tallies:
     """Rows that bind nothing yet. Classes of priority need none where there is only one."""
     uses = len(problem.least)
     total = np.zeros(uses)
-    projects = np.zeros(uses)
+    projects: dict[tuple[int, int], float] = {}
     for line in problem.lines:
         if isinstance(line, Flow | Queue):
             total[line.use] += float(line.asked.sum()) * line.worth
         elif isinstance(line, Project):
-            projects[line.use] = max(projects[line.use], line.worth)
+            choice = (line.use, line.choice)
+            projects[choice] = max(projects.get(choice, 0.0), line.worth)
+    for (use, _), worth_of_best in projects.items():
+        total[use] += worth_of_best
     classes = sorted({line.priority for line in problem.lines})
     worth = np.full(len(problem.lines), NONE)
     if len(classes) > 1:
@@ -184,7 +187,7 @@ def _tallies(programme: Programme, problem: Problem, shares: bool) -> Tallies:
     share = np.full(uses, NONE)
     if shares:
         share = programme.add_rows(-FOREVER, np.full(uses, FOREVER))
-    return Tallies(share=share, worth=worth, total=np.maximum(total + projects, 1e-30))
+    return Tallies(share=share, worth=worth, total=np.maximum(total, 1e-30))
 
 
 def _tally_terms(problem: Problem, tallies: Tallies) -> list[Term]:

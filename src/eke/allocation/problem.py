@@ -52,8 +52,10 @@ class Queue(Line):
 
 class Project(Line):
     """One piece of work of size 1, wholly done or not at all, in one place at a time. begin: the
-    first period in which it may run.  promised: it must be done."""
+    first period in which it may run.  promised: it must be done.  choice: of those with the same
+    number at most one is done."""
 
+    choice: int
     begin: int
     stages: tuple[Stage, ...]
     promised: bool = False

@@ -12,6 +12,7 @@ from eke.allocation.programme import NONE
 from eke.types.record import Record
 
 TINY = 1e-7  # of a unit: less is an error of arithmetic
+MORE = 8  # units of other options tried for what is wanted in one place
 
 
 class Whole(Record):
@@ -34,6 +35,7 @@ def rounded(master: Master) -> Whole | None:
     _finish(master)
     programme, whole = master.programme, whole_columns(master)
     units = Room(master, whole, programme.values[master.columns][whole]).fill()
+    whole = whole_columns(master)
     programme.bounds(master.columns[whole], units, units)
     waste = add_waste(master, whole, units)
     master.soften()
@@ -104,54 +106,121 @@ def add_waste(master: Master, whole: Any, units: Any) -> Any:
 
 
 class Room:
-    """What is left of the supply when units are rounded down, and who may have it."""
+    """What is left of the supply when units are rounded down, and who may have it.
+
+    Columns are those of options in whole units, `which` among all of options'.
+    """
 
     def __init__(self, master: Master, whole: Any, units: Any) -> None:
         self.master, self.which = master, np.flatnonzero(whole)
         self.down = np.floor(units + TINY)
         self.part = np.maximum(units - self.down, 0.0)
-        rows, values = self._entries()
+        self.rows, self.values = self._takes(*self._place())
         programme = master.programme
         self.left = programme.high - programme.activity
-        np.add.at(self.left, rows[rows != NONE], (values * self.part[:, None])[rows != NONE])
-        self.rows, self.values = rows, values
+        there = self.rows != NONE
+        np.add.at(self.left, self.rows[there], (self.values * self.part[:, None])[there])
 
-    def _entries(self) -> tuple[Any, Any]:
-        """Rows of supply and of bounded uses, and what a unit takes there, by column."""
+    def _place(self) -> tuple[Any, Any, Any]:
         master, which = self.master, self.which
-        place = master.option[which], master.period[which], master.part[which]
-        found = [term.entries(*place) for term in master.takes]
-        return tuple(np.stack([each[i] for each in found], axis=1) for i in (0, 1))  # type: ignore[return-value]
+        return master.option[which], master.period[which], master.part[which]
+
+    def _takes(self, option: Any, period: Any, part: Any) -> tuple[Any, Any]:
+        """Rows of supply and of bounded uses, and what a unit takes there, a line per column."""
+        found = [term.entries(option, period, part) for term in self.master.takes]
+        rows, values = (np.stack([each[i] for each in found], axis=1) for i in (0, 1))
+        return rows, values
+
+    def _brings(self, option: Any, part: Any) -> tuple[Any, Any, Any]:
+        """Work of a unit, what a unit of that is worth, and what it costs to run."""
+        problem = self.master.problem
+        options, seconds = problem.options, problem.seconds[part]
+        worth = np.array([each.worth for each in problem.lines])[options.line[option]]
+        work = options.rate[option] * seconds
+        return work, worth * options.quality[option], options.cost[option] * seconds
 
     def fill(self) -> Any:
-        """Units, rounded up where that fits and does more than it costs; promises come first."""
-        master, options = self.master, self.master.problem.options
-        option = master.option[self.which]
-        unit = options.rate[option] * master.problem.seconds[master.part[self.which]]
-        line = options.line[option]
-        worth = np.array([each.worth for each in master.problem.lines])[line]
-        worth = worth * options.quality[option]
-        cost = options.cost[option] * master.problem.seconds[master.part[self.which]]
-        row = master.asked.work[line, master.period[self.which], master.part[self.which]]
+        """Units, rounded up where that fits and does more than it costs; promises come first.
+
+        What is still wanted then is done by other options that fit, whose columns are added to the
+        master's, and to `which`.
+        """
+        master, (option, period, part) = self.master, self._place()
+        unit, worth, cost = self._brings(option, part)
+        line = master.problem.options.line[option]
+        row = master.asked.work[line, period, part]
         wanting = np.zeros(master.programme.rows)
         np.add.at(wanting, row, unit * self.part)
         promised = np.array([getattr(each, "floor", 0.0) > 0 for each in master.problem.lines])
-        units, density = self.down.copy(), worth * self.part * unit / options.chips[option]
+        units = self.down.copy()
+        density = worth * self.part * unit / master.problem.options.chips[option]
         order = np.lexsort((-density, ~promised[line]))
         for i in order[self.part[order] > TINY].tolist():
             serves = min(wanting[row[i]], unit[i])
-            if serves * worth[i] <= cost[i] and not promised[line[i]]:
-                continue
-            if self._fits(i):
+            pays = serves * worth[i] > cost[i] or promised[line[i]]
+            if pays and self._fits(self.rows[i], self.values[i]):
                 units[i] += 1
                 wanting[row[i]] -= serves
-        return units
+        return self._others(units, wanting, row, promised)
 
-    def _fits(self, i: int) -> bool:
+    def _fits(self, rows: Any, values: Any) -> bool:
         """Whether there is room for a unit more, which is then taken."""
-        kept = self.rows[i] != NONE
-        rows, values = self.rows[i][kept], self.values[i][kept]
+        there = rows != NONE
+        rows, values = rows[there], values[there]
         if (values > self.left[rows] + TINY).any():
             return False
         self.left[rows] -= values
         return True
+
+    def _others(self, units: Any, wanting: Any, row: Any, promised: Any) -> Any:
+        """Units of other options for what is still wanted, the most wanted first."""
+        master, (option, period, part) = self.master, self._place()
+        places = {}
+        for i in np.flatnonzero(wanting[row] > TINY).tolist():
+            line = int(master.problem.options.line[option[i]])
+            places[int(row[i])] = (line, int(period[i]), int(part[i]))
+        worth = [each.worth for each in master.problem.lines]
+        ordered = sorted(places.items(), key=lambda each: -worth[each[1][0]] * wanting[each[0]])
+        found: dict[tuple[int, int, int], int] = {}
+        for number, (line, when, where) in ordered:
+            for _ in range(MORE):
+                chosen = self._another(line, when, where, wanting[number], bool(promised[line]))
+                if chosen is None:
+                    break
+                place = (chosen, when, where)
+                found[place] = found.get(place, 0) + 1
+                wanting[number] -= (
+                    master.problem.options.rate[chosen] * master.problem.seconds[where]
+                )
+                if wanting[number] <= TINY:
+                    break
+        return self._added(units, found)
+
+    def _another(
+        self, line: int, period: int, part: int, wanting: float, promised: bool
+    ) -> int | None:
+        """The option that does most for it of those there is room for."""
+        options = self.master.problem.options
+        mine = np.flatnonzero(options.line == line)
+        work, worth, cost = self._brings(mine, np.full(len(mine), part))
+        gain = np.minimum(work, wanting) * worth - cost
+        rows, values = self._takes(mine, np.full(len(mine), period), np.full(len(mine), part))
+        for i in np.argsort(-gain, kind="stable").tolist():
+            if gain[i] <= 0 and not promised:
+                return None
+            if self._fits(rows[i], values[i]):
+                return int(mine[i])
+        return None
+
+    def _added(self, units: Any, found: dict[tuple[int, int, int], int]) -> Any:
+        """The same units, with those of further columns."""
+        master = self.master
+        if found:
+            option, period, part = (np.array(each) for each in zip(*found, strict=True))
+            master.add(option, period, part)
+        whole = np.flatnonzero(whole_columns(master))
+        units = np.concatenate([units, np.zeros(len(whole) - len(units))])
+        self.which = whole
+        places = zip(*(each.tolist() for each in self._place()), strict=True)
+        extra = np.array([found.get(place, 0) for place in places], float)
+        return units + extra

@@ -67,6 +67,22 @@ def counting(what: str) -> Iterator[Callable[[int, float], None]]:
 
 
 @contextmanager
+def solving() -> Iterator[Callable[[str, float], None]]:
+    """A function that is told what is being done and how far that is: a share of the planning, or
+    by how much the division may still be off."""
+
+    def words(what: str, far: float) -> str:
+        if what == "planning":
+            return f"planning how each use is done: {far:.0%}"
+        if what == "prices":
+            return f"dividing: within {100 * min(far, 10.0):.2g} % of the best"
+        return f"dividing: {what}"
+
+    with _patient() as say:
+        yield lambda what, far: say(lambda: words(what, far))
+
+
+@contextmanager
 def passing(what: str, seconds: float | None) -> Iterator[Callable[[float, int], None]]:
     """A function that is told how far a simulated clock has got, and how many requests have come;
     it says so where that takes longer than a moment. seconds: how far it will get, where known."""

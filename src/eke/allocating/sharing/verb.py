@@ -1,0 +1,180 @@
+"""The verb `allocate`: who gets which chips and when, what is refused, what one more is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from eke.allocating.sharing.answer import allocation, dates, promises_lacking
+from eke.allocating.sharing.compare import difference
+from eke.allocating.sharing.problem import Posed, Ways, pose
+from eke.allocating.sharing.read import provider_of, read_provider
+from eke.allocating.sharing.ways import Planned, ways_of
+from eke.allocation.conflict import Conflict
+from eke.allocation.divide import divide
+from eke.allocation.outcome import Division
+from eke.allocation.problem import Flow, Project, Queue
+from eke.errors import BadInput
+from eke.types.need import Span
+from eke.types.provider import Provider
+from eke.types.record import replace
+from eke.types.share import Allocation, Clash, Difference
+from eke.units import quantity, show
+
+Told = Callable[[str, float], None]  # what is being done, and how far that is
+
+
+def allocate(
+    provider: Provider | str | Path,
+    *,
+    slip: bool = True,
+    known: Planned | None = None,
+    told: Told | None = None,
+) -> Allocation | Clash:
+    """Who gets what; or the promises that clash.
+
+    provider: a record, or the file that describes it.  slip: whether to look at what changes where
+    deliveries come later.  known: ways planned before, to which new ones are added, so that the
+    same provider with one number changed is not planned anew. Raises EkeError for input that makes
+    no sense.
+    """
+    wanted = provider if isinstance(provider, Provider) else read_provider(provider)
+    known = {} if known is None else known
+    ways = ways_of(wanted, told, known)
+    found = _answered(wanted, ways, told)
+    if isinstance(found, Clash) or not slip or not _delivered(wanted):
+        return found
+    return replace(found, slip=_slipped(wanted, ways, found, told))
+
+
+def again(
+    before: Allocation, provider: Provider, known: Planned | None = None, told: Told | None = None
+) -> tuple[Allocation | Clash, Difference | None]:
+    """The answer for a changed provider, and what moved since the one before."""
+    after = allocate(provider, known=known, told=told)
+    if isinstance(after, Clash):
+        return after, None
+    return after, difference("what moved", before, after)
+
+
+def _answered(provider: Provider, ways: Ways, told: Told | None) -> Allocation | Clash:
+    posed = pose(provider, ways)
+    if not posed.options:
+        raise BadInput(
+            f"{provider.name}: no use can be done on any pool: nothing fits or keeps its promises."
+        )
+    found = divide(posed.problem, provider.goal, provider.gap, told)
+    if isinstance(found, Conflict):
+        return _clash(provider, posed, found)
+    span = _span(provider, ways, found)
+    lacking = promises_lacking(provider, _promises(provider, posed), found)
+    return replace(allocation(provider, posed, found, span), lacking=lacking)
+
+
+def _span(provider: Provider, ways: Ways, found: Division) -> Span:
+    """The value where every way is as slow, or as fast, as it may be; where promises then clash,
+    nothing is left to promise."""
+    ends = []
+    for speed in (-1.0, 1.0):
+        other = divide(pose(provider, ways, speed).problem, provider.goal, provider.gap)
+        ends.append(other.value if isinstance(other, Division) else 0.0)
+    return Span(low=min(ends[0], found.value), likely=found.value, high=max(ends[1], found.value))
+
+
+def _delivered(provider: Provider) -> bool:
+    pools = provider.words.get("pools", {})
+    return provider.slip > 0 and any(pool.get("coming") for pool in pools.values())
+
+
+def _slipped(
+    provider: Provider, ways: Ways, before: Allocation, told: Told | None
+) -> Difference | None:
+    """What changes where every delivery comes later."""
+    later = provider_of(_later(provider), provider.name)
+    later = replace(later, words=provider.words)
+    after = _answered(later, ways, told)
+    title = f"deliveries {show(provider.slip, 's')} later"
+    if isinstance(after, Clash):
+        return Difference(
+            title=f"{title}: promises clash: {'; '.join(after.promises)}",
+            changes=(),
+            value_before=before.value,
+            value_after=0.0,
+            expected=None,
+            moved=(),
+        )
+    found = difference(title, before, after)
+    return replace(found, expected=_foretold(before, after))
+
+
+def _foretold(before: Allocation, after: Allocation) -> float:
+    """The change in value by the shadow prices of the chips that are not there yet."""
+    return sum(
+        price * (b - a) * before.period
+        for one, other in zip(before.pools, after.pools, strict=True)
+        for price, a, b in zip(one.price, one.there, other.there, strict=True)
+    )
+
+
+def _later(provider: Provider) -> dict[str, object]:
+    """The file's tables with every delivery later."""
+    pools = {}
+    for name, pool in provider.words["pools"].items():
+        coming = [
+            {**each, "late": f"{_seconds(each.get('late', '0 d')) + provider.slip} s"}
+            for each in pool.get("coming", ())
+        ]
+        pools[name] = {**pool, "coming": coming} if coming else pool
+    return {**provider.words, "pools": pools}
+
+
+def _seconds(text: object) -> float:
+    return quantity(str(text), "s")
+
+
+def _promises(provider: Provider, posed: Posed) -> list[str]:
+    """Every promise in words, in the order in which the division numbers them."""
+    found, seen = [], set()
+    for line, asked in zip(provider.lines, posed.problem.lines, strict=True):
+        label = f"uses.{line.use} {line.name}".strip()
+        if isinstance(asked, Flow) and line.floor and sum(map(sum, line.asked)) > 0:
+            found.append(f"{label}: {line.floor:.0%} of what it asks for, at any time")
+        elif isinstance(asked, Queue) and line.floor and sum(map(sum, line.asked)) > 0:
+            found.append(f"{label}: {line.floor:.0%} of what it asks for, in time")
+        elif isinstance(asked, Project) and asked.choice not in seen:
+            seen.add(asked.choice)
+            if line.promised:
+                ends = dates(provider)[min(asked.stages[-1].until, provider.periods) - 1]
+                found.append(f"{label}: done by the period from {ends}")
+    for use in provider.uses:
+        if use.least:
+            found.append(f"uses.{use.name}: {use.least:g} chips at any time")
+    return found
+
+
+def _clash(provider: Provider, posed: Posed, found: Conflict) -> Clash:
+    names, when = _promises(provider, posed), dates(provider)
+    lacks = []
+    for number, shares in zip(found.promises, found.lacks, strict=True):
+        lacks.append(f"{names[number]}: lacks up to {max(shares, default=0.0):.1%}")
+    parts = list(provider.parts)
+    short = [
+        f"{_supply_name(provider, posed, what)} in the period from {when[period]}"
+        + (f", {parts[min(part, len(parts) - 1)]}" if len(parts) > 1 else "")
+        for what, period, part in found.supply[:6]
+    ]
+    return Clash(
+        name=provider.name,
+        promises=tuple(names[number] for number in found.promises),
+        short=tuple(short),
+        lacks=tuple(lacks),
+    )
+
+
+def _supply_name(provider: Provider, posed: Posed, what: str) -> str:
+    kind, place = what.split()
+    if kind == "chips":
+        return f"chips of {provider.supplies[int(place)].name}"
+    if kind in ("watts", "racks"):
+        return f"{'power' if kind == 'watts' else 'racks'} of {posed.sites[int(place)]}"
+    return "the budget" if kind == "budget" else "the carbon that may be emitted"
