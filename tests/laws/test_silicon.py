@@ -389,7 +389,7 @@ def test_without_doubt_every_case_is_the_likeliest() -> None:
         assert np.allclose(total, float(bill.total), rtol=1e-12)
         found = interval(each, float(bill.total) / served)
         assert found.low == pytest.approx(found.high, rel=1e-9)
-    saved = gain_of(cases.totals[1] - cases.totals[0], 0.0, "x", None)
+    saved = gain_of(cases.totals[1] - cases.totals[0], 0.0, "x")
     assert saved.low == pytest.approx(saved.high) and saved.chance in (0.0, 1.0)
     assert swings(inputs, scene, 0) == ()
 

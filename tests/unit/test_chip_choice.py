@@ -254,9 +254,29 @@ def test_every_number_has_a_source(built: dict) -> None:
     assert said["nre"] == "given" and said["building"] == "derived"
 
 
-def test_the_swings_are_ranked(built: dict) -> None:
-    widths = [abs(swing["gain_high"] - swing["gain_low"]) for swing in built["swings"]]
-    assert widths == sorted(widths, reverse=True) and widths[0] > 0
+def test_the_swings_are_ranked_of_each_way(built: dict) -> None:
+    *each, least = built["gains"]
+    assert not least["swings"] and not least["turnings"] and least["break_even"] is None
+    for gain in each:
+        widths = [abs(swing["gain_high"] - swing["gain_low"]) for swing in gain["swings"]]
+        assert widths == sorted(widths, reverse=True) and widths[0] > 0
+        for turn in gain["turnings"]:  # on the side where it does not yet pay, or no longer would
+            pays = turn["now"] > turn["at"] if turn["above"] else turn["now"] < turn["at"]
+            assert pays == (gain["likely"] > 0)
+
+
+def test_quantiles_are_those_of_the_cases(built: dict) -> None:
+    for gain in built["gains"]:
+        told = gain["quantiles"]
+        assert len(told) == 41 and told == sorted(told)
+        assert told[3] <= gain["low"] <= told[4] and told[20] == pytest.approx(gain["middle"])
+        assert sum(value > 0 for value in told) / 41 == pytest.approx(gain["chance"], abs=1 / 41)
+
+
+def test_one_way_is_cheapest_in_each_case(built: dict) -> None:
+    share = {offer["name"]: offer["cheapest"] for offer in built["offers"]}
+    assert sum(share.values()) == pytest.approx(1)
+    assert share["build:my-chip"] == pytest.approx(built["gains"][-1]["chance"], abs=0.01)
 
 
 def test_break_even_is_where_it_says() -> None:

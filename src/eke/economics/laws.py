@@ -10,6 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
+from eke.types.need import Ground
 from eke.types.silicon import Law, Uncertain
 
 ENDS = (0.1, 0.9)  # of an 80 % interval
@@ -71,6 +72,20 @@ def point(every: dict[str, Uncertain]) -> dict[str, float]:
 def end(each: Uncertain, share: float) -> float:
     """Where this share of cases of one of them ends, within what makes sense."""
     return min(max(quantile(each.law, share), each.least), each.most)
+
+
+def ground_of(each: Uncertain) -> Ground:
+    """The number as something an answer rests on."""
+    return Ground(
+        name=each.name,
+        value=likely(each.law),
+        unit=each.unit,
+        kind=each.kind,
+        source=each.source,
+        low=end(each, ENDS[0]),
+        high=end(each, ENDS[1]),
+        note=each.note or each.written,
+    )
 
 
 def ends(every: dict[str, Uncertain]) -> tuple[list[str], dict[str, Any]]:

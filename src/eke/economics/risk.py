@@ -14,6 +14,7 @@ from eke.types.need import Span
 from eke.types.record import Record
 from eke.types.silicon import Gain, Swing, Uncertain
 
+QUANTILES = 41  # told of the cases drawn
 Inputs = dict[str, Uncertain]
 Staged = Callable[[Mapping[str, Any]], Scene]  # values of inputs, or arrays of cases → the scene
 
@@ -45,8 +46,9 @@ def interval(values: Any, likely: float) -> Span:
     return Span(low=min(low, likely), likely=likely, high=max(high, likely))
 
 
-def gain_of(saved: Any, likely: float, against: str, break_even: float | None) -> Gain:
+def gain_of(saved: Any, likely: float, against: str) -> Gain:
     """What building saves over all cases. saved: in each of them [USD]."""
+    shares = (np.arange(QUANTILES) + 0.5) / QUANTILES
     low, middle, high = (float(np.quantile(saved, share)) for share in (ENDS[0], 0.5, ENDS[1]))
     return Gain(
         against=against,
@@ -56,7 +58,7 @@ def gain_of(saved: Any, likely: float, against: str, break_even: float | None) -
         middle=middle,
         high=high,
         chance=float(np.mean(np.asarray(saved) > 0)),
-        break_even=break_even,
+        quantiles=tuple(float(value) for value in np.quantile(saved, shares)),
     )
 
 

@@ -11,6 +11,7 @@ from eke.types.record import Record
 
 DIAMETER, EDGE, SCRIBE = 0.3, 5e-3, 0.2e-3  # of a wafer [m], feng2022
 RETICLE = 858e-6  # the largest die that a scanner exposes: 26 mm × 33 mm [m2]
+STACK_EDGE = 10.5e-3  # of a die that a stack of HBM takes: H100 has room for six [m]
 WHOLE = 0.0462  # the square that fits into a wafer [m2]
 REFERENCE = 100_000.0  # chips made at which package and test cost what is quoted
 

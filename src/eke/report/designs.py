@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from eke.report.text import table, wrap
-from eke.report.words import KINDS, plan_words
+from eke.report.inputs import input_words
+from eke.report.text import entry, table, wrap
+from eke.report.words import counted, plan_words
 from eke.types.need import Ground
 from eke.types.silicon import Design, Designs
 from eke.units import show
@@ -13,19 +14,15 @@ def designs_words(found: Designs, command: str, saved: str) -> str:
     """The whole answer as text."""
     blocks = [
         wrap(_headline(found), indent="  "),
-        _line("for", _for(found)),
+        entry("for", _for(found)),
         _table(found),
         *(_limits(each) for each in (*found.points, *found.others, *found.references)),
         *_areas((*found.points, *found.others)),
         _grounds(found.grounds),
-        *(_line("note", remark) for remark in found.remarks),
-        _line("next", _next(command, saved)),
+        *(entry("note", remark) for remark in found.remarks),
+        entry("next", _next(command, saved)),
     ]
     return "\n".join(block for block in blocks if block) + "\n"
-
-
-def _line(name: str, text: str) -> str:
-    return wrap(f"  {name:<10} {text}", indent=" " * 13)
 
 
 def _headline(found: Designs) -> str:
@@ -92,7 +89,7 @@ def _limits(each: Design) -> str:
     words += more or "nothing"
     if each.bound:
         words += f"; held back by {', '.join(each.bound)}"
-    return _line("binds", words)
+    return entry("binds", words)
 
 
 def _name(each: Design) -> str:
@@ -118,17 +115,13 @@ def _area(each: Design) -> str:
         for name, area in sorted(each.areas.items(), key=lambda row: -row[1])
     )
     layout = plan_words(each.plans[0]).partition(": ")[2] or "a chip for each copy"
-    return _line("area", f"{_name(each)}: {parts}; laid out {layout}")
+    return entry("area", f"{_name(each)}: {parts}; laid out {layout}")
 
 
 def _grounds(grounds: tuple[Ground, ...]) -> str:
-    kinds: dict[str, list[str]] = {}
-    for ground in grounds:
-        kinds.setdefault(ground.kind, []).append(ground.name.replace("_", " "))
-    counts = "; ".join(f"{len(kinds[kind])} {kind}" for kind in KINDS if kind in kinds)
-    words = f"{counts}; --json lists each with its source and its ends"
-    assumed = ", ".join(kinds.get("assumed", []))
-    return "\n".join([_line("grounds", words), _line("assumed", assumed)])
+    words = f"{counted(grounds)}; --json lists each with its source and its ends"
+    assumed = [input_words(ground.name) for ground in grounds if ground.kind == "assumed"]
+    return "\n".join([entry("grounds", words), entry("assumed", ", ".join(assumed))])
 
 
 def _next(command: str, saved: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -72,3 +73,19 @@ def key(names: Mapping[int, str]) -> str:
         for i, name in names.items()
     )
     return f'<ul class="key">{each}</ul>'
+
+
+def listed(title: str, rows: Sequence[str]) -> str:
+    """A heading and sentences below it; nothing where there are none."""
+    items = "".join(f"<li>{escape(each)}</li>" for each in rows)
+    return f"<h2>{escape(title)}</h2><ul>{items}</ul>" if rows else ""
+
+
+def folded(title: str, inside: str) -> str:
+    """Shown when asked for."""
+    return f"<details><summary>{escape(title)}</summary>{inside}</details>"
+
+
+def unbroken(words: str) -> str:
+    """The same words, no line broken between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=\S)", "\u00a0", words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eke.report.text import table, wrap
+from eke.report.text import entry, table
 from eke.report.words import headline, layout, plan_words, shown_unit, spread
 from eke.types.goal import Bind, Goal, Kept, Planned, Rival, Turn
 from eke.types.need import Need
@@ -31,8 +31,8 @@ def planned_words(found: Planned, command: str, started: str = "") -> str:
         *(_bind(bind, found.goal) for bind in found.binds),
         _rivals(found),
         *(_turn(turn) for turn in found.turns),
-        *(_line("note", remark) for remark in (*need.remarks, *found.remarks)),
-        _line("next", started or next_words(found, command)),
+        *(entry("note", remark) for remark in (*need.remarks, *found.remarks)),
+        entry("next", started or next_words(found, command)),
     ]
     return "\n".join(block for block in blocks if block) + "\n"
 
@@ -55,10 +55,6 @@ def share(part: float) -> str:
     return text
 
 
-def _line(name: str, text: str) -> str:
-    return wrap(f"  {name:<10} {text}", indent=" " * 13)
-
-
 def _figures(need: Need) -> str:
     rows = []
     for name in FIGURES:
@@ -77,19 +73,19 @@ def _figures(need: Need) -> str:
 def _kept(kept: Kept) -> str:
     need = spread(kept.need, kept.unit)
     have = f"{kept.have:.0%}" if kept.unit == "%" else show(kept.have, kept.unit)
-    return _line("kept", f"{kept.limit} {need} of {have}, with a chance of {share(kept.chance)}")
+    return entry("kept", f"{kept.limit} {need} of {have}, with a chance of {share(kept.chance)}")
 
 
 def _bottleneck(found: Planned) -> str:
     of = "a token" if found.need.job == "serve" else "the job"
     words = [f"{name} {share:.0%}" for name, share in found.bottleneck.items() if share >= 0.005]
-    return _line("limited", f"by {', '.join(words)} of the time of {of}")
+    return entry("limited", f"by {', '.join(words)} of the time of {of}")
 
 
 def _bind(bind: Bind, goal: Goal) -> str:
     change = bind.change
     now, at = show(change.now, change.unit), show(change.at, change.unit)
-    return _line(
+    return entry(
         "binds",
         f"{change.name}: at {at} instead of {now} {plan_words(change.plan)} would take "
         f"{1 - bind.factor:.0%} less {goal.least}",
@@ -132,7 +128,7 @@ def _turn(turn: Turn) -> str:
         text = f"{turn.name} down to {at} from {now}: {plan_words(turn.plan)} costs no more"
     else:
         text = f"{turn.name} tighter than {at} (now {now}): {plan_words(turn.plan)} takes over"
-    return _line("turns", text)
+    return entry("turns", text)
 
 
 def next_words(found: Planned, command: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_NUMBER = re.compile(r"[-+×]?[\d.,]+( ?[%a-zA-Zµ/²]+.*)?\Z")
+_NUMBER = re.compile(r"[-−+×]?[\d.,]+( ?[%a-zA-Zµ/²]+.*)?\Z")
 
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str] = (), indent: str = "  ") -> str:
@@ -43,3 +43,8 @@ def wrap(text: str, width: int = 96, indent: str = "") -> str:
     from textwrap import fill
 
     return fill(text, width=width, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def entry(name: str, text: str) -> str:
+    """A named line of an answer; nothing where there is no text."""
+    return wrap(f"  {name:<10} {text}", indent=" " * 13) if text else ""

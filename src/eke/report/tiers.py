@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from eke.report.text import table, wrap
-from eke.report.words import KINDS, label, plan_words, spread
+from eke.report.text import entry, table
+from eke.report.words import counted, label, plan_words, spread
 from eke.types.need import Matter, Span
-from eke.types.tiers import KeepCurve, KeepPoint, SharePoint, TierCurve, Tiers
+from eke.types.tiers import MONTH, KeepCurve, KeepPoint, SharePoint, TierCurve, Tiers
 from eke.units import show
 
 WHERE = {"chip": "on the chips", "host": "in their hosts' memory", "nowhere": "nowhere"}
@@ -21,7 +21,7 @@ def tiers_words(found: Tiers, command: str) -> str:
         *(_curve(found, each) for each in found.curves),
         *(_keeping(found, each) for each in found.keeping),
         *(
-            _line(
+            entry(
                 "plan",
                 f"{i}: {plan_words(plan)}, batch {plan.batch:,}, token budget "
                 f"{plan.token_budget:,}",
@@ -30,8 +30,8 @@ def tiers_words(found: Tiers, command: str) -> str:
         ),
         _grounds(found),
         _matters(found.matters),
-        *(_line("note", remark) for remark in (*wanted_words(found), *found.remarks)),
-        _line("next", command),
+        *(entry("note", remark) for remark in (*wanted_words(found), *found.remarks)),
+        entry("next", command),
     ]
     return "\n".join(block for block in blocks if block or block == "") + "\n"
 
@@ -105,7 +105,7 @@ def _row(found: Tiers, each: TierCurve) -> tuple[str, ...]:
 
 def money_month(rate: float) -> str:
     """What is paid, by the month."""
-    return f"{show(rate * 365.25 * 86400 / 12, 'USD')}/month" if rate else ""
+    return f"{show(rate * MONTH, 'USD')}/month" if rate else ""
 
 
 def costs(found: Tiers, curve: TierCurve) -> float | None:
@@ -115,16 +115,12 @@ def costs(found: Tiers, curve: TierCurve) -> float | None:
     return curve.displaces * found.base.cost.likely
 
 
-def _line(name: str, text: str) -> str:
-    return wrap(f"  {name:<10} {text}", indent=" " * 13)
-
-
 def _bound(found: Tiers, each: TierCurve) -> str:
     """What binds where the demand is just carried."""
     if not each.resources:
         return ""
     felt = [f"{r.name} {100 * (r.factor - 1):+.2g} %" for r in each.resources]
-    return _line("binds", f"{each.tier.name}: 10 % more changes the users by: {', '.join(felt)}")
+    return entry("binds", f"{each.tier.name}: 10 % more changes the users by: {', '.join(felt)}")
 
 
 def _curve(found: Tiers, each: TierCurve) -> str:
@@ -154,7 +150,7 @@ def point_row(point: SharePoint) -> tuple[str, ...]:
         "" if point.chips is None else f"{point.chips:,.0f}",
         *(likely(each, "s") for each in (point.ttft, point.ttft_longer, point.tpot)),
         *(likely(each, "USD") for each in (point.cost, point.per_million)),
-        "" if point.margin is None else show(point.margin * 365.25 * 86400 / 12, "USD"),
+        "" if point.margin is None else show(point.margin * MONTH, "USD"),
         " + ".join(map(str, point.plans)) if point.plans else point.limit,
     )
 
@@ -187,7 +183,7 @@ def _keeping(found: Tiers, each: KeepCurve) -> str:
         "user, month",
     )
     rows = [keep_row(point) for point in each.points]
-    return "\n" + _line("memory", keep_words(found, each)) + "\n" + table(rows, head=head)
+    return "\n" + entry("memory", keep_words(found, each)) + "\n" + table(rows, head=head)
 
 
 def keep_row(point: KeepPoint) -> tuple[str, ...]:
@@ -239,13 +235,13 @@ def wanted_words(found: Tiers) -> list[str]:
 
 def _grounds(found: Tiers) -> str:
     """How much of it is known how well."""
-    counts = {kind: sum(each.kind == kind for each in found.grounds) for kind in KINDS}
-    words = "; ".join(f"{count} {kind}" for kind, count in counts.items() if count)
     guessed = [each.name for each in found.demand.grounds if each.kind == "assumed"]
     more = f" (of the demand assumed: {', '.join(guessed[:6])})" if guessed else ""
-    return "\n" + _line("grounds", f"{words}{more}: --json lists each with its source")
+    return "\n" + entry(
+        "grounds", f"{counted(found.grounds)}{more}: --json lists each with its source"
+    )
 
 
 def _matters(matters: tuple[Matter, ...]) -> str:
     words = [f"{label(m.name)} {m.change}: {m.figure} ×{m.factor:.2f}" for m in matters[:4]]
-    return _line("matters", "; ".join(words)) if words else ""
+    return entry("matters", "; ".join(words))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
@@ -24,7 +23,8 @@ from eke.report.charts import (
     up,
 )
 from eke.report.document import document
-from eke.report.html import LONGEST, Cell, figure, section, table
+from eke.report.footer import footer
+from eke.report.html import Cell, figure, folded, listed, section, table, unbroken
 from eke.report.tiers import (
     WHERE,
     costs,
@@ -63,7 +63,7 @@ def tiers_page(found: Tiers, command: str = "") -> str:
     name = found.demand.name or "Context tiers"
     blocks = [
         f"<h1>{escape(short(name, 300))}</h1>",
-        f'<p class="lead">{escape(_kept_together(headline(found)))}.</p>',
+        f'<p class="lead">{escape(unbroken(headline(found)))}.</p>',
         f'<p class="promise">Promised: {escape(_promises(found))}.</p>',
         _summary(found),
         section(
@@ -88,11 +88,6 @@ def tiers_page(found: Tiers, command: str = "") -> str:
         _footer(found, command),
     ]
     return document(name, blocks)
-
-
-def _kept_together(words: str) -> str:
-    """The same words, no line broken between a number and its unit."""
-    return re.sub(r"(?<=\d) (?=\S)", "\u00a0", words)
 
 
 def _promises(found: Tiers) -> str:
@@ -307,33 +302,15 @@ def _table(each: KeepCurve) -> str:
 
 def _footer(found: Tiers, command: str) -> str:
     """What it rests on, the layouts, and what made it."""
-    plans = "".join(
-        f"<li>{i}: {escape(plan_words(plan))}, batch {plan.batch:,}, token budget "
-        f"{plan.token_budget:,}</li>"
+    plans = [
+        f"{i}: {plan_words(plan)}, batch {plan.batch:,}, token budget {plan.token_budget:,}"
         for i, plan in enumerate(found.plans)
-    )
-    notes = [*wanted_words(found), *found.remarks]
-    said = "".join(f"<li>{escape(each)}</li>" for each in notes)
-    rows = [
-        (short(each.name, LONGEST), _value(each), each.kind, short(each.source, LONGEST))
-        for each in found.grounds
     ]
-    grounds = table(("", "value", "kind", "source"), rows, "what it rests on")
-    kept = "".join(
-        _folded(f"Conversations kept {WHERE[e.where]}", _table(e)) for e in found.keeping
+    kept = [folded(f"Conversations kept {WHERE[e.where]}", _table(e)) for e in found.keeping]
+    return footer(
+        [listed("Layouts", plans), *kept],
+        (*wanted_words(found), *found.remarks),
+        found.grounds,
+        lambda value, of: show(value, of.unit),
+        command,
     )
-    made = f"<h2>What made it</h2><pre>{escape(command)}</pre>" if command else ""
-    return (
-        f"<footer><h2>Layouts</h2><ul>{plans}</ul><h2>Notes</h2><ul>{said}</ul>{kept}"
-        f"{_folded('What it rests on', grounds)}{made}</footer>"
-    )
-
-
-def _folded(title: str, inside: str) -> str:
-    """Shown when asked for."""
-    return f"<details><summary>{escape(title)}</summary>{inside}</details>"
-
-
-def _value(ground: Any) -> str:
-    """A ground's value as people read it."""
-    return show(ground.value, ground.unit) if isinstance(ground.value, float) else f"{ground.value}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from eke.physics.scenarios import OTHER
 from eke.report.text import table, wrap
-from eke.types.need import Change, Figure, Infeasible, Matter, Need, Part, Span
+from eke.types.need import Change, Figure, Ground, Infeasible, Matter, Need, Part, Span
 from eke.types.plan import DEGREES, Plan
 from eke.types.record import replace
 from eke.units import show
@@ -266,11 +268,14 @@ def _part_words(part: Part, total: float) -> str:
     return f"{share:.0f} %" if share >= 9.95 else f"{share:.2g} %"
 
 
+def counted(grounds: Sequence[Ground]) -> str:
+    """How many there are of each kind, the best known first."""
+    kinds = [ground.kind for ground in grounds]
+    return "; ".join(f"{kinds.count(kind)} {kind}" for kind in KINDS if kind in kinds)
+
+
 def _grounds(need: Need) -> str:
-    kinds: dict[str, list[str]] = {}
-    for ground in need.grounds:
-        kinds.setdefault(ground.kind, []).append(ground.name)
-    words = "; ".join(f"{len(kinds[kind])} {kind}" for kind in KINDS if kind in kinds)
+    words = counted(need.grounds)
     return wrap(f"  grounds    {words}: `eke explain` lists each with its source", indent=" " * 13)
 
 

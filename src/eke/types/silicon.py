@@ -53,7 +53,8 @@ class Offer(Record):
     how: "build", "buy", "rent" or "own" (what its maker pays).  cost: per million useful tokens
     [USD].  parts: of its likeliest value.  speed: useful tokens per second of a chip at its peak
     [1/s].  chips: in place at most.  unit: parts of one chip, of chips that are made [USD].  plans:
-    that the speed rests on.  why_not: why it cannot be had.
+    that the speed rests on.  cheapest: share of cases in which none costs less.  why_not: why it
+    cannot be had.
     """
 
     name: str
@@ -65,24 +66,8 @@ class Offer(Record):
     chips: float = 0.0
     unit: dict[str, float] = {}
     plans: tuple[Plan, ...] = ()
+    cheapest: float = 0.0
     why_not: str = ""
-
-
-class Gain(Record):
-    """What building saves against one of the others, as today's worth [USD].
-
-    low, middle, high: 10 %, 50 % and 90 % of cases.  chance: that it is above zero.  break_even:
-    chips per year from which it is [1/s], None where no volume does.
-    """
-
-    against: str
-    likely: float
-    mean: float
-    low: float
-    middle: float
-    high: float
-    chance: float
-    break_even: float | None
 
 
 class Swing(Record):
@@ -107,19 +92,38 @@ class Turning(Record):
     above: bool
 
 
+class Gain(Record):
+    """What building saves against one of the others, as today's worth [USD].
+
+    low, middle, high: 10 %, 50 % and 90 % of cases.  chance: that it is above zero.  quantiles: of
+    the cases, at the middles of as many equal shares.  break_even: chips per year from which it is
+    above zero [1/s], None where no volume does.  swings: the widest first.  turnings: what would
+    have to be true.  Of the cheapest in each case the last three are not told.
+    """
+
+    against: str
+    likely: float
+    mean: float
+    low: float
+    middle: float
+    high: float
+    chance: float
+    quantiles: tuple[float, ...] = ()
+    break_even: float | None = None
+    swings: tuple[Swing, ...] = ()
+    turnings: tuple[Turning, ...] = ()
+
+
 class ChipChoice(Record, tag="chip choice", tag_field="answer"):
     """Buy, rent or build.
 
-    offers: the cheapest first.  gains: of building against each of the others.  swings: the widest
-    first, against the cheapest of the others.  turnings: what would have to be true.  tokens:
-    useful ones per year in full swing [1/s].
+    offers: the cheapest first.  gains: of building against each of the others, then against
+    whichever of several is cheapest in each case.  tokens: useful ones in full swing [1/s].
     """
 
     job: str
     offers: tuple[Offer, ...]
     gains: tuple[Gain, ...]
-    swings: tuple[Swing, ...]
-    turnings: tuple[Turning, ...]
     volume: float | None
     years: float
     tokens: float

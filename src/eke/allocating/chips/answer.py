@@ -12,15 +12,16 @@ from eke.allocating.chips.speed import Load
 from eke.allocating.chips.ways import Known
 from eke.catalog.efficiencies import efficiencies
 from eke.economics.choice import Bill
-from eke.economics.laws import end, likely
+from eke.economics.laws import ground_of
 from eke.economics.risk import interval
 from eke.types.job import Serve
 from eke.types.need import Ground
-from eke.types.silicon import Offer, Uncertain
+from eke.types.silicon import Offer
 
 
-def offer_of(known: Known, bill: Bill, served: float, cost: Any) -> Offer:
-    """One way. served: useful tokens, discounted.  cost: of one, in each case drawn."""
+def offer_of(known: Known, bill: Bill, served: float, cost: Any, cheapest: float) -> Offer:
+    """One way. served: useful tokens, discounted.  cost: of one, in each case drawn.  cheapest:
+    share of the cases in which none costs less."""
     million = 1e6 / served
     parts = {name: float(part) * million for name, part in bill.parts.items() if float(part) != 0}
     moved = [max(abs(low), abs(high)) for low, high in known.speed.moves.values()]
@@ -36,12 +37,13 @@ def offer_of(known: Known, bill: Bill, served: float, cost: Any) -> Offer:
         chips=float(bill.chips),
         unit={name: float(part) for name, part in bill.unit.items()},
         plans=tuple(found.need.plan for found in known.speed.plans),
+        cheapest=cheapest,
     )
 
 
 def grounds_of(inputs: Inputs, known: Sequence[Known]) -> tuple[Ground, ...]:
     """Everything the answer rests on."""
-    rows = [_ground(each) for each in inputs.values() if each.unit != "sd"]
+    rows = [ground_of(each) for each in inputs.values() if each.unit != "sd"]
     for each in known:
         for name in ("memory_size", "memory_speed", "power"):
             fact = each.chip.facts.get(name)
@@ -57,21 +59,8 @@ def grounds_of(inputs: Inputs, known: Sequence[Known]) -> tuple[Ground, ...]:
                     )
                 )
     moved = [each for each in inputs.values() if each.unit == "sd"]
-    rows += [_ground(each) for each in moved]
+    rows += [ground_of(each) for each in moved]
     return tuple({row.name: row for row in rows}.values())
-
-
-def _ground(each: Uncertain) -> Ground:
-    return Ground(
-        name=each.name,
-        value=likely(each.law),
-        unit=each.unit,
-        kind=each.kind,
-        source=each.source,
-        low=end(each, 0.1),
-        high=end(each, 0.9),
-        note=each.note or each.written,
-    )
 
 
 def _measured(known: Known) -> bool:

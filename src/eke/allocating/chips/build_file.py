@@ -10,7 +10,7 @@ from typing import Any
 from eke.catalog.chips import ChipFile, as_chip
 from eke.catalog.files import read_toml, to_record
 from eke.catalog.nodes import FIELDS, PARTS, YEAR, Field, Said, node, uncertain
-from eke.economics.unit_cost import RETICLE, WHOLE
+from eke.economics.unit_cost import RETICLE, STACK_EDGE, WHOLE
 from eke.errors import BadFile, BadQuantity, Unknown, closest
 from eke.types.chip import Chip
 from eke.types.record import Record, replace
@@ -18,7 +18,6 @@ from eke.types.silicon import Uncertain
 from eke.units import quantity
 
 Entry = str | float | int | Said
-STACK_EDGE = 11e-3  # of a die that one stack of HBM takes at least [m]
 WORKLOAD = ("model", "prompt", "answer", "rate", "ttft", "tpot", "reuse", "share", "weights")
 TRAINING = ("model", "tokens", "chips", "sequence", "share", "weights")
 BUILD = ("node", "volume", "years", "board")
@@ -236,6 +235,6 @@ def _check_stacks(found: BuildFile, chip: Chip) -> None:
     most = int(dies * 4 * area**0.5 / STACK_EDGE)
     if stacks > most:
         raise BadFile(
-            f"{found.path}: build.stacks is {stacks:g}; each takes {STACK_EDGE * 1e3:.0f} mm of "
+            f"{found.path}: build.stacks is {stacks:g}; each takes {STACK_EDGE * 1e3:g} mm of "
             f"the edge of a die, and {dies} of {area * 1e6:,.0f} mm2 have room for {most}."
         )

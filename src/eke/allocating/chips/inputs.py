@@ -16,7 +16,7 @@ from eke.economics.unit_cost import Making
 from eke.errors import BadInput
 from eke.types.chip import Chip, Fact
 from eke.types.efficiency import Efficiency
-from eke.types.record import Record, replace
+from eke.types.record import replace
 from eke.types.silicon import Law, Uncertain
 
 Inputs = dict[str, Uncertain]
@@ -174,12 +174,3 @@ def scaled(found: Uncertain, by: float) -> Uncertain:
     elif law.name == "chance":
         changed = (numbers[0], changed[1])
     return replace(found, law=replace(law, numbers=changed), most=1e9)
-
-
-class Named(Record):
-    """An offer as its words name it. price: the user's own, if any [USD], or rent [USD/s]."""
-
-    name: str
-    how: str
-    chip: str
-    price: float | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from eke.catalog.fleets import resized
 from eke.economics.laws import DEVIATIONS
 from eke.errors import BadInput
 from eke.physics.answer import outcome
@@ -137,8 +138,6 @@ def most_rate(job: Serve, plan: Plan, fleet: Fleet, values: dict[str, Efficiency
 
 
 def _training(load: Load, job: Train, pool: Pool, progress: Progress | None) -> Speed | Infeasible:
-    from eke.catalog.fleets import resized
-
     fleet = Fleet(pools=(resized(pool, load.chips),))
     found = plan(job, fleet, Goal(least="time"), choices=load.choices, progress=progress)
     if isinstance(found, Infeasible):

@@ -7,7 +7,6 @@ from typing import Any
 
 from eke.allocating.chips.inputs import (
     Inputs,
-    Named,
     making_at,
     making_inputs,
     price_input,
@@ -24,6 +23,15 @@ from eke.types.silicon import Uncertain
 from eke.units import quantity
 
 HOWS = {"buy": "USD", "rent": "USD/s", "own": ""}
+
+
+class Named(Record):
+    """An offer as its words name it. price: the user's own, if any [USD], or rent [USD/s]."""
+
+    name: str
+    how: str
+    chip: str
+    price: float | None = None
 
 
 class Known(Record):

@@ -93,54 +93,40 @@ def _loads(read: _File, words: Mapping[str, Any], where: Path) -> tuple[Load, ..
 def as_file(design: Design, node: str) -> str:
     """The design as a file that `eke allocate chip --build` reads."""
     chip = design.chip
-    assert chip.memory_size and chip.memory_speed and chip.power and chip.die_area
-    whole = chip.kind == "wafer"
-    lines = [
-        f"# {chip.name}: {show(design.per_dollar, '1')} tokens per dollar, found by",
-        "# `eke allocate design`; give what it is compared with: --against buy:h100-sxm",
-        "",
-        "[chip]",
-        f'id = "{chip.id}"',
-        f'name = "{chip.name}"',
-        f'kind = "{chip.kind}"',
-        f'family = "{chip.family}"',
-        "",
-        "[chip.peak]",
-        *(f'{name} = "{value / 1e12:.6g} TFLOP/s"' for name, value in chip.peak.items()),
-        "",
-        "[chip.memory]",
-        f'type = "{chip.memory_type}"',
-        f'size = "{chip.memory_size / 1e9:.6g} GB"',
-        f'speed = "{chip.memory_speed / 1e12:.6g} TB/s"',
-        "",
-        "[chip.link]",
-        f'speed = "{(chip.link_speed or 0) / 1e9:.6g} GB/s"',
-        f'domain = "{chip.domain}"',
-        "",
-        "[chip.network]",
-        f'speed = "{(chip.network_speed or 0) / 1e9:.6g} GB/s"',
-        "",
-        "[chip.power]",
-        f'maximum = "{chip.power:.6g} W"',
-        "",
-        "[chip.die]",
-        f'area = "{chip.die_area * 1e6:.6g} mm2"',
-        "",
-        *(_stream(design) if whole else ()),
-        "[build]",
-        f'node = "{node}"',
-        'volume = "200k/yr"',
-        *(() if whole else (f"dies = {design.dies}", f"stacks = {design.stacks}")),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _stream(design: Design) -> tuple[str, ...]:
-    chip = design.chip
-    return (
-        "[chip.stream]",
-        f'size = "{(chip.stream_size or 0) / 1e12:.6g} TB"',
-        f'speed = "{(chip.stream_speed or 0) / 1e9:.6g} GB/s"',
-        "",
+    parts: dict[str, dict[str, str | int]] = {
+        "chip": {"id": chip.id, "name": chip.name, "kind": chip.kind, "family": chip.family},
+        "chip.peak": {name: f"{value / 1e12:.6g} TFLOP/s" for name, value in chip.peak.items()},
+        "chip.memory": {
+            "type": chip.memory_type,
+            "size": _said(chip.memory_size, 1e9, "GB"),
+            "speed": _said(chip.memory_speed, 1e12, "TB/s"),
+        },
+        "chip.link": {"speed": _said(chip.link_speed, 1e9, "GB/s"), "domain": f"{chip.domain}"},
+        "chip.network": {"speed": _said(chip.network_speed, 1e9, "GB/s")},
+        "chip.power": {"maximum": _said(chip.power, 1.0, "W")},
+        "chip.die": {"area": _said(chip.die_area, 1e-6, "mm2")},
+        "build": {"node": node, "volume": "200k/yr"},
+    }
+    if chip.kind == "wafer":
+        size, speed = _said(chip.stream_size, 1e12, "TB"), _said(chip.stream_speed, 1e9, "GB/s")
+        parts["chip.stream"] = {"size": size, "speed": speed}
+    else:
+        parts["build"] |= {"dies": design.dies, "stacks": design.stacks}
+    comment = (
+        f"# {chip.name}: {show(design.per_dollar, '1')} tokens per dollar, found by\n"
+        "# `eke allocate design`; give what it is compared with: --against buy:h100-sxm\n"
     )
+    return "\n".join([comment, *(_part(name, fields) for name, fields in parts.items())])
+
+
+def _said(value: float | None, unit: float, word: str) -> str:
+    return f"{(value or 0.0) / unit:.6g} {word}"
+
+
+def _part(name: str, fields: Mapping[str, str | int]) -> str:
+    """A table of TOML; text is quoted, and none of it has quotes of its own."""
+    rows = [
+        f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}"
+        for key, value in fields.items()
+    ]
+    return "\n".join([f"[{name}]", *rows, ""])

@@ -20,7 +20,7 @@ from eke.allocating.designs.shapes import (
 )
 from eke.catalog.chips import chip as catalogued
 from eke.catalog.nodes import YEAR, densities, memory_values, node, usual
-from eke.economics.laws import end, likely
+from eke.economics.laws import ground_of
 from eke.errors import BadInput, closest
 from eke.types.chip import Chip
 from eke.types.job import Serve
@@ -228,17 +228,8 @@ def _none(wish: Wish) -> Infeasible:
 def _grounds(wish: Wish) -> Iterable[Ground]:
     every = {**densities(wish.process), **node(wish.process).values, **usual("making")}
     every |= {**usual("site"), **wish.said}
-    for name, value in every.items():
-        yield Ground(
-            name=name,
-            value=likely(value.law),
-            unit=value.unit,
-            kind=value.kind,
-            source=value.source,
-            low=end(value, 0.1),
-            high=end(value, 0.9),
-            note=value.note,
-        )
+    for value in every.values():
+        yield ground_of(value)
 
 
 def _remarks(wish: Wish) -> Iterable[str]:

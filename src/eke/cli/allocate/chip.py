@@ -65,7 +65,7 @@ def command(**given: Any) -> None:
 def asked(given: dict[str, Any]) -> Any:
     """The question that the options describe."""
     from eke.allocating.chips.build_file import read_build
-    from eke.allocating.chips.choice import Question
+    from eke.allocating.chips.question import Question
     from eke.allocating.chips.loads import loads
     from eke.errors import BadInput
 

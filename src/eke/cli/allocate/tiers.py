@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from shlex import join, quote
 from typing import Any
 
 import click
 
 from eke.cli import options as opt
+from eke.cli.allocate import page
 
 PLAN = ("tensor", "pipeline", "expert", "data", "weights", "compute", "cache", "engine")
 layout = opt.stack(
@@ -32,7 +32,7 @@ layout = opt.stack(
 @click.option("--price", type=opt.RENT, metavar="USD/h", help="Rent of one chip.")
 @click.option("--own", is_flag=True, help="Bought and written off, energy paid, not rented.")
 @layout
-@click.option("--report", metavar="FILE.html", help="A page with the curves.")
+@page.option
 @click.option("--json", "as_json", is_flag=True, help="The same record as JSON.")
 def command(**given: Any) -> None:
     """How many users may have 32k (64k, 128k) beside 8k for all, at what latency and price.
@@ -48,26 +48,21 @@ def run(given: dict[str, Any]) -> None:
     from eke.allocating.tiers.answer import context_tiers
     from eke.allocating.tiers.demand import read_demand
     from eke.asking import ask
+    from eke.cli.plan import command_words, feasible
     from eke.cli.progress import progress
-    from eke.errors import BadFile
     from eke.report.json import to_json
     from eke.report.tiers import tiers_words
-    from eke.report.words import infeasible_words
-    from eke.types.need import Infeasible
+    from eke.report.tiers_page import tiers_page
 
-    if given["report"] and Path(given["report"]).suffix not in (".html", ".htm"):
-        raise BadFile(f"{given['report']}: a report is a page; give a name that ends in .html.")
+    page.check(given["report"])
     demand = read_demand(given["demand"], _instead(given))
     names = ("model", "fleet", "price", "own", *PLAN)
     job, where, decided = ask("serve", {name: given[name] for name in names})
     with progress() as tell:
         found = context_tiers(job.model, where, demand, choices=decided, progress=tell)
-    if isinstance(found, Infeasible):
-        words = to_json(found) + "\n" if given["as_json"] else infeasible_words(found)
-        click.echo(words, nl=False)
-        sys.exit(3)
+    found = feasible(found, given["as_json"])
     if given["report"]:
-        _write(found, given["report"])
+        page.write(given["report"], tiers_page(found, command_words()))
     words = to_json(found) + "\n" if given["as_json"] else tiers_words(found, _next(given, found))
     click.echo(words, nl=False)
 
@@ -77,14 +72,6 @@ def _instead(given: dict[str, Any]) -> dict[str, Any]:
     longer = given["longer"]
     said = {name: given[name] for name in ("users", "ttft", "tpot")}
     return said | {"longer": [part.strip() for part in longer.split(",")] if longer else None}
-
-
-def _write(found: Any, name: str) -> None:
-    from eke.report.tiers_page import tiers_page
-    from eke.writing import write_whole
-
-    write_whole(Path(name), tiers_page(found, join(["eke", *sys.argv[1:]])))
-    click.echo(f"report: {name}", err=True)
 
 
 def _next(given: dict[str, Any], found: Any) -> str:
