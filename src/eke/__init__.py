@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from eke.allocating.chips.choice import choose as choose
     from eke.allocating.designs.frontier import design as design
-    from eke.allocating.forecast import forecast as forecast
-    from eke.allocating.forecast_file import read_forecast as read_forecast
-    from eke.allocating.forecast_published import published_forecasts as published_forecasts
+    from eke.allocating.forecasts.answer import forecast as forecast
+    from eke.allocating.forecasts.published import published_forecasts as published_forecasts
+    from eke.allocating.forecasts.reading import read_forecast as read_forecast
     from eke.allocating.tiers.answer import context_tiers as context_tiers
     from eke.allocating.tiers.demand import read_demand as read_demand
     from eke.catalog.chips import chip as chip
@@ -58,9 +58,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "allocating.forecast": ("forecast",),
-    "allocating.forecast_file": ("read_forecast",),
-    "allocating.forecast_published": ("published_forecasts",),
+    "allocating.forecasts.answer": ("forecast",),
+    "allocating.forecasts.reading": ("read_forecast",),
+    "allocating.forecasts.published": ("published_forecasts",),
     "allocating.chips.choice": ("choose",),
     "allocating.designs.frontier": ("design",),
     "allocating.tiers.answer": ("context_tiers",),

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eke.allocating.forecast import forecast
-from eke.allocating.forecast_curve import curve
-from eke.allocating.forecast_file import asked_of
-from eke.allocating.forecast_texts import ForecastText
+from eke.allocating.forecasts.answer import forecast
+from eke.allocating.forecasts.plans import curve
+from eke.allocating.forecasts.reading import ForecastText, asked_of
 from eke.catalog.files import to_record
 from eke.physics.demand import bass_share, bass_years, logistic_users
 from eke.report.json import to_json

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eke.catalog.forecasts import forecast_names, published
-from eke.economics.forecast_chain import RELATIONS, solved
-from eke.economics.forecast_compare import difference, value
+from eke.economics.chains import RELATIONS, solved
+from eke.economics.ratios import difference, value
 from eke.types.need import Span
 from eke.types.published import Chain, Published, Stated
 

@@ -12,11 +12,10 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eke.allocating.forecast import forecast
-from eke.allocating.forecast_file import asked_of, read_forecast
-from eke.allocating.forecast_texts import ForecastText
+from eke.allocating.forecasts.answer import forecast
+from eke.allocating.forecasts.reading import ForecastText, asked_of, read_forecast
+from eke.catalog.anchors import anchors
 from eke.catalog.files import to_record
-from eke.catalog.forecast_anchors import anchors
 from eke.cli import entry
 from eke.errors import EkeError
 

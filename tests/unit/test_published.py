@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from eke.catalog.forecast_spans import spanned
 from eke.catalog.forecasts import forecast_names, published
+from eke.catalog.spans import spanned
 from eke.claims.claim import claim_names
 from eke.cli import entry
-from eke.economics.forecast_chain import solved
-from eke.economics.forecast_compare import difference, value
+from eke.economics.chains import solved
+from eke.economics.ratios import difference, value
 from eke.errors import BadFile, EkeError
 
 DAY, YEAR = 86400.0, 365.25 * 86400.0

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from eke.catalog.chips import chip
 from eke.catalog.files import all_files, find, read_toml, refuse_other_id
-from eke.catalog.forecast_spans import spanned
 from eke.catalog.models import model
 from eke.catalog.sources import source
+from eke.catalog.spans import spanned
 from eke.errors import BadFile, EkeError, Unknown, closest
 from eke.types.published import QUANTITIES, Published, Relation, Same, Stated
 from eke.types.record import Record

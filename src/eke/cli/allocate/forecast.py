@@ -44,7 +44,7 @@ def command(
 
 
 def _published(names: tuple[str, ...], report: str, as_json: bool) -> None:
-    from eke.allocating.forecast_published import published_forecasts
+    from eke.allocating.forecasts.published import published_forecasts
     from eke.catalog.forecasts import published as forecast_of
     from eke.cli.progress import progress
     from eke.report.forecast_published import published_words
@@ -62,9 +62,8 @@ def _published(names: tuple[str, ...], report: str, as_json: bool) -> None:
 
 
 def _forecast(file: str, like: str, report: str, as_json: bool) -> None:
-    from eke.allocating.forecast import forecast
-    from eke.allocating.forecast_file import read_forecast
-    from eke.allocating.forecast_like import asked_like
+    from eke.allocating.forecasts.answer import forecast
+    from eke.allocating.forecasts.reading import asked_like, read_forecast
     from eke.catalog.forecasts import forecast_names
     from eke.cli.progress import progress
     from eke.errors import BadInput

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from eke.economics.forecast_chain import RELATIONS, TURNED, missing
+from eke.economics.chains import RELATIONS, TURNED, missing
 from eke.errors import BadInput
 from eke.types.published import Chain, Difference, Factor, Mark, Relation
 from eke.types.record import Record

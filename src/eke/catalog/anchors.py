@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from eke.catalog.files import folders, read_rows
-from eke.catalog.forecast_spans import spanned
 from eke.catalog.sources import source
+from eke.catalog.spans import spanned
 from eke.errors import BadFile, Unknown
 from eke.types.need import Span
 from eke.types.record import Record

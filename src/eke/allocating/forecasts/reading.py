@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path as File
 
-from eke.allocating.forecast_lines import Lines, demand_of, supply_of, training_of
-from eke.allocating.forecast_quarters import quarter_of
-from eke.allocating.forecast_texts import ForecastText
+from eke.allocating.forecasts.demands import DemandText, demand_of
+from eke.allocating.forecasts.lines import (
+    Lines,
+    SupplyText,
+    Text,
+    TrainingText,
+    supply_of,
+    training_of,
+)
 from eke.catalog.chips import chip
 from eke.catalog.files import read_toml
-from eke.catalog.forecast_spans import spanned
-from eke.errors import BadFile, EkeError
+from eke.catalog.forecasts import published
+from eke.catalog.spans import quarter_of, spanned
+from eke.errors import BadFile, BadInput, EkeError
 from eke.types.forecast import Asked
 from eke.types.need import Span
+from eke.types.record import Record
 
 MOST_QUARTERS, MOST_SAMPLES = 80, 100_000
 ELECTRICITY = "0.0826 USD/kWh (0.05..0.12)"
+
+
+class CapsText(Record):
+    """`[caps]`."""
+
+    power: Text = ""
+    budget: Text = ""
+
+
+class ForecastText(Record):
+    """The file."""
+
+    start: str
+    name: str = ""
+    quarters: int = 8
+    count_in: str = ""
+    seed: int = 1
+    samples: int = 4000
+    electricity: Text = ""
+    demand: dict[str, DemandText] = {}
+    training: dict[str, TrainingText] = {}
+    supply: dict[str, SupplyText] = {}
+    caps: CapsText = CapsText()
 
 
 def read_forecast(path: str | File) -> Asked:
@@ -74,3 +106,23 @@ def _count_in(text: ForecastText, kinds: list[str], file: str) -> str:
         return chip(text.count_in or "h100-sxm").id
     except EkeError as error:
         raise BadFile(f"{file}: count_in: {error}") from None
+
+
+def asked_like(name: str) -> Asked:
+    """Who asked then how much, of which model and on which chip. Raises BadInput for a forecast
+    that does not tell."""
+    of = published(name)
+    if of.same is None or of.of != "serving":
+        raise BadInput(
+            f"{of.id} names no model that is served, so eke has no question to answer; "
+            "semianalysis-2023 is one that does."
+        )
+    month = re.match(r"\d{4}(-\d\d)?", of.when)
+    text = ForecastText(
+        name=of.title,
+        start=month[0] if month and month[1] else f"{of.when[:4]} Q1",
+        quarters=1,
+        count_in=of.same.chip,
+        demand={"asks": DemandText(from_=of.id)},
+    )
+    return asked_of(text, f"--like {of.id}")

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eke.allocating.forecast_cases import Array, Cases, Uncertain, path_inputs
-from eke.allocating.forecast_paths import along
-from eke.allocating.forecast_plans import site_power
+from eke.allocating.forecasts.cases import Array, Cases, Uncertain, along, path_inputs
+from eke.allocating.forecasts.plans import site_power
 from eke.catalog.prices import price as price_of
 from eke.errors import BadInput
 from eke.physics.demand import fleet_stock, packaged_chips

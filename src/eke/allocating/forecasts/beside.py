@@ -1,18 +1,94 @@
-"""The question of a published forecast, answered by eke's own physics, in the same words."""
+"""A forecast beside what others said of the same: what they counted, and eke's own answer to the
+question of a published forecast."""
 
 from __future__ import annotations
 
-from eke.allocating.forecast_plans import active, per_ask, per_run
+from collections.abc import Sequence
+
+from eke.allocating.forecasts.plans import active, peak, per_ask, per_run
+from eke.catalog.anchors import Anchor, anchors
 from eke.catalog.chips import chip
+from eke.catalog.forecasts import published
 from eke.catalog.models import model
-from eke.economics.forecast_chain import solved
+from eke.catalog.sources import source
+from eke.economics.chains import solved
+from eke.economics.ratios import difference
 from eke.errors import BadInput
-from eke.types.chip import Chip
+from eke.types.forecast import Beside, Held, Quarter
 from eke.types.job import Serve
 from eke.types.need import Span
 from eke.types.published import Chain, Mark, Published, Same, Stated
 
 KEPT = ("users", "asks_per_user", "searches", "share", "asks", "chip_hour", "chip_price", "life")
+COMPARED = ("chips", "cost_per_ask", "energy_per_ask")  # with the forecast a demand is taken from
+WORDS = {  # what of the forecast is held against what
+    "chips": ("wanted, as H100s", "sold in the world"),
+    "standing": ("there, as H100s", "sold in the world"),
+    "energy": ("electricity in a year", "of all data centres"),
+    "capex": ("to buy in a year", "spent by hyperscalers"),
+    "tokens": ("tokens", "processed by Google"),
+    "asks": ("asks", "sent to ChatGPT"),
+}
+
+
+def held(quarters: Sequence[Quarter]) -> tuple[Held, ...]:
+    """Every figure for which there is one to hold it against, by time."""
+    found = []
+    for anchor in anchors():
+        during = [each for each in quarters if each.name.startswith(anchor.when)]
+        if during:
+            found += [_held(anchor, what, own) for what, own in _own(anchor, during).items()]
+    return tuple(sorted(found, key=lambda each: (each.quarter[:4], each.what, each.quarter)))
+
+
+def _held(anchor: Anchor, what: str, own: float) -> Held:
+    return Held(
+        quarter=anchor.when,
+        what=WORDS[what][0],
+        own=own,
+        theirs=anchor.value,
+        unit=anchor.unit,
+        against=WORDS[what][1],
+        ratio=own / anchor.value.likely,
+        who=source(anchor.source).title.split(",")[0].split(" (")[0],
+        source=anchor.source,
+        note=anchor.note,
+    )
+
+
+def _own(anchor: Anchor, during: Sequence[Quarter]) -> dict[str, float]:
+    """The forecast's own figures of that time; of a year begun, as if it went on so."""
+    count = len(during)
+    if anchor.what == "chips":
+        own = {"chips": during[-1].h100.likely}
+        standing = during[-1].h100_supply
+        return own | ({"standing": standing.likely} if standing is not None else {})
+    if anchor.what == "energy":
+        return {"energy": sum(each.energy.likely for each in during) * 4 / count}
+    if anchor.what == "capex":
+        spent = [each.buying.likely for each in during if each.buying is not None]
+        return {"capex": sum(spent) * 4 / count} if spent else {}
+    found = getattr(during[-1], anchor.what).likely
+    return {anchor.what: found} if found > 0 else {}
+
+
+def beside_published(like: str) -> list[Beside]:
+    """The published forecast a demand was taken from, beside eke's answer to its question."""
+    of = published(like)
+    theirs = solved(of)
+    mine = eke_chain(of, theirs)
+    shared = [name for name in COMPARED if name in theirs.known and name in mine.known]
+    return [
+        Beside(
+            like=like,
+            who=of.who,
+            quantity=name,
+            theirs=theirs.known[name].value.likely,
+            own=mine.known[name].value,
+            difference=difference(name, mine, theirs),
+        )
+        for name in shared
+    ]
 
 
 def eke_chain(of: Published, theirs: Chain) -> Chain:
@@ -47,7 +123,7 @@ def _serving(of: Published, same: Same, theirs: Chain) -> list[Stated]:
     if "asks" not in theirs.known and "tokens" in theirs.known:
         asks = theirs.known["tokens"].value.likely / tokens
         kept.append(_said("asks", asks, "assumed", f"their tokens, {tokens:,.0f} an ask"))
-    weights = taken.plan.plan.compute
+    weights = taken.need.plan.compute
     time = taken.chip_time
     per_chip = Span(low=tokens / time.high, likely=tokens / time.likely, high=tokens / time.low)
     room = 1 / job.utilisation
@@ -61,7 +137,7 @@ def _serving(of: Published, same: Same, theirs: Chain) -> list[Stated]:
             quantity="tokens_per_chip",
             value=_scaled(per_chip, 1 / room),
             mark="stated",
-            note=f"planned: {taken.plan.plan.chip}, {weights}",
+            note=f"planned: {taken.need.plan.chip}, {weights}",
         ),
     ]
     if taken.energy is not None:
@@ -74,7 +150,7 @@ def _serving(of: Published, same: Same, theirs: Chain) -> list[Stated]:
 def _training(same: Same, theirs: Chain) -> list[Stated]:
     of = model(same.model)
     taken = per_run(of, same.tokens, same.chip, same.chips)
-    compute = taken.plan.plan.compute
+    compute = taken.need.plan.compute
     found = [
         _said("active_parameters", active(of), "assumed", f"counted in {of.name}"),
         _said("training_tokens", same.tokens, "assumed", "theirs"),
@@ -83,18 +159,11 @@ def _training(same: Same, theirs: Chain) -> list[Stated]:
             quantity="chip_time",
             value=taken.chip_time,
             mark="stated",
-            note=f"planned on {taken.plan.plan.chips:,} {same.chip}",
+            note=f"planned on {taken.need.plan.chips:,} {same.chip}",
         ),
     ]
     kept = [_kept(name, theirs) for name in ("chips", "chip_hour") if name in theirs.known]
     return [*found, *kept]
-
-
-def peak(of: Chip, width: str) -> float:
-    """Dense peak in a format; of one the chip lacks, its fastest in 16 bits."""
-    every = {str(name): value for name, value in of.peak.items()}
-    sixteen = max(every.get(name, 0.0) for name in ("bf16", "fp16", "fp32"))
-    return every.get(width) or sixteen
 
 
 def _scaled(span: Span, by: float) -> Span:

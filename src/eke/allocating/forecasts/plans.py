@@ -5,11 +5,14 @@ It is planned at a size that is quick to plan and scaled: more replicas answer m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from eke.allocating.forecasts.cases import Array
 from eke.catalog.chips import chip as chip_of
 from eke.catalog.efficiencies import efficiencies
 from eke.catalog.fleets import pool, resized
@@ -17,6 +20,7 @@ from eke.errors import BadInput
 from eke.physics.layers import count_parameters
 from eke.physics.scenarios import likely
 from eke.planning import enough, plan
+from eke.types.chip import Chip
 from eke.types.efficiency import Efficiency
 from eke.types.fleet import Fleet
 from eke.types.goal import Goal, Planned
@@ -29,16 +33,20 @@ from eke.verbs import need
 
 QUICK = 48  # chips about which a service that keeps promises is planned
 RENT = 1 / 3600  # of a chip: any, since fewer chips are then cheaper [USD/s]
+APART = 10.0  # at most between two lengths that are planned
+SAME = 1.05  # lengths closer than that are one
+LEAST = 0.05  # of the shortest time planned, below which none is read
+MARGIN = 0.02  # of the cases on either side are not planned for, but read on
 RUN = 1024  # chips on which a training run is planned, where it takes more
 
 
 class Taken(Record):
     """What an ask, or a run, takes of a chip. chip_time: of all its chips, at full load [s].
-    energy: at the meter of the site, at the load planned with [J].  plan: its layout in words."""
+    energy: at the meter of the site, at the load planned with [J].  need: the layout, priced."""
 
     chip_time: Span
     energy: Span | None
-    plan: Need
+    need: Need
 
 
 def per_ask(job: Serve, chip: str, choices: tuple[tuple[str, Any], ...] = ()) -> Taken:
@@ -99,7 +107,7 @@ def _rate(of: Need) -> Span:
 def _asked(of: Need) -> Taken:
     chips, most = of.chips.likely, _rate(of)
     time = Span(low=chips / most.high, likely=chips / most.likely, high=chips / most.low)
-    return Taken(chip_time=time, energy=of.energy, plan=of)
+    return Taken(chip_time=time, energy=of.energy, need=of)
 
 
 def _per_run(job: Train, chip: str, chips: int) -> Taken:
@@ -111,7 +119,7 @@ def _per_run(job: Train, chip: str, chips: int) -> Taken:
     low, middle, high = (
         run.chips.likely * each for each in (run.time.low, run.time.likely, run.time.high)
     )
-    return Taken(chip_time=Span(low=low, likely=middle, high=high), energy=run.energy, plan=run)
+    return Taken(chip_time=Span(low=low, likely=middle, high=high), energy=run.energy, need=run)
 
 
 def _feasible(found: Planned | Infeasible, job: Job, chip: str) -> Need:
@@ -121,6 +129,13 @@ def _feasible(found: Planned | Infeasible, job: Job, chip: str) -> Need:
             f"{job.model.name} cannot run on {chip}: {found.limit} ({short}); try {found.hint}."
         )
     return found.need
+
+
+def peak(of: Chip, width: str) -> float:
+    """Dense peak in a format; of one the chip lacks, its fastest in 16 bits."""
+    every = {str(name): value for name, value in of.peak.items()}
+    sixteen = max(every.get(name, 0.0) for name in ("bf16", "fp16", "fp32"))
+    return every.get(width) or sixteen
 
 
 def values(chip: str) -> dict[str, Efficiency]:
@@ -135,3 +150,58 @@ def site_power(chip: str) -> float:
     if kind.power is None:
         raise BadInput(f'nobody has published the power of {chip}; say it (power = "700 W").')
     return float(kind.power * knobs.server_power * knobs.pue)
+
+
+class Curve(Record):
+    """Chip times at lengths of prompts and answers. speed: the chip time's interval, over its
+    likeliest."""
+
+    prompts: tuple[float, ...]
+    answers: tuple[float, ...]
+    times: tuple[tuple[float, ...], ...]
+    speed: Span
+
+    def at(self, prompt: Array, answer: Array) -> Array:
+        """The chip time at those lengths, in every case [s]."""
+        times = np.array(self.times)
+        i, u = _between(self.prompts, prompt)
+        j, v = _between(self.answers, answer)
+        above, beside = (
+            np.minimum(i + 1, len(self.prompts) - 1),
+            np.minimum(j + 1, times.shape[1] - 1),
+        )
+        low = times[i, j] * (1 - v) + times[i, beside] * v
+        high = times[above, j] * (1 - v) + times[above, beside] * v
+        return np.maximum(low * (1 - u) + high * u, LEAST * times.min())
+
+
+def _between(nodes: tuple[float, ...], lengths: Array) -> tuple[Array, Array]:
+    """Below which node a length stands, and how far towards the next."""
+    at, line = np.asarray(lengths, dtype=float), np.array(nodes)
+    if len(nodes) == 1:
+        return np.zeros(at.shape, dtype=int), np.zeros(at.shape)
+    index = np.clip(np.searchsorted(line, at, side="right") - 1, 0, len(nodes) - 2)
+    return index, (at - line[index]) / (line[index + 1] - line[index])
+
+
+def nodes(lengths: Array) -> tuple[float, ...]:
+    """The lengths to plan for, out of all there will be."""
+    low, high = np.quantile(lengths, (MARGIN, 1 - MARGIN))
+    low, high = max(float(low), 1.0), max(float(high), 1.0)
+    if high <= low * SAME:
+        return (math.sqrt(low * high),)
+    count = 1 + max(1, math.ceil(math.log(high / low) / math.log(APART) - 1e-9))
+    return tuple(float(x) for x in np.geomspace(low, high, count))
+
+
+def curve(prompts: Array, answers: Array, time: Callable[[float, float], Span]) -> Curve:
+    """Plan at the lengths that span all of those. time: the chip time at two lengths."""
+    rows, columns = nodes(prompts), nodes(answers)
+    spans = [[time(prompt, answer) for answer in columns] for prompt in rows]
+    middle = spans[len(rows) // 2][len(columns) // 2]
+    return Curve(
+        prompts=rows,
+        answers=columns,
+        times=tuple(tuple(span.likely for span in row) for row in spans),
+        speed=Span(low=middle.low / middle.likely, likely=1.0, high=middle.high / middle.likely),
+    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from eke.allocating.forecast_same import eke_chain
+from eke.allocating.forecasts.beside import eke_chain
 from eke.catalog.forecasts import forecast_names, published
-from eke.economics.forecast_chain import CLOSE, solved
-from eke.economics.forecast_compare import SAME, difference, value
+from eke.economics.chains import CLOSE, solved
+from eke.economics.ratios import SAME, difference, value
 from eke.errors import BadInput
 from eke.types.published import (
     QUANTITIES,

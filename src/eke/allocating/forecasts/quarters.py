@@ -1,105 +1,31 @@
-"""The verb: demand for chips against supply, quarter by quarter."""
+"""One quarter of a forecast: what is wanted and what there is, with its power and money."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from eke.allocating.forecast_cases import Array, Cases, Uncertain
-from eke.allocating.forecast_grounds import grounds, remarks
-from eke.allocating.forecast_held import held
-from eke.allocating.forecast_plans import values
-from eke.allocating.forecast_quarters import quarter_date, quarter_name
-from eke.allocating.forecast_same import eke_chain
-from eke.allocating.forecast_supply import (
-    Fleet,
-    Stock,
-    fleet_of,
-    powered,
-    stocks,
-    supply_inputs,
-)
-from eke.allocating.forecast_uses import Inference, Runs, Taken
+from eke.allocating.forecasts.cases import Array, Cases
+from eke.allocating.forecasts.plans import values
+from eke.allocating.forecasts.supply import Fleet, Stock, powered
+from eke.allocating.forecasts.uses import Wired
 from eke.catalog.chips import chip
-from eke.catalog.forecasts import published
-from eke.economics.forecast_chain import solved
-from eke.economics.forecast_compare import difference
 from eke.physics.demand import equivalents
 from eke.physics.energy import site_energy
 from eke.physics.scenarios import likely
-from eke.types.forecast import (
-    QUARTER,
-    Asked,
-    Beside,
-    Forecast,
-    Moves,
-    Quarter,
-    Standing,
-)
-
-Told = Callable[[int, int, str], None]  # plans made so far, how many there may be, what is next
-COMPARED = ("chips", "cost_per_ask", "energy_per_ask")  # with the forecast a demand is taken from
-
-
-def forecast(asked: Asked, told: Told | None = None) -> Forecast:
-    """Chips, power and money wanted in every quarter, beside what there is. Raises EkeError where
-    a model cannot run on the chips it is counted in."""
-    uses = _wired(asked, told)
-    fleet = fleet_of(asked)
-    inputs: dict[str, Uncertain] = {}
-    for use in uses:
-        inputs |= use.inputs()
-    cases = Cases(inputs | supply_inputs(asked, fleet), asked.samples, asked.seed)
-    world = World(asked=asked, fleet=fleet, uses=uses, cases=cases)
-    rows = stocks(asked, fleet, cases)
-    wanted = [_wanted(world, index) for index in range(asked.quarters)]
-    quarters = tuple(_quarter(world, index, wanted, rows) for index in range(asked.quarters))
-    last = sum(wanted[-1].values())
-    shares, together = cases.shares(last)
-    return Forecast(
-        name=asked.name,
-        count_in=asked.count_in,
-        quarters=quarters,
-        first_short=_first_short(quarters),
-        uses=tuple(use.described() for use in uses),
-        matters=_moves(cases, last, shares),
-        together=together,
-        held=held(quarters),
-        beside=tuple(each for use in asked.demands if use.like for each in _beside(use.like)),
-        grounds=grounds(asked, fleet, uses, inputs),
-        remarks=remarks(asked, uses),
-        seed=asked.seed,
-        samples=asked.samples,
-    )
+from eke.types.forecast import QUARTER, Asked, Quarter, Standing
 
 
 class World:
     """The question, wired: what every figure is worked out from."""
 
-    def __init__(self, asked: Asked, fleet: Fleet, uses: Sequence[Taken], cases: Cases) -> None:
+    def __init__(self, asked: Asked, fleet: Fleet, uses: Sequence[Wired], cases: Cases) -> None:
         self.asked, self.fleet, self.uses, self.cases = asked, fleet, tuple(uses), cases
         self.times = {use.name: use.described().chip_time for use in uses}
 
 
-def _wired(asked: Asked, told: Told | None) -> list[Taken]:
-    """Every use, planned on every kind of chip."""
-    others = tuple(each.chip for each in asked.supplies if each.chip != asked.count_in)
-    most = (len(asked.demands) + len(asked.trainings)) * (2 + len(others))
-    made = 0
-
-    def tell(words: str) -> None:
-        nonlocal made
-        if told is not None:
-            told(min(made, most - 1), most, words)
-        made += 1
-
-    years = (asked.quarters - 1) / 4
-    serving = [Inference(each, asked.count_in, others, years, tell) for each in asked.demands]
-    return [*serving, *(Runs(each, asked.count_in, others, tell) for each in asked.trainings)]
-
-
-def _wanted(world: World, index: int) -> dict[str, Array]:
+def wanted_in(world: World, index: int) -> dict[str, Array]:
     """Chips wanted by each use in a quarter, in every case."""
     cases = world.cases
     return {
@@ -107,7 +33,7 @@ def _wanted(world: World, index: int) -> dict[str, Array]:
     }
 
 
-def _quarter(
+def quarter_of(
     world: World,
     index: int,
     wanted: Sequence[dict[str, Array]],
@@ -187,7 +113,7 @@ def _retired(world: World) -> Array:
     return 1 - (1 - cases[name]) ** 0.25 if name in cases else 0.0
 
 
-def _energy(world: World, use: Taken, chips: Array) -> Array:
+def _energy(world: World, use: Wired, chips: Array) -> Array:
     """Energy of a use's chips in a quarter [J]: busy as long as its asks are."""
     kind = world.asked.count_in
     knobs = likely(values(kind))
@@ -238,50 +164,13 @@ def _limited(rows: Sequence[Stock], power_share: Array) -> str:
     return next((row.limited for row in rows if row.limited), "")
 
 
-def _first_short(quarters: Sequence[Quarter]) -> str:
-    """The first quarter from which on more is wanted than there is."""
-    first = ""
-    for quarter in reversed(quarters):
-        if quarter.gap is None or quarter.gap.likely <= 0:
-            break
-        first = quarter.name
-    return first
+def quarter_name(start: tuple[int, int], after: int) -> str:
+    """The name of a quarter so many after the first: "2026 Q4"."""
+    year, quarter = divmod(start[0] * 4 + start[1] + after, 4)
+    return f"{year} Q{quarter + 1}"
 
 
-def _moves(cases: Cases, column: Array, shares: dict[str, float]) -> tuple[Moves, ...]:
-    """What moves the chips of the last quarter, most first."""
-    found = []
-    for name in cases.names:
-        low, high = cases.ends(column, name)
-        if low != high:
-            each = cases.inputs[name]
-            found.append(
-                Moves(
-                    name=name,
-                    span=each.span,
-                    unit=f"{each.unit}/yr" if each.growth else each.unit,
-                    low=low,
-                    high=high,
-                    share=shares.get(name, 0.0),
-                )
-            )
-    return tuple(sorted(found, key=lambda each: -abs(np.log(each.high / each.low))))
-
-
-def _beside(like: str) -> list[Beside]:
-    """The published forecast a demand was taken from, beside eke's answer to its question."""
-    of = published(like)
-    theirs = solved(of)
-    mine = eke_chain(of, theirs)
-    shared = [name for name in COMPARED if name in theirs.known and name in mine.known]
-    return [
-        Beside(
-            like=like,
-            who=of.who,
-            quantity=name,
-            theirs=theirs.known[name].value.likely,
-            own=mine.known[name].value,
-            difference=difference(name, mine, theirs),
-        )
-        for name in shared
-    ]
+def quarter_date(start: tuple[int, int], after: int) -> str:
+    """The first day of a quarter, as an ISO date."""
+    year, quarter = divmod(start[0] * 4 + start[1] + after, 4)
+    return f"{year}-{3 * quarter + 1:02d}-01"

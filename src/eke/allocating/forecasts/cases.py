@@ -14,6 +14,7 @@ from zlib import crc32
 
 import numpy as np
 
+from eke.physics.demand import bass_share, bass_years, grown, logistic_users
 from eke.types.forecast import Path
 from eke.types.need import Span
 from eke.types.record import Record
@@ -124,3 +125,18 @@ def path_inputs(name: str, path: Path, unit: str = "1") -> dict[str, Uncertain]:
         if span is not None:
             found[f"{name} {part}"] = Uncertain(span=span)
     return found
+
+
+def along(cases: Cases, name: str, path: Path, years: float) -> Array:
+    """The number after so many years. One that is at its ceiling, or above it, stays there."""
+    now = cases[name]
+    growth = cases[f"{name} growth"] if path.growth is not None else 0.0
+    if path.ceiling is None:
+        return grown(now=now, growth=growth, years=years)
+    ceiling = np.maximum(cases[f"{name} ceiling"], now)
+    if path.innovation is None:
+        return logistic_users(ceiling=ceiling, now=now, growth=growth, years=years)
+    p, q = cases[f"{name} innovation"], cases[f"{name} imitation"]
+    share = np.minimum(now / ceiling, 1 - 1e-9)
+    begun = bass_years(innovation=p, imitation=q, share=share)
+    return ceiling * bass_share(innovation=p, imitation=q, years=begun + years)

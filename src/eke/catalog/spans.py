@@ -13,6 +13,7 @@ HOW = 'such as "10M", "10M (5M..20M)", "10M ± 30%" or "5M..20M"'
 _BRACKETS = re.compile(r"(?P<likely>[^()]+?)\s*\((?P<low>[^()]+?)\.\.(?P<high>[^()]+?)\)\s*\Z")
 _AROUND = re.compile(r"(?P<likely>.+?)\s*(?:±|\+/-|\+-)\s*(?P<by>.+?)\s*\Z")
 _ENDS = re.compile(r"(?P<low>[^()]+?)\.\.(?P<high>[^()]+?)\Z")
+_QUARTER = re.compile(r"\s*(\d{4})\s*[- ]?\s*(?:[qQ]([1-4])|(\d{2}))\s*\Z")
 _NUMBER = re.compile(r"\s*[+-]?[\d_,.]+(?:[eE][+-]?\d+)?\s*\Z")
 _LONGEST = 100
 SMALLEST, LARGEST = 1e-30, 1e40  # in base units; no real quantity is beyond
@@ -85,6 +86,16 @@ def paced(text: object, where: str) -> Span:
         found = spanned(re.sub(r"/\s*quarter\b", "/month", text), "1/s", where, least=0.0)
         return Span(low=found.low / 3, likely=found.likely / 3, high=found.high / 3)
     return spanned(text, "1/s", where, least=0.0)
+
+
+def quarter_of(text: str, where: str) -> tuple[int, int]:
+    """ "2026 Q4" or "2026-11" as a year and a quarter, from 0. Raises BadFile."""
+    match = _QUARTER.match(text)
+    month = int(match[3]) if match and match[3] else 1
+    if match is None or not 1 <= month <= 12 or not 1990 <= int(match[1]) <= 2100:
+        raise BadFile(f"{where} is {text[:40]!r}; expected a quarter such as 2026 Q4.")
+    quarter = int(match[2]) - 1 if match[2] else (month - 1) // 3
+    return int(match[1]), quarter
 
 
 def _checked(found: Span, text: str, where: str, least: float | None) -> Span:

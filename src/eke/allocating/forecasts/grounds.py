@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from eke.allocating.forecast_cases import Uncertain
-from eke.allocating.forecast_lines import ASSUMED
-from eke.allocating.forecast_plans import values
-from eke.allocating.forecast_supply import Fleet
-from eke.allocating.forecast_uses import ROOM, Taken
+from eke.allocating.forecasts.cases import Uncertain
+from eke.allocating.forecasts.lines import ASSUMED
+from eke.allocating.forecasts.plans import values
+from eke.allocating.forecasts.serving import ROOM
+from eke.allocating.forecasts.supply import Fleet
+from eke.allocating.forecasts.uses import Wired
 from eke.catalog.chips import chip
 from eke.catalog.prices import price
 from eke.types.forecast import Asked
@@ -16,7 +17,7 @@ from eke.types.need import Ground, GroundKind
 
 
 def grounds(
-    asked: Asked, fleet: Fleet, uses: Sequence[Taken], inputs: Mapping[str, Uncertain]
+    asked: Asked, fleet: Fleet, uses: Sequence[Wired], inputs: Mapping[str, Uncertain]
 ) -> tuple[Ground, ...]:
     """Every number the forecast rests on, and how well it is known."""
     found = [_input(name, each, asked) for name, each in inputs.items()]
@@ -57,7 +58,7 @@ def _given(name: str, asked: Asked) -> bool:
     return True
 
 
-def _time(use: Taken, kind: str) -> Ground:
+def _time(use: Wired, kind: str) -> Ground:
     described = use.described()
     span = described.chip_time[kind]
     what = "an ask" if described.what == "inference" else "a run"
@@ -139,7 +140,7 @@ def _power_source(kind: str) -> str:
     return fact.source if fact is not None else "eke"
 
 
-def remarks(asked: Asked, uses: Sequence[Taken]) -> tuple[str, ...]:
+def remarks(asked: Asked, uses: Sequence[Wired]) -> tuple[str, ...]:
     """What the answer assumed, in words."""
     found = []
     for use in uses:
