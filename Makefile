@@ -57,8 +57,9 @@ oracles: .venv-oracles/ready  ## exact counts against torch and transformers, re
 oracles-simulation: $(VENV)/test  ## the simulator against measured requests and published means
 	$(RUN)/python tests/oracles/simulated_vllm.py ../shared
 
-oracles-browser: $(VENV)/test  ## the page of a simulation in Chromium (apt-get install chromium)
+oracles-browser: $(VENV)/test  ## every page of a report in Chromium (apt-get install chromium)
 	$(RUN)/python tests/oracles/page_in_browser.py
+	$(RUN)/python tests/oracles/allocate_pages_in_browser.py
 
 # Engines in an environment of their own, 4 GB: vLLM for CPUs, SGLang and routers without kernels.
 .venv-engines/ready: pyproject.toml

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 from base64 import b64decode
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +146,9 @@ def check_the_check(tab: browser.Browser, path: Path) -> None:
         raise SystemExit(f"the check does not see {', '.join(sorted(missed))}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def check_pages(pages: dict[str, Callable[[], str]], record: Path, words: str) -> None:
+    """Every page at every width, light and dark, recorded; ends the program. words: about it."""
+    parser = argparse.ArgumentParser(description=words)
     parser.add_argument("--pictures", type=Path)
     pictures = parser.parse_args().pictures
     program = browser.found()
@@ -153,30 +156,38 @@ def main() -> None:
         print("skipped: there is no Chromium here; apt-get install chromium", file=sys.stderr)
         return
     release = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
-    tab, pages, wrong = browser.Browser(program), {}, 0
+    tab, seen = browser.Browser(program), {}
     with tempfile.TemporaryDirectory() as folder:
         check_the_check(tab, Path(folder) / "control.html")
-        for name in PAGES:
+        for name, made in pages.items():
             path = Path(folder) / f"{name.replace(' ', '-')}.html"
-            path.write_text(page_of(name), encoding="utf-8")
-            views = {}
-            for wide in WIDTHS:
-                for scheme in SCHEMES:
-                    seen = looked_at(tab, path.as_uri(), wide, scheme)
-                    if pictures:
-                        picture(tab, pictures / f"{path.stem}-{wide}-{scheme}.png")
-                    seen |= used(tab)
-                    views[f"{wide} {scheme}"] = {**seen, "faults": faults(seen)}
-                    wrong += len(faults(seen))
-                    for fault in faults(seen):
-                        print(f"{name} {wide} {scheme}: {fault}", file=sys.stderr)
-            pages[name] = {"bytes": path.stat().st_size, "views": views}
+            path.write_text(made(), encoding="utf-8")
+            seen[name] = {"bytes": path.stat().st_size, "views": views_of(tab, path, pictures)}
     tab.close()
-    known = {"release": " ".join(release.split()[:2]), "pages": pages}
-    RECORD.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
-    print(f"{len(pages)} pages, {wrong} faults", file=sys.stderr)
+    known = {"release": " ".join(release.split()[:2]), "pages": seen}
+    record.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+    wrong = [
+        f"{name} {view}: {fault}"
+        for name, page in seen.items()
+        for view, each in page["views"].items()
+        for fault in each["faults"]
+    ]
+    print("\n".join([*wrong, f"{len(seen)} pages, {len(wrong)} faults"]), file=sys.stderr)
     sys.exit(1 if wrong else 0)
 
 
+def views_of(tab: browser.Browser, path: Path, pictures: Path | None) -> dict[str, Any]:
+    """What is seen of a page at every width, light and dark."""
+    views = {}
+    for wide in WIDTHS:
+        for scheme in SCHEMES:
+            seen = looked_at(tab, path.as_uri(), wide, scheme)
+            if pictures:
+                picture(tab, pictures / f"{path.stem}-{wide}-{scheme}.png")
+            seen |= used(tab)
+            views[f"{wide} {scheme}"] = {**seen, "faults": faults(seen)}
+    return views
+
+
 if __name__ == "__main__":
-    main()
+    check_pages({name: partial(page_of, name) for name in PAGES}, RECORD, __doc__ or "")

@@ -154,7 +154,9 @@ def test_names_of_points_never_overlap(places: list[tuple[float, float]]) -> Non
     boxes = []
     for each in named:
         left, foot = float(each.attrib["x"]), float(each.attrib["y"])
-        boxes.append((left, foot - 10, left + LETTER * len(each.text or ""), foot))
+        wide = LETTER * len(each.text or "")
+        left -= wide if each.attrib.get("text-anchor") == "end" else 0
+        boxes.append((left, foot - 10, left + wide, foot))
     for one, other in combinations(boxes, 2):
         across = min(one[2], other[2]) - max(one[0], other[0])
         down = min(one[3], other[3]) - max(one[1], other[1])

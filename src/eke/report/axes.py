@@ -62,6 +62,16 @@ def linear(most: float, start: float, end: float, unit: str = "1") -> Axis:
     return Axis(low=0.0, high=math.ceil(high / step - 1e-9) * step, start=start, end=end, unit=unit)
 
 
+def around(least: float, most: float, start: float, end: float, unit: str = "1") -> Axis:
+    """An axis between round values that holds nothing, gains and losses."""
+    low, high = min(least, 0.0), max(most, 0.0)
+    if low == high:
+        high = 1.0
+    step = round_step((high - low) / 4)
+    low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+    return Axis(low=low, high=high, start=start, end=end, unit=unit)
+
+
 def logarithmic(least: float, most: float, start: float, end: float, unit: str = "s") -> Axis:
     """An axis of durations, or of plain numbers (unit "1"), with a little room at both ends and
     more around a single value."""
@@ -78,8 +88,8 @@ def ticks(axis: Axis, most: int = 5) -> list[Tick]:
 
 def _even_ticks(axis: Axis, most: int) -> list[Tick]:
     step = round_step((axis.high - axis.low) / most)
-    count = int((axis.high - axis.low) / step + 1e-9)
-    values = [axis.low + i * step for i in range(count + 1)]
+    first, last = math.ceil(axis.low / step - 1e-9), math.floor(axis.high / step + 1e-9)
+    values = [i * step for i in range(first, last + 1)]
     if axis.unit == "%":
         return [Tick(value=value, words=f"{100 * value:g} %") for value in values]
     return [Tick(value=value, words=show(value, "1")) for value in values]

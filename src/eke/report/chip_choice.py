@@ -20,7 +20,7 @@ def choice_words(found: ChipChoice, command: str) -> str:
     rival = rival_of(found)
     blocks = [
         wrap(headline(found), indent="  "),
-        entry("for", workload_words(found)),
+        entry("for", f"{found.job}; {amount_words(found)}"),
         _offers(found.offers),
         *(_unit(offer) for offer in found.offers if offer.unit),
         _gains(found.gains),
@@ -35,16 +35,18 @@ def choice_words(found: ChipChoice, command: str) -> str:
 
 def rival_of(found: ChipChoice) -> Gain | None:
     """Building against the cheapest of the others, where there is something to build."""
-    one_by_one = found.gains[: len(found.gains) - 1] or found.gains
-    return min(one_by_one, key=lambda gain: gain.likely, default=None)
+    return min(one_by_one(found.gains), key=lambda gain: gain.likely, default=None)
+
+
+def one_by_one(gains: Sequence[Gain]) -> Sequence[Gain]:
+    """Against each of the others, without the row against whichever is cheapest."""
+    return gains[:-1] or gains
 
 
 def headline(found: ChipChoice) -> str:
     """Line one: what to do, and what it costs."""
-    best = found.offers[0]
     if not found.gains:
-        words = f"{best.name} is cheapest: {cost_words(best)} per million useful tokens"
-        return words + (f", in {chance(best.cheapest)} of cases" if _several(found) else "")
+        return _cheapest(found)
     own = next(offer for offer in found.offers if offer.how == "build")
     rival = next(offer for offer in found.offers if offer.how != "build")
     gain = found.gains[-1]
@@ -55,9 +57,16 @@ def headline(found: ChipChoice) -> str:
     )
 
 
-def _several(found: ChipChoice) -> bool:
-    """Whether there is anything to choose from."""
-    return sum(offer.cost is not None for offer in found.offers) > 1
+def _cheapest(found: ChipChoice) -> str:
+    """Which of what is sold, and how surely."""
+    best = found.offers[0]
+    able = sum(offer.cost is not None for offer in found.offers)
+    surely = (
+        f"cheapest in {chance(best.cheapest)} of cases is" if able > 1 else "all can be done by"
+    )
+    if able == 1 < len(found.offers):
+        surely = "nothing else can:"
+    return f"{surely} {best.name}, {cost_words(best)} per million useful tokens"
 
 
 def chance(share: float) -> str:
@@ -80,17 +89,15 @@ def cost_words(offer: Offer) -> str:
     return spread(offer.cost, "USD") if offer.cost is not None else "cannot"
 
 
-def workload_words(found: ChipChoice) -> str:
-    """What is served, how much of it and for how long."""
-    words = f"{found.job}; {show(found.tokens * YEAR, '1')} useful tokens a year in full swing"
-    if found.volume is not None:
-        words += (
-            f", as {show(found.volume * YEAR, '1')} chips of one's own a year give for "
-            f"{found.years / YEAR:.3g} years"
-        )
-    else:
-        words += f", for {found.years / YEAR:.3g} years"
-    return words
+def amount_words(found: ChipChoice) -> str:
+    """How much is served, and for how long."""
+    words = f"{show(found.tokens * YEAR, '1')} useful tokens a year in full swing"
+    if found.volume is None:
+        return f"{words}, for {found.years / YEAR:.3g} years"
+    return (
+        f"{words}, as {show(found.volume * YEAR, '1')} chips of one's own a year give for "
+        f"{found.years / YEAR:.3g} years"
+    )
 
 
 OFFERS = ("", "per million useful tokens", "cheapest in", "tokens/s of a chip", "chips")
@@ -137,21 +144,26 @@ def unit_words(offer: Offer) -> str:
 GAINS = ("building against", "likely", "10 %", "50 %", "90 %", "pays off in", "from")
 
 
-def gain_cells(gain: Gain) -> tuple[str, ...]:
-    """What building saves, in a row."""
-    values = (gain.likely, gain.low, gain.middle, gain.high)
-    return gain.against, *map(signed, values), chance(gain.chance), _from(gain)
+def gain_rows(gains: Sequence[Gain]) -> list[tuple[str, ...]]:
+    """What building saves against each, and the volume from which it does."""
+    alone = one_by_one(gains)
+    return [
+        (
+            gain.against,
+            *map(signed, (gain.likely, gain.low, gain.middle, gain.high)),
+            chance(gain.chance),
+            _from(gain) if gain in alone else "",
+        )
+        for gain in gains
+    ]
 
 
 def _gains(gains: Sequence[Gain]) -> str:
-    return table([gain_cells(gain) for gain in gains], head=GAINS) if gains else ""
+    return table(gain_rows(gains), head=GAINS) if gains else ""
 
 
 def _from(gain: Gain) -> str:
-    """The volume from which building pays off, asked of each way alone."""
-    if gain.break_even is not None:
-        return per_year(gain.break_even)
-    return "no volume" if gain.swings else ""
+    return "no volume" if gain.break_even is None else per_year(gain.break_even)
 
 
 def turning_words(gain: Gain) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from eke.report.charts import short
-from eke.report.html import LONGEST, folded, listed, table
+from eke.report.html import LONGEST, Cell, folded, listed, table
 from eke.types.need import Ground
 
 Told = Callable[[float, Ground], str]  # a value of a ground as people read it
@@ -27,15 +27,15 @@ def footer(
 
 def grounds_table(grounds: Sequence[Ground], told: Told) -> str:
     """Every value with its interval and its source."""
-    rows = [
-        (
+    rows: list[list[Cell | str]] = [
+        [
             short(each.name.replace("_", " "), LONGEST),
             each.value if isinstance(each.value, str) else told(each.value, each),
             _between(each, told),
             each.kind,
             each.source,
-            each.note,
-        )
+            Cell(words=each.note, style="words"),
+        ]
         for each in grounds
     ]
     return table(("", "value", "80 % within", "kind", "source", ""), rows, "what it rests on")

@@ -10,6 +10,7 @@ from eke.report.charts import short
 from eke.types.record import Record
 
 LONGEST = 80  # letters of a name; whole stories are cut
+STORY = 400  # of a cell that holds sentences, of class "words"
 
 
 class Cell(Record):
@@ -40,7 +41,8 @@ def table(head: Sequence[Cell | str], rows: Sequence[Sequence[Cell | str]], abou
 
 def _cell(cell: Cell | str, tag: str, more: str) -> str:
     words, style = (cell, "") if isinstance(cell, str) else (cell.words, cell.style)
-    return f"<{tag}{more}{_classes(style)}>{escape(short(words, LONGEST))}</{tag}>"
+    most = STORY if "words" in style.split() else LONGEST
+    return f"<{tag}{more}{_classes(style)}>{escape(short(words, most))}</{tag}>"
 
 
 def _classes(style: str) -> str:
@@ -84,6 +86,11 @@ def listed(title: str, rows: Sequence[str]) -> str:
 def folded(title: str, inside: str) -> str:
     """Shown when asked for."""
     return f"<details><summary>{escape(title)}</summary>{inside}</details>"
+
+
+def sentence(words: str) -> str:
+    """The same words with a capital, no number apart from its unit."""
+    return unbroken(f"{words[:1].upper()}{words[1:]}")
 
 
 def unbroken(words: str) -> str:

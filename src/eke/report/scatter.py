@@ -113,7 +113,9 @@ def _names(spots: Sequence[Spot], ways: Sequence[Line], x: Axis, y: Axis) -> Ite
         if _apart(free, a, b) > DISTANCES[0] + 1:
             near = min(max(a, left), right), (top if b < top else bottom)
             yield line(a, near[0], b, near[1], 'class="leader"')
-        yield text(left, bottom - 3, words, 'class="value"')
+        before = right <= a  # letters may be wider than they are taken for
+        how = 'text-anchor="end" class="value"' if before else 'class="value"'
+        yield text(right if before else left, bottom - 3, words, how)
 
 
 def _along(way: Line, x: Axis, y: Axis) -> Iterator[Box]:

@@ -235,6 +235,15 @@ def _grounds(wish: Wish) -> Iterable[Ground]:
 def _remarks(wish: Wish) -> Iterable[str]:
     if wish.volume is None:
         yield "design, masks and software are not in it; --volume spreads them over four years"
+    if wish.references:
+        yield (
+            "chips that exist are priced by the same rules: what they cost to make, not what they "
+            "sell for"
+        )
+    yield (
+        "intervals are what is not known of efficiencies, much of it the same for all designs of a "
+        "shape; what chips and sites cost is taken at its likeliest"
+    )
     yield (
         "efficiencies are those measured of the family of each shape (blackwell, tpu; a wafer has "
         "those of any chip), after years of software; densities are of chips that exist"

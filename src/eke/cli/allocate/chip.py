@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from eke.cli import options as opt
+from eke.cli.allocate import page
 
 WORKLOAD = ("model", "prompt", "answer", "rate", "ttft", "tpot", "reuse", "weights")
 
@@ -38,6 +39,7 @@ WORKLOAD = ("model", "prompt", "answer", "rate", "ttft", "tpot", "reuse", "weigh
     show_default=True,
     help="Cases drawn.",
 )
+@page.option
 @click.option("--json", "as_json", is_flag=True, help="The same record as JSON.")
 def command(**given: Any) -> None:
     """Buy, rent or build: the cost of a useful token in each way, and whether building pays.
@@ -50,23 +52,26 @@ def command(**given: Any) -> None:
     from eke.cli.plan import command_words, feasible
     from eke.cli.progress import counting
     from eke.report.chip_choice import choice_words
+    from eke.report.chip_page import chip_page
     from eke.report.json import to_json
 
+    page.check(given["report"])
     question = asked(given)
     with counting("plans") as progress:
         found = choose(question, progress)
     found = feasible(found, given["as_json"])
-    if given["as_json"]:
-        click.echo(to_json(found))
-    else:
-        click.echo(choice_words(found, command_words()), nl=False)
+    if given["report"]:
+        page.write(given["report"], chip_page(found, command_words()))
+    following = "" if given["report"] else f"{command_words()} --report chips.html"
+    words = to_json(found) + "\n" if given["as_json"] else choice_words(found, following)
+    click.echo(words, nl=False)
 
 
 def asked(given: dict[str, Any]) -> Any:
     """The question that the options describe."""
     from eke.allocating.chips.build_file import read_build
-    from eke.allocating.chips.question import Question
     from eke.allocating.chips.loads import loads
+    from eke.allocating.chips.question import Question
     from eke.errors import BadInput
 
     if given["file"] and given["build"]:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from eke.cli import options as opt
+from eke.cli.allocate import page
 
 AREA = opt.Quantity("m2")
 
@@ -36,6 +37,7 @@ class Words(click.ParamType[Any]):
 @click.option("--references", type=Words(), metavar="CHIP,…", help="Of the catalogue, beside.")
 @click.option("--volume", type=opt.RATE, metavar="N/yr", help="Pays design and software too.")
 @click.option("--save", metavar="FILE.toml", help="The best per dollar, for allocate chip.")
+@page.option
 @click.option("--json", "as_json", is_flag=True, help="The same record as JSON.")
 def command(**given: Any) -> None:
     """Die area between matrix units, memory on the die, memory interfaces and links.
@@ -50,10 +52,12 @@ def command(**given: Any) -> None:
     from eke.allocating.designs.frontier import design
     from eke.cli.plan import command_words, feasible
     from eke.cli.progress import progress
+    from eke.report.design_page import design_page
     from eke.report.designs import designs_words
     from eke.report.json import to_json
     from eke.writing import write_whole
 
+    page.check(given["report"])
     name, save = given.pop("file"), given.pop("save")
     wish = read_wish(name, given)
     with progress() as tell:
@@ -62,6 +66,8 @@ def command(**given: Any) -> None:
     if save:
         write_whole(Path(save), as_file(found.points[0], found.node))
         click.echo(f"design: {save}", err=True)
+    if given["report"]:
+        page.write(given["report"], design_page(found, command_words()))
     if given["as_json"]:
         click.echo(to_json(found))
     else:
