@@ -11,8 +11,8 @@ from eke.allocation.exact import exact, is_small
 from eke.allocation.goals import Wanted, pursue
 from eke.allocation.master import Master
 from eke.allocation.outcome import Division, division
-from eke.allocation.problem import Flow, Problem, Project
-from eke.allocation.relaxed import Progress, begin
+from eke.allocation.problem import Problem, Project
+from eke.allocation.relaxed import Progress, Relaxed, begin
 from eke.allocation.scale import scaled
 from eke.allocation.whole import Whole, rounded, whole_of
 from eke.types.record import replace
@@ -32,20 +32,47 @@ def divide(
     fair = goal in ("max-min", "proportional")
     slow = ready.moving.any() and np.prod(ready.shape) > MANY
     first = replace(ready, moving=np.zeros_like(ready.moving)) if slow else ready
-    master = Master(first, shares=fair)
+    begun = _begun(first, goal, told)
+    if isinstance(begun, Conflict):
+        return begun
+    master, steps = begun
+    bound, prices = steps[-1].bound, _first(steps)
+    if slow:
+        master = _with_moves(ready, master, goal)
+    if told is not None:
+        told("whole replicas", 0.0)
+    best = _whole(master)
+    if _off(best, bound) > gap and is_small(ready, fair):
+        again = _begun(first, goal, None)
+        assert not isinstance(again, Conflict)
+        searched = exact(again[0], gap)
+        if searched is not None and searched.value > best.value:
+            master, best = again[0], searched
+            bound = min(bound, best.bound)
+    worst = max(_off(best, bound), 0.0)
+    return division(problem, scale, master, best, bound, prices, worst, counted=goal != "cost")
+
+
+def _off(found: Whole, bound: float) -> float:
+    """Share by which it may be worse than the best: of the objective, or where earlier steps had
+    to be kept, of the one that is missed by most."""
+    if found.missed > 0:
+        return found.missed
+    return (bound - found.value) / max(abs(bound), 1e-9)
+
+
+def _begun(
+    ready: Problem, goal: Wanted, told: Progress | None
+) -> tuple[Master, list[Relaxed]] | Conflict:
+    """The optimum where units may be split."""
+    master = Master(ready, shares=goal in ("max-min", "proportional"))
     begin(master)
     conflict = kept_or_conflict(master, told)
     if conflict is not None:
         return conflict
     steps = pursue(master, goal, told)
     assert steps is not None, "promises can be kept, so there is a division"
-    bound, prices = steps[-1].bound, _first(steps)
-    if slow:
-        master = _with_moves(ready, master, goal)
-    if told is not None:
-        told("whole replicas", 0.0)
-    whole = _settled(master, gap)
-    return division(problem, scale, master, whole, min(bound, whole.bound), prices)
+    return master, steps
 
 
 def _with_moves(ready: Problem, free: Master, goal: Wanted) -> Master:
@@ -68,18 +95,11 @@ def _first(steps: list[Any]) -> Any:
     return found
 
 
-def _settled(master: Master, gap: float) -> Whole:
+def _whole(master: Master) -> Whole:
+    """In whole units, where any come so."""
     lines = master.problem.lines
-    if not any(
-        isinstance(line, Project) or (isinstance(line, Flow) and line.whole) for line in lines
-    ):
-        return whole_of(master, np.full(len(master.columns), -1))
-    if is_small(master.problem):
-        found = exact(master, gap)
-        if found is not None:
-            return found
-        master.programme.continuous()
-        master.programme.solve()
-    found = rounded(master)
-    assert found is not None, "softened promises leave a division"
-    return found
+    if any(isinstance(each, Project) or getattr(each, "whole", False) for each in lines):
+        found = rounded(master)
+        assert found is not None, "softened promises leave a division"
+        return found
+    return whole_of(master, np.full(len(master.columns), -1))

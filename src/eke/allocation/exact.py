@@ -12,14 +12,17 @@ from eke.allocation.whole import Whole, add_waste, projects, whole_columns, whol
 from eke.types.record import replace
 
 FEW = 4_000  # columns of whole units up to which it is sought
+FEWER = 300  # up to which it is sought where shares had to be fair, which is harder
 NODES, SECONDS = 200_000, 20.0  # after which the best that was found has to do
 
 
-def is_small(problem: Problem) -> bool:
+def is_small(problem: Problem, fair: bool) -> bool:
     """Whether the search is likely to end soon."""
     _, periods, parts = problem.shape
     lines = [isinstance(line, Flow) and line.whole for line in problem.lines]
-    return int(np.array(lines)[problem.options.line].sum()) * periods * parts <= FEW
+    return int(np.array(lines)[problem.options.line].sum()) * periods * parts <= (
+        FEWER if fair else FEW
+    )
 
 
 def exact(master: Master, gap: float) -> Whole | None:

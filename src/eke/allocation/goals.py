@@ -15,6 +15,7 @@ Wanted = Literal["value", "cost", "max-min", "proportional"]
 SLACK = 1e-7  # share by which what an earlier step has reached may be missed
 ROUNDS = 60  # of raising the lowest shares; what is left then shares by value
 POINTS = 48  # at which the logarithm is touched by lines
+TOUCHES, CLOSE = 30, 1e-6  # times more lines are laid, until logarithms are met so well
 SMALLEST = 1e-4  # share of what a use asks for below which proportions do not count
 
 
@@ -120,11 +121,11 @@ def _proportional(master: Master, told: Progress | None) -> bool:
     logs = programme.add_columns(np.ones(len(uses)), [], np.log(SMALLEST) - 1, 0.0)
     for point in np.geomspace(SMALLEST, 1.0, POINTS).tolist():
         _touch(master, shares, logs, np.full(len(uses), point))
-    for _ in range(4):
+    for _ in range(TOUCHES):
         if relax(master, told=told) is None:
             return False
         at = np.maximum(programme.values[shares], SMALLEST)
-        if float(np.abs(programme.values[logs] - np.log(at)).max()) < 1e-5:
+        if float(np.abs(programme.values[logs] - np.log(at)).max()) < CLOSE:
             break
         _touch(master, shares, logs, at)
     programme.worths(logs, 0.0)

@@ -15,7 +15,7 @@ from eke.allocation.problem import FOREVER, Flow, Problem, Project, Queue
 from eke.allocation.programme import NONE, Programme
 from eke.allocation.supply import supply, supply_terms
 from eke.allocation.terms import Term
-from eke.types.record import Record
+from eke.types.record import Record, replace
 
 PENALTY = 100.0  # times what it is worth: on a promise that whole units cannot keep to the last
 NEAR = 0.6  # of the best score of a line's work, above which another pool's option is added too
@@ -28,6 +28,15 @@ class Aim(Record):
     worth: Any
     cost: Any
     bought: float = 1.0
+
+
+class Kept(Record):
+    """What an earlier step has reached. size: of a unit of it [USD].  short: the column of what is
+    missing of it, where that may be."""
+
+    least: float
+    size: float
+    short: int
 
 
 class Master:
@@ -53,7 +62,7 @@ class Master:
             *_tally_terms(problem, self.tallies),
             *self.moves.terms(),
         ]
-        self.kept: dict[int, float] = {}  # rows of tallies, and the worth of a unit
+        self.kept: dict[int, Kept] = {}  # rows of tallies that earlier steps have raised
         self.gain: Any = np.zeros(len(problem.options.line))
         self.has: Any = np.zeros(problem.shape, bool)
         self.option = self.period = self.part = self.columns = np.zeros(0, int)
@@ -89,9 +98,8 @@ class Master:
         self.columns = np.concatenate([self.columns, columns])
 
     def keep(self, row: int, least: float, size: float = 1.0) -> None:
-        """What an earlier step has reached of a tally is kept by the later ones. size: of a unit of
-        it [USD]."""
-        self.kept[row] = size
+        """What an earlier step has reached of a tally is kept by the later ones."""
+        self.kept[row] = Kept(least=least, size=size, short=NONE)
         self.programme.row_bounds(np.array([row]), least, FOREVER)
 
     def soften(self) -> None:
@@ -101,8 +109,15 @@ class Master:
         for promise in self.promises:
             programme.bounds(promise.lacks, 0.0, 1.0)
             programme.worths(promise.lacks, -PENALTY * promise.size)
-        for row, size in self.kept.items():
-            programme.add_columns([-PENALTY * size], [(np.array([row]), 1.0)])
+        for row, kept in self.kept.items():
+            short = programme.add_columns([-PENALTY * kept.size], [(np.array([row]), 1.0)])
+            self.kept[row] = replace(kept, short=int(short[0]))
+
+    def missed_share(self) -> float:
+        """The largest share of what earlier steps have reached that the last solution lacks."""
+        values = self.programme.values
+        lacks = [values[k.short] / max(k.least, 1e-6) for k in self.kept.values() if k.short >= 0]
+        return float(max(lacks, default=0.0))
 
     def works(self) -> Any:
         """Whether an option may work in a part of a period (O, T, S)."""

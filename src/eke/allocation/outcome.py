@@ -41,7 +41,8 @@ class Prices(Record):
 
 class Division(Record):
     """Who gets what. value: of all that is done, less what it costs [USD].  bound: above which no
-    division comes.
+    division comes.  gap: share by which it may be worse than the best: in value, or in the share
+    that is missed by most where shares had to be fair.
 
     done: work of each line by period and part (L, T, S).  late: of it, by line and stage (T,).
     finished: of each project, the stage in which, None for never.  waiting, refused: of each queue
@@ -51,6 +52,7 @@ class Division(Record):
 
     value: float
     bound: float
+    gap: float
     held: Held
     done: Any
     late: dict[tuple[int, int], Any]
@@ -62,23 +64,28 @@ class Division(Record):
     lacking: tuple[tuple[int, int, float], ...]
     prices: Prices
 
-    @property
-    def gap(self) -> float:
-        """Share by which it may be worse than the best."""
-        return max(self.bound - self.value, 0.0) / max(abs(self.bound), 1e-12)
-
 
 def division(
-    problem: Problem, scale: Scale, master: Master, whole: Whole, bound: float, prices: Any
+    problem: Problem,
+    scale: Scale,
+    master: Master,
+    whole: Whole,
+    bound: float,
+    prices: Any,
+    gap: float,
+    counted: bool = True,
 ) -> Division:
-    """From what the programme has, in its own units, to the problem's. prices: of rows."""
+    """From what the programme has, in its own units, to the problem's. prices: of rows.  counted:
+    whether the worth of what is done counts, or only what it costs."""
     values = np.where(np.abs(whole.values) < TINY, 0.0, whole.values)
     held = _held(problem, scale, master, values, whole.waste)
     late = _late(scale, master, values)
     finished = _finished(master, values)
     return Division(
-        value=_value(problem, master, held, late, finished, values),
+        value=float(counted) * _worth(problem, held, late, finished)
+        - _cost(problem, master, held, values),
         bound=bound * scale.money,
+        gap=gap,
         held=held,
         done=_done(problem, held),
         late=late,
@@ -167,15 +174,13 @@ def _lacking(master: Master, values: Any) -> tuple[tuple[int, int, float], ...]:
     )
 
 
-def _value(
+def _worth(
     problem: Problem,
-    master: Master,
     held: Held,
     late: dict[tuple[int, int], Any],
     finished: dict[int, int | None],
-    values: Any,
 ) -> float:
-    """Summed up from what is done and what it costs, not taken from the solver."""
+    """Summed up from what is done, not taken from the solver."""
     options, lines = problem.options, problem.lines
     line = options.line[held.option]
     worth = np.array([each.worth for each in lines])[line]
@@ -183,7 +188,6 @@ def _value(
     queue = np.array([isinstance(each, Queue) for each in lines])[line]
     share = options.quality[held.option] - np.where(queue, 1.0, 0.0)
     total = float((np.where(flow | queue, share, 0.0) * worth * held.work).sum())
-    total -= float((options.cost[held.option] * problem.seconds[held.part] * held.units).sum())
     for (number, stage), each in late.items():
         kept = lines[number]
         assert isinstance(kept, Queue)
@@ -192,9 +196,16 @@ def _value(
         project = lines[number]
         if ended is not None and isinstance(project, Project):
             total += project.worth * project.stages[ended].keeps
+    return total
+
+
+def _cost(problem: Problem, master: Master, held: Held, values: Any) -> float:
+    """Of running, renting and moving."""
+    options = problem.options
+    running = options.cost[held.option] * problem.seconds[held.part] * held.units
     rent = problem.pools.price[:, None] * _of_columns(master.supply.rented, values)
-    total -= float(rent.sum() * problem.seconds.sum())
-    return total - float((_moved(problem, master, values) * problem.moving[:, :, None]).sum())
+    moves = _moved(problem, master, values) * problem.moving[:, :, None]
+    return float(running.sum() + rent.sum() * problem.seconds.sum() + moves.sum())
 
 
 def _prices(problem: Problem, scale: Scale, master: Master, prices: Any) -> Prices:

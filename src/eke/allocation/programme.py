@@ -116,14 +116,6 @@ class Programme:
         """The last optimum is no good place to go on from."""
         self._fresh = True
 
-    def continuous(self) -> None:
-        """No column needs to be whole any more."""
-        kind = np.full(self.columns, int(highspy.HighsVarType.kContinuous), np.uint8)
-        every = np.arange(self.columns, dtype=np.int32)
-        self._highs.changeColsIntegrality(self.columns, every, kind)
-        self._highs.clearSolver()
-        self.afresh()
-
     def solve(self) -> bool:
         """Whether there is a solution, which is then the best one."""
         self._highs.setOptionValue("solver", "ipm" if self._fresh and self._large() else "simplex")

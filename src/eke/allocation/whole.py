@@ -18,12 +18,13 @@ MORE = 8  # units of other options tried for what is wanted in one place
 class Whole(Record):
     """A division in whole units. values: of the programme's columns.  waste: work of each option's
     column that nobody asked for.  value: of the objective.  bound: above which no division comes,
-    infinite where nobody has looked."""
+    infinite where nobody has looked.  missed: share that is missing of what had to be kept."""
 
     values: Any
     waste: Any
     value: float
     bound: float = FOREVER
+    missed: float = 0.0
 
 
 def rounded(master: Master) -> Whole | None:
@@ -32,13 +33,13 @@ def rounded(master: Master) -> Whole | None:
     Projects are finished or not; units are rounded down, then up where there is room, for what they
     do most with.
     """
+    master.soften()
     _finish(master)
     programme, whole = master.programme, whole_columns(master)
     units = Room(master, whole, programme.values[master.columns][whole]).fill()
     whole = whole_columns(master)
     programme.bounds(master.columns[whole], units, units)
     waste = add_waste(master, whole, units)
-    master.soften()
     if not programme.solve():
         return None
     return whole_of(master, waste)
@@ -49,7 +50,12 @@ def whole_of(master: Master, waste: Any) -> Whole:
     programme, found = master.programme, np.zeros(len(master.columns))
     there = waste != NONE
     found[there] = programme.values[waste[there]]
-    return Whole(values=programme.values, waste=found, value=programme.objective)
+    return Whole(
+        values=programme.values,
+        waste=found,
+        value=programme.objective,
+        missed=master.missed_share(),
+    )
 
 
 def whole_columns(master: Master) -> Any:
@@ -78,6 +84,7 @@ def _finish(master: Master) -> None:
         if clear or not open_:
             continue
         nearest = max(open_, key=lambda i: (values[i], -i))
+        open_.remove(nearest)
         programme.bounds(nearest, 1.0, 1.0)
         if not programme.solve():
             programme.bounds(nearest, 0.0, 0.0)
@@ -153,7 +160,7 @@ class Room:
         np.add.at(wanting, row, unit * self.part)
         promised = np.array([getattr(each, "floor", 0.0) > 0 for each in master.problem.lines])
         units = self.down.copy()
-        density = worth * self.part * unit / master.problem.options.chips[option]
+        density = self._urgency()[line] * self.part * unit / master.problem.options.chips[option]
         order = np.lexsort((-density, ~promised[line]))
         for i in order[self.part[order] > TINY].tolist():
             serves = min(wanting[row[i]], unit[i])
@@ -162,6 +169,14 @@ class Room:
                 units[i] += 1
                 wanting[row[i]] -= serves
         return self._others(units, wanting, row, promised)
+
+    def _urgency(self) -> Any:
+        """Of a unit of work of each line: its worth, or where shares are to be fair its share."""
+        lines, tallies = self.master.problem.lines, self.master.tallies
+        worth = np.array([line.worth for line in lines])
+        use = np.array([line.use for line in lines])
+        fair = np.isin(tallies.share[use], list(self.master.kept))
+        return np.where(fair, worth / tallies.total[use], worth)
 
     def _fits(self, rows: Any, values: Any) -> bool:
         """Whether there is room for a unit more, which is then taken."""
@@ -179,8 +194,8 @@ class Room:
         for i in np.flatnonzero(wanting[row] > TINY).tolist():
             line = int(master.problem.options.line[option[i]])
             places[int(row[i])] = (line, int(period[i]), int(part[i]))
-        worth = [each.worth for each in master.problem.lines]
-        ordered = sorted(places.items(), key=lambda each: -worth[each[1][0]] * wanting[each[0]])
+        urgency = self._urgency()
+        ordered = sorted(places.items(), key=lambda each: -urgency[each[1][0]] * wanting[each[0]])
         found: dict[tuple[int, int, int], int] = {}
         for number, (line, when, where) in ordered:
             for _ in range(MORE):

@@ -124,6 +124,7 @@ class Allocation(Record, tag="allocation", tag_field="answer"):
     value: float
     span: Span
     bound: float
+    gap: float
     asked: float
     rent: float
     electricity: float
@@ -143,11 +144,6 @@ class Allocation(Record, tag="allocation", tag_field="answer"):
     grounds: dict[str, int]
     slip: Difference | None
     words: dict[str, Any]
-
-    @property
-    def gap(self) -> float:
-        """Share by which it may be worse than the best."""
-        return max(self.bound - self.value, 0.0) / max(abs(self.bound), 1e-9)
 
 
 class Clash(Record, tag="clash", tag_field="answer"):

@@ -46,6 +46,7 @@ def allocation(provider: Provider, posed: Posed, found: Division, span: Span) ->
         value=found.value,
         span=span,
         bound=found.bound,
+        gap=found.gap,
         asked=_asked_worth(provider),
         rent=float(rent.sum()),
         electricity=float(running.sum()),
