@@ -10,13 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eke.allocating.forecasts.answer import forecast
-from eke.allocating.forecasts.plans import curve
+from eke.allocating.forecasts.curves import SMALL, Sizes, curve, sizes
+from eke.allocating.forecasts.plans import ROOM, per_ask, per_run
 from eke.allocating.forecasts.reading import ForecastText, asked_of
+from eke.catalog.chips import chip
 from eke.catalog.files import to_record
+from eke.catalog.fleets import pool, resized
+from eke.catalog.models import model
 from eke.physics.demand import bass_share, bass_years, logistic_users
+from eke.planning import plan
 from eke.report.json import to_json
+from eke.types.fleet import Fleet
 from eke.types.forecast import Forecast
-from eke.types.need import Span
+from eke.types.goal import Goal, Planned
+from eke.types.job import Promise, Serve
+from eke.types.need import Need, Span
+from eke.types.record import replace
+from eke.verbs import need
 
 LINE = {
     "users": "13M",
@@ -234,3 +244,79 @@ def test_between_the_lengths_planned_lines_are_straight(
         found = float(made.at(np.array(prompt), np.array(answer)))
         assert found == pytest.approx(time(prompt, answer).likely, rel=1e-9)
     assert made.speed == Span(low=0.5, likely=1.0, high=2.0)
+
+
+POWERS = st.floats(0.0, 0.9)
+
+
+@given(POWERS, st.floats(1e3, 1e12), st.floats(1.0, 1e7), st.floats(1.0, 500.0))
+def test_a_run_has_the_chips_that_do_it_in_time(
+    power: float, base: float, chips: float, times: float
+) -> None:
+    """Chip time that grows as a power of the chips: chips = rate × chip time of so many, read
+    exactly, beyond the sizes planned too."""
+    rate = chips ** (1 - power) / base
+    looked: list[int] = []
+
+    def time(count: int) -> float:
+        looked.append(count)
+        return base * count**power
+
+    made = sizes(rate, rate * times, time)
+    assert len(looked) == len(set(looked)) <= 11 and SMALL in looked
+    found = made.at(np.array([rate, rate * times, rate / 7, rate * times * 7]))
+    wanted = np.array([rate, rate * times, rate / 7, rate * times * 7]) * base * found**power
+    assert found == pytest.approx(wanted, rel=1e-6)
+    assert found[0] == pytest.approx(chips, rel=1e-6)
+
+
+@given(st.lists(st.floats(1e6, 1e9), min_size=1, max_size=6), st.floats(1e-9, 1e3))
+def test_more_runs_never_have_fewer_chips(times: list[float], rate: float) -> None:
+    """Whatever the physics says of each size, even that more chips are slower."""
+    made = Sizes(chips=tuple(16 * 4**k for k in range(len(times))), times=tuple(times))
+    few, many = made.at(np.array([rate, rate * 1.5]))
+    assert 0 < few < many < np.inf
+
+
+def test_more_chips_of_a_run_wait_for_each_other() -> None:
+    of = model("llama-3.1-70b")
+    times = [
+        per_run(of, 1e12, "h100-sxm", chips, None).chip_time.likely for chips in (256, 4096, 32768)
+    ]
+    assert times[0] < times[1] < times[2]
+    larger = per_run(of, 1e12, "h100-sxm", 32768, 32e6).chip_time.likely
+    assert larger < times[2]
+
+
+@pytest.mark.parametrize("name", ["llama-3.1-8b", "gpt-oss-20b"])
+def test_what_is_looked_at_comes_close_to_the_whole_search(name: str) -> None:
+    job = Serve(model=model(name), prompt=900, answer=250, rate=1.0)
+    one = replace(pool(chip("h100-sxm"), 8), rent=1.0, quoted=True)
+    whole = plan(job, Fleet(pools=(one,)), Goal(least="cost_per_million_tokens_full"))
+    assert isinstance(whole, Planned)
+    least = whole.need.chips.likely / whole.need.figures["rate_most"].span.likely
+    assert per_ask(job, "h100-sxm").chip_time.likely < 1.03 * least
+
+
+@pytest.mark.parametrize("limit", [0.008, 0.015, 0.06])
+def test_a_promise_is_kept_and_costs_chips(limit: float) -> None:
+    """At the load that the chip time stands for, words come as fast as promised."""
+    job = Serve(model=model("llama-3.1-8b"), prompt=900, answer=250, tpot=Promise(limit=limit))
+    kept = per_ask(job, "h100-sxm")
+    free = per_ask(replace(job, tpot=None), "h100-sxm")
+    assert kept.chip_time.likely >= 0.99 * free.chip_time.likely
+    rate = ROOM * kept.need.chips.likely / kept.chip_time.likely
+    one = resized(pool(chip("h100-sxm"), 1), kept.need.plan.chips)
+    busy = need(replace(job, rate=rate * (1 - 1e-6)), kept.need.plan, Fleet(pools=(one,)))
+    assert isinstance(busy, Need) and busy.figures["tpot"].span.likely <= limit
+
+
+def test_power_at_the_meter_widens_energy_but_no_chips() -> None:
+    """Without the file's own figure, power at work and PUE are uncertain; with it PUE is not."""
+    free = answered(demand=chat(), count_in="a100-sxm-80").quarters[0]
+    said = {"a100-sxm-80": {"power": "1 kW"}}
+    metered = answered(demand=chat(), supply=said, count_in="a100-sxm-80").quarters[0]
+    assert free.chips.low == free.chips.high
+    assert free.power.low < free.power.likely < free.power.high
+    assert metered.power.low == metered.power.high == pytest.approx(1000 * metered.chips.likely)
+    assert metered.energy.low < metered.energy.likely < metered.energy.high

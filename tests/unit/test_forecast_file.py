@@ -180,7 +180,7 @@ def test_the_command_answers(tmp_path: Path) -> None:
     again = json.loads(run("--json", written(tmp_path, GOOD)).stdout)
     assert again["answer"] == "forecast" and len(again["quarters"]) == 3
     kinds = {ground["name"]: ground["kind"] for ground in again["grounds"]}
-    assert kinds["chat users"] == "given" and kinds["pue"] == "published"
+    assert kinds["chat users"] == "given" and kinds["PUE"] == "published"
     assert kinds["frontier utilisation"] == "assumed"
 
 

@@ -20,8 +20,8 @@ T = TypeVar("T", bound=Record)
 DATA = Path(__file__).parent / "data"
 LARGEST = 2_000_000  # bytes; no catalogue file comes near
 PARTS = (
-    *("chips", "systems", "models", "efficiency", "claims"),
-    *("prices.csv", "benchmarks.toml", "sources.toml"),
+    *("chips", "systems", "models", "efficiency", "claims", "forecasts"),
+    *("prices.csv", "benchmarks.toml", "engines.toml", "nodes.toml", "sources.toml"),
 )
 _added: list[Path] = []
 
@@ -116,7 +116,44 @@ def to_record(found: Any, kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(found, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise BadFile(f"{where}: {_explained(str(error), kind)}") from None
+        message = _placed(found, kind, str(error))
+        raise BadFile(f"{where}: {_explained(message, kind)}") from None
+
+
+def _placed(found: Any, kind: type[Record], message: str) -> str:
+    """The library's message with the names of tables, for which it has "[...]"."""
+    place = re.search(r"`\$([^`]*)`", message)
+    if place is None or "[...]" not in place[1]:
+        return message
+    way: list[Any] = []
+    for name, index, some in re.findall(r"\.([^.\[]+)|\[(\d+)\]|(\[\.\.\.\])", place[1]):
+        way.append(_refused(found, way, kind, message) if some else name or int(index))
+    named = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in way)
+    return message.replace(place[0], f"`${named}`")
+
+
+def _refused(found: Any, way: list[Any], kind: type[Record], message: str) -> str:
+    """The first entry of a table that is refused without the others beside it."""
+    table = found
+    for each in way:
+        table = table[each]
+    for name, value in table.items():
+        try:
+            msgspec.convert(_with(found, way, {name: value}), kind, strict=True)
+        except msgspec.ValidationError as error:
+            if str(error) == message:
+                return str(name)
+    return "…"
+
+
+def _with(found: Any, way: list[Any], value: Any) -> Any:
+    """The same data with another value in one place."""
+    if not way:
+        return value
+    inner = _with(found[way[0]], way[1:], value)
+    if isinstance(found, list):
+        return [inner if at == way[0] else each for at, each in enumerate(found)]
+    return {**found, way[0]: inner}
 
 
 def refuse_nonsense(found: Any, where: str, at: str = "$", depth: int = 0) -> None:

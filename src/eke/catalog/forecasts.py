@@ -40,6 +40,7 @@ class SameText(Record):
     prompt: str = ""
     answer: str = ""
     reuse: str = "0%"
+    tpot: str = ""
     tokens: str = ""
     chips: int = 0
 
@@ -161,6 +162,8 @@ def _same(path: Path, of: str, text: SameText) -> Same:
     for name in needed:
         numbers[name] = spanned(getattr(text, name), "token", f"{where}.{name}").likely
     numbers["reuse"] = spanned(text.reuse, "1", f"{where}.reuse", least=0.0).likely
+    if text.tpot:
+        numbers["tpot"] = spanned(text.tpot, "s", f"{where}.tpot").likely
     if of == "training" and text.chips < 1:
         raise BadFile(f"{where}.chips is {text.chips}; say how many train it.")
     return Same(model=text.model, chip=text.chip, chips=text.chips, **numbers)

@@ -66,9 +66,9 @@ class Demand(Record):
 
 
 class Training(Record):
-    """Training runs. tokens: of one.  runs: of each company within that time [s].  growth: of the
-    FLOP of a run, a year, as a share.  experiments: chip time of all runs over that of the ones
-    that are kept."""
+    """Training runs. tokens: of one.  runs: of each company within that time [s], side by side.
+    growth: of the FLOP of a run, a year, as a share.  experiments: chips of all runs over those of
+    the ones that are kept.  batch: of a step [tokens]; None is a usual one."""
 
     name: str
     work: Work
@@ -79,6 +79,7 @@ class Training(Record):
     growth: Span | None = None
     experiments: Span
     efficiency: Span | None = None
+    batch: float | None = None
 
 
 class Supply(Record):
@@ -106,7 +107,8 @@ class Supply(Record):
 class Asked(Record):
     """The question. start: year and quarter, counted from 0.  count_in: the kind of chip in which
     demand is told.  power: of all sites [W].  budget: for chips [USD/s].  given: fields that the
-    file sets, the others being assumed."""
+    file sets, the others being assumed.  narrowed: those of whose span only the likeliest value is
+    read."""
 
     name: str
     start: tuple[int, int]
@@ -121,6 +123,7 @@ class Asked(Record):
     seed: int = 1
     samples: int = 4000
     given: frozenset[str] = frozenset()
+    narrowed: tuple[str, ...] = ()
 
 
 class Standing(Record):
@@ -169,7 +172,7 @@ class Quarter(Record):
 class Use(Record):
     """How the chips of a use were found. chip_time: of an ask or a run, by kind of chip; None where
     it cannot run [s].  plan: of which chip time is eke's; None by the rule of thumb.  peak_share:
-    useful work over the peak of the chips counted in."""
+    useful work over the peak of the chips counted in.  notes: what else to know of it."""
 
     name: str
     what: str  # "inference" or "training"
@@ -177,6 +180,7 @@ class Use(Record):
     chip_time: dict[str, Span | None]
     plan: Plan | None
     peak_share: float
+    notes: tuple[str, ...] = ()
 
 
 class Moves(Record):

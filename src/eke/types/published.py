@@ -96,14 +96,15 @@ class Relation(Record):
 
 class Same(Record):
     """The same question put to eke: the model and the chip, and the lengths or the tokens.
-    reuse: share of prompts that
-    is cached.  chips: how many train it."""
+    reuse: share of prompts that is cached.  tpot: at most between two words [s], 0 for any.
+    chips: how many train it."""
 
     model: str
     chip: str
     prompt: float = 0.0
     answer: float = 0.0
     reuse: float = 0.0
+    tpot: float = 0.0
     tokens: float = 0.0
     chips: int = 0
 

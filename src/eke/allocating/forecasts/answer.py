@@ -9,7 +9,7 @@ import numpy as np
 from eke.allocating.forecasts.beside import beside_published, held
 from eke.allocating.forecasts.cases import Array, Cases, Uncertain
 from eke.allocating.forecasts.grounds import grounds, remarks
-from eke.allocating.forecasts.quarters import World, quarter_of, wanted_in
+from eke.allocating.forecasts.quarters import World, quarter_at, wanted_in
 from eke.allocating.forecasts.serving import Inference
 from eke.allocating.forecasts.supply import fleet_of, stocks, supply_inputs
 from eke.allocating.forecasts.training import Runs
@@ -27,11 +27,12 @@ def forecast(asked: Asked, told: Told | None = None) -> Forecast:
     inputs: dict[str, Uncertain] = {}
     for use in uses:
         inputs |= use.inputs()
-    cases = Cases(inputs | supply_inputs(asked, fleet), asked.samples, asked.seed)
+    inputs |= supply_inputs(asked, fleet)
+    cases = Cases(inputs, asked.samples, asked.seed)
     world = World(asked=asked, fleet=fleet, uses=uses, cases=cases)
     rows = stocks(asked, fleet, cases)
     wanted = [wanted_in(world, index) for index in range(asked.quarters)]
-    quarters = tuple(quarter_of(world, index, wanted, rows) for index in range(asked.quarters))
+    quarters = tuple(quarter_at(world, index, wanted, rows) for index in range(asked.quarters))
     last = sum(wanted[-1].values())
     shares, together = cases.shares(last)
     return Forecast(
@@ -67,7 +68,10 @@ def _wired(asked: Asked, told: Told | None) -> list[Wired]:
 
     years = (asked.quarters - 1) / 4
     serving = [Inference(each, asked.count_in, others, years, tell) for each in asked.demands]
-    return [*serving, *(Runs(each, asked.count_in, others, tell) for each in asked.trainings)]
+    return [
+        *serving,
+        *(Runs(each, asked.count_in, others, years, tell) for each in asked.trainings),
+    ]
 
 
 def _first_short(quarters: Sequence[Quarter]) -> str:

@@ -15,7 +15,7 @@ from eke.economics.chains import solved
 from eke.economics.ratios import difference
 from eke.errors import BadInput
 from eke.types.forecast import Beside, Held, Quarter
-from eke.types.job import Serve
+from eke.types.job import Promise, Serve
 from eke.types.need import Span
 from eke.types.published import Chain, Mark, Published, Same, Stated
 
@@ -116,7 +116,13 @@ def eke_chain(of: Published, theirs: Chain) -> Chain:
 
 
 def _serving(of: Published, same: Same, theirs: Chain) -> list[Stated]:
-    job = Serve(model=model(same.model), prompt=same.prompt, answer=same.answer, reuse=same.reuse)
+    job = Serve(
+        model=model(same.model),
+        prompt=same.prompt,
+        answer=same.answer,
+        reuse=same.reuse,
+        tpot=Promise(limit=same.tpot) if same.tpot else None,
+    )
     taken = per_ask(job, same.chip)
     kept = [_kept(name, theirs) for name in KEPT if name in theirs.known]
     tokens = same.prompt + same.answer
@@ -149,7 +155,7 @@ def _serving(of: Published, same: Same, theirs: Chain) -> list[Stated]:
 
 def _training(same: Same, theirs: Chain) -> list[Stated]:
     of = model(same.model)
-    taken = per_run(of, same.tokens, same.chip, same.chips)
+    taken = per_run(of, same.tokens, same.chip, same.chips, None)
     compute = taken.need.plan.compute
     found = [
         _said("active_parameters", active(of), "assumed", f"counted in {of.name}"),

@@ -52,27 +52,15 @@ def demand_of(lines: Lines, name: str, text: DemandText) -> Demand:
     at = f"demand.{name}"
     text = _from_published(lines, at, text)
     work = work_of(lines, at, text, "utilisation")
-    images = _plain(lines, text, at, "images", "1")
-    sound = _plain(lines, text, at, "sound", "s")
-    prompt = lines.needed(text, at, "prompt", "token", "1000")
-    if work.model is None:
-        prompt = _with_senses(lines, text, at, prompt, images, sound)
-        images = sound = 0.0
     demand = Demand(
         name=name,
         users=_users(lines, at, text),
-        asks=Path(
-            now=lines.needed(text, at, "asks", "1/s", "5/day"),
-            growth=lines.growth(text, at, "asks_growth"),
-        ),
-        prompt=Path(now=prompt, growth=lines.growth(text, at, "prompt_growth")),
-        answer=Path(
-            now=lines.needed(text, at, "answer", "token", "300"),
-            growth=lines.growth(text, at, "answer_growth"),
-        ),
+        asks=_path(lines, text, at, "asks", "1/s", "5/day"),
+        prompt=_path(lines, text, at, "prompt", "token", "1000"),
+        answer=_path(lines, text, at, "answer", "token", "300"),
         work=work,
-        images=images,
-        sound=sound,
+        images=_plain(lines, text, at, "images", "1"),
+        sound=_plain(lines, text, at, "sound", "s"),
         reuse=_share(lines, text, at, "reuse"),
         peak_over_mean=lines.needed(text, at, "peak_over_mean", "1", "2"),
         ttft=lines.promise(text.ttft, at, "ttft"),
@@ -83,7 +71,15 @@ def demand_of(lines: Lines, name: str, text: DemandText) -> Demand:
         like=text.from_,
     )
     _check_demand(lines, at, demand)
-    return demand
+    return demand if work.model is not None else _with_senses(lines, text, at, demand)
+
+
+def _path(lines: Lines, text: DemandText, at: str, name: str, unit: str, such: str) -> Path:
+    """A number that may grow."""
+    return Path(
+        now=lines.needed(text, at, name, unit, such),
+        growth=lines.growth(text, at, f"{name}_growth"),
+    )
 
 
 def _from_published(lines: Lines, at: str, text: DemandText) -> DemandText:
@@ -161,15 +157,14 @@ def _users(lines: Lines, at: str, text: DemandText) -> Path:
     return found
 
 
-def _with_senses(
-    lines: Lines, text: DemandText, at: str, prompt: Span, images: float, sound: float
-) -> Span:
-    """The prompt with the tokens that pictures and sound become, where no model is named whose
-    encoders eke would count."""
-    per_image = lines.needed(text, at, "image_tokens", "token", "576").likely
-    per_second = lines.needed(text, at, "sound_tokens", "1/s", "50/s").likely
-    more = images * per_image + sound * per_second
-    return Span(low=prompt.low + more, likely=prompt.likely + more, high=prompt.high + more)
+def _with_senses(lines: Lines, text: DemandText, at: str, of: Demand) -> Demand:
+    """The same with the tokens that pictures and sound become in the prompt, where no model is
+    named whose encoders eke would count."""
+    per_image = _plain(lines, text, at, "image_tokens", "token")
+    per_second = _plain(lines, text, at, "sound_tokens", "1/s")
+    more, now = of.images * per_image + of.sound * per_second, of.prompt.now
+    longer = Span(low=now.low + more, likely=now.likely + more, high=now.high + more)
+    return replace(of, prompt=replace(of.prompt, now=longer), images=0.0, sound=0.0)
 
 
 def _check_demand(lines: Lines, at: str, demand: Demand) -> None:
@@ -211,9 +206,9 @@ def job_of(demand: Demand) -> Serve:
 
 
 def _share(lines: Lines, text: DemandText, at: str, name: str) -> float:
-    return share_of(lines, text, at, name).likely if says(text, name) else 0.0
+    found = share_of(lines, text, at, name) if says(text, name) else None
+    return lines.likeliest(at, name, found) or 0.0
 
 
 def _plain(lines: Lines, text: DemandText, at: str, name: str, unit: str) -> float:
-    found = lines.span(text, at, name, unit, least=0.0)
-    return found.likely if found is not None else 0.0
+    return lines.likeliest(at, name, lines.span(text, at, name, unit, least=0.0)) or 0.0

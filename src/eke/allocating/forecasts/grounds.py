@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from eke.allocating.forecasts.cases import Uncertain
-from eke.allocating.forecasts.lines import ASSUMED
-from eke.allocating.forecasts.plans import values
-from eke.allocating.forecasts.serving import ROOM
-from eke.allocating.forecasts.supply import Fleet
+from eke.allocating.forecasts.plans import ROOM, values
+from eke.allocating.forecasts.supply import SITE, Fleet
 from eke.allocating.forecasts.uses import Wired
 from eke.catalog.chips import chip
 from eke.catalog.prices import price
@@ -20,42 +18,92 @@ def grounds(
     asked: Asked, fleet: Fleet, uses: Sequence[Wired], inputs: Mapping[str, Uncertain]
 ) -> tuple[Ground, ...]:
     """Every number the forecast rests on, and how well it is known."""
-    found = [_input(name, each, asked) for name, each in inputs.items()]
-    found += [_time(use, kind) for use in uses for kind in use.described().chip_time]
-    found += _site(asked, fleet)
-    found.append(
-        Ground(
-            name="largest share of the throughput planned with",
-            value=ROOM,
-            unit="1",
-            kind="assumed",
-            source="eke",
-        )
+    assumed = _assumed(asked)
+    return (
+        *(_input(name, each, asked, assumed) for name, each in inputs.items()),
+        *(_time(use, kind) for use in uses for kind in use.described().chip_time),
+        *(_power(kind, fleet) for kind in fleet.powers),
+        _plain("largest share of the throughput planned with", ROOM),
+        *(_plain(f"{use.name} reuse", use.reuse, "the file") for use in asked.demands if use.reuse),
     )
-    return tuple(found)
 
 
-def _input(name: str, each: Uncertain, asked: Asked) -> Ground:
-    planned = name.startswith("eke's speed")
-    kind: GroundKind = "derived" if planned else "given" if _given(name, asked) else "assumed"
+MAY_BE_ASSUMED = {  # names of inputs, and the fields that say them
+    "peak over mean": "peak_over_mean",
+    "utilisation": "utilisation",
+    "runs": "runs",
+    "experiments": "experiments",
+    "companies": "companies",
+    "retired": "retire",
+    "share": "share",
+}
+
+
+def _assumed(asked: Asked) -> set[str]:
+    """Inputs that the file does not say."""
+    lines = [
+        *(("demand", each.name) for each in asked.demands),
+        *(("training", each.name) for each in asked.trainings),
+        *(("supply", each.chip) for each in asked.supplies),
+    ]
+    found = {
+        f"{name} {words}"
+        for of, name in lines
+        for words, field in MAY_BE_ASSUMED.items()
+        if f"{of}.{name}.{field}" not in asked.given
+    }
+    return found | ({"electricity"} - asked.given)
+
+
+def _input(name: str, each: Uncertain, asked: Asked, assumed: set[str]) -> Ground:
+    kind, source, note = _known(name, asked, assumed)
     return Ground(
         name=name,
         value=each.span.likely,
         unit=f"{each.unit} a year" if each.growth else each.unit,
         kind=kind,
-        source="eke" if planned or kind == "assumed" else "the file",
+        source=source,
         low=each.span.low,
         high=each.span.high,
+        note=note,
     )
 
 
-def _given(name: str, asked: Asked) -> bool:
-    """Whether the file says an input that may also be assumed."""
-    for part, field in (("peak over mean", "peak_over_mean"), *((n, n) for n in ASSUMED)):
-        if name.endswith(f" {part}"):
-            use = name.removesuffix(f" {part}")
-            return any(f"{of}.{use}.{field}" in asked.given for of in ("demand", "training"))
-    return True
+def _known(name: str, asked: Asked, assumed: set[str]) -> tuple[GroundKind, str, str]:
+    """How well an input is known, from where, and what is said of it."""
+    if name.startswith("eke's speed"):
+        return "derived", "eke", "planned by eke"
+    if name in SITE:
+        each = values(asked.count_in)[SITE[name]]
+        return each.kind, each.source, each.note
+    chip_id = name.removesuffix(" price")
+    if chip_id != name and f"supply.{chip_id}.price" not in asked.given:
+        row = price(chip_id, "buy")
+        if row is not None:
+            return row.kind, row.source, f"{row.date}: {row.note}"
+    if name in assumed:
+        return "assumed", "epoch" if name == "electricity" else "eke", ""
+    return "given", "the file", ""
+
+
+def _plain(name: str, value: float, source: str = "eke") -> Ground:
+    kind: GroundKind = "assumed" if source == "eke" else "given"
+    return Ground(name=name, value=value, unit="1", kind=kind, source=source)
+
+
+def _power(kind: str, fleet: Fleet) -> Ground:
+    """Of a chip, alone or at the meter."""
+    metered = kind in fleet.metered
+    fact = chip(kind).facts.get("power")
+    published = fact.source if fact is not None else "eke"
+    return Ground(
+        name=f"power of {kind}",
+        value=fleet.powers[kind],
+        unit="W",
+        kind="given" if metered else "published",
+        source="the file" if metered else published,
+        note="at the meter of the site, at most" if metered else "at most; the server's is beside",
+    )
 
 
 def _time(use: Wired, kind: str) -> Ground:
@@ -75,71 +123,6 @@ def _time(use: Wired, kind: str) -> Ground:
     )
 
 
-def _site(asked: Asked, fleet: Fleet) -> list[Ground]:
-    """Prices, power and what a site adds."""
-    found = []
-    for kind, power in fleet.powers.items():
-        said = f"supply.{kind}.power" in asked.given
-        found.append(
-            Ground(
-                name=f"power of {kind} at the site",
-                value=power,
-                unit="W",
-                kind="given" if said else "derived",
-                source="the file" if said else _power_source(kind),
-                note="" if said else "its maximum, its share of the server, and the site",
-            )
-        )
-        row, own = price(kind, "buy"), f"supply.{kind}.price" in asked.given
-        span = fleet.prices[kind]
-        if span is not None:
-            found.append(
-                Ground(
-                    name=f"price of {kind}",
-                    value=span.likely,
-                    unit="USD",
-                    kind="given" if own or row is None else row.kind,
-                    source="the file" if own or row is None else row.source,
-                    low=span.low,
-                    high=span.high,
-                    note="" if own or row is None else f"{row.date}: {row.note}",
-                )
-            )
-    of = values(asked.count_in)
-    for name in ("server_power", "pue", "power_share", "idle_power"):
-        each = of[name]
-        found.append(
-            Ground(
-                name=name,
-                value=each.likely,
-                unit=each.unit,
-                kind=each.kind,
-                source=each.source,
-                low=each.low,
-                high=each.high,
-            )
-        )
-    said = "electricity" in asked.given
-    span = asked.electricity
-    found.append(
-        Ground(
-            name="electricity",
-            value=span.likely,
-            unit="USD/J",
-            kind="given" if said else "assumed",
-            source="the file" if said else "epoch",
-            low=span.low,
-            high=span.high,
-        )
-    )
-    return found
-
-
-def _power_source(kind: str) -> str:
-    fact = chip(kind).facts.get("power")
-    return fact.source if fact is not None else "eke"
-
-
 def remarks(asked: Asked, uses: Sequence[Wired]) -> tuple[str, ...]:
     """What the answer assumed, in words."""
     found = []
@@ -150,12 +133,17 @@ def remarks(asked: Asked, uses: Sequence[Wired]) -> tuple[str, ...]:
                 f"{use.name}: no model is named, so its chips follow from a share of the peak that "
                 "is assumed; name one (model = …), and eke plans it"
             )
+        found += [f"{use.name}: {note}" for note in described.notes]
         cannot = [kind for kind, time in described.chip_time.items() if time is None]
         if cannot:
             found.append(
                 f"{use.name} cannot run on {', '.join(cannot)}; those are worth what they do for "
                 "the other uses"
             )
+    if asked.narrowed:
+        found.append(
+            f"of {', '.join(asked.narrowed)} only the likeliest value is used, not the span"
+        )
     if not asked.supplies:
         found.append("no supply is given ([supply.CHIP]), so nothing is said of shortage")
     return tuple(found)

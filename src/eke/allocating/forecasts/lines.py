@@ -26,6 +26,8 @@ ASSUMED = {  # where the file says nothing
     "utilisation": "15% (8%..30%)",  # of serving, by the rule of thumb
     "training.utilisation": "38% (30%..45%)",
     "experiments": "1",
+    "runs": "1",
+    "companies": "1",
     "image_tokens": "576",  # a picture in patches of 14 × 14 points, 336 points wide
     "sound_tokens": "50/s",  # states of Whisper's encoder
     "retire": "10% (5%..20%)",
@@ -41,13 +43,14 @@ class TrainingText(Record):
     active: Text = ""
     utilisation: Text = ""
     tokens: Text = ""
-    runs: Text = "1"
-    companies: Text = "1"
+    runs: Text = ""
+    companies: Text = ""
     companies_growth: Text = ""
     within: Text = ""
     growth: Text = ""
     experiments: Text = ""
     efficiency: Text = ""
+    batch: Text = ""
 
 
 class SupplyText(Record):
@@ -74,11 +77,13 @@ def says(record: Any, name: str) -> bool:
 
 
 class Lines:
-    """What all lines of a file share. given: fields the file sets, as `demand.NAME.users`."""
+    """What all lines of a file share. given: fields the file sets, as `demand.NAME.users`.
+    narrowed: those of whose span only the likeliest value is read."""
 
-    def __init__(self, file: str, start: tuple[int, int], quarters: int) -> None:
-        self.file, self.start, self.quarters = file, start, quarters
+    def __init__(self, file: str, start: tuple[int, int]) -> None:
+        self.file, self.start = file, start
         self.given: set[str] = set()
+        self.narrowed: list[str] = []
 
     def text(self, record: Record, at: str, name: str, usual: str = "") -> Text:
         """A field, or what is assumed where the file leaves it out."""
@@ -102,6 +107,12 @@ class Lines:
         if found is None:
             raise BadFile(f"{self.where(at, name)} is missing; say it, such as {name} = {such!r}.")
         return found
+
+    def likeliest(self, at: str, name: str, found: Span | None) -> float | None:
+        """A field of whose span only the likeliest value is read, which the answer says."""
+        if found is not None and found.low != found.high:
+            self.narrowed.append(f"{at}.{name}")
+        return found.likely if found is not None else None
 
     def growth(self, record: Record, at: str, name: str) -> Span | None:
         """Growth a year; None where it is left out."""
@@ -172,11 +183,22 @@ def training_of(lines: Lines, name: str, text: TrainingText) -> Training:
         tokens=lines.needed(text, at, "tokens", "token", "15T"),
         runs=lines.needed(text, at, "runs", "1", "2"),
         companies=Path(now=companies, growth=lines.growth(text, at, "companies_growth")),
-        within=within.likely,
+        within=lines.likeliest(at, "within", within) or within.likely,
         growth=lines.growth(text, at, "growth"),
         experiments=experiments,
         efficiency=lines.growth(text, at, "efficiency"),
+        batch=_batch(lines, at, text),
     )
+
+
+def _batch(lines: Lines, at: str, text: TrainingText) -> float | None:
+    """Tokens of a step; what is usual where the file leaves it out."""
+    found = lines.span(text, at, "batch", "token")
+    if found is not None and not text.model:
+        raise BadFile(
+            f"{lines.where(at, 'batch')}: a rule of thumb has no steps; name a model, or drop it."
+        )
+    return lines.likeliest(at, "batch", found)
 
 
 def supply_of(lines: Lines, name: str, text: SupplyText) -> Supply:
@@ -196,7 +218,7 @@ def supply_of(lines: Lines, name: str, text: SupplyText) -> Supply:
     if since is not None and until is not None and until < since:
         raise BadFile(f"{lines.where(at, 'until')} is before since; shipments must begin first.")
     power = lines.span(text, at, "power", "W")
-    return Supply(
+    supply = Supply(
         chip=kind.id,
         installed=lines.span(text, at, "installed", "1", least=0.0)
         or Span(low=0.0, likely=0.0, high=0.0),
@@ -206,10 +228,13 @@ def supply_of(lines: Lines, name: str, text: SupplyText) -> Supply:
         retire=share_of(lines, text, at, "retire"),
         share=share_of(lines, text, at, "share"),
         price=lines.span(text, at, "price", "USD"),
-        power=power.likely if power is not None else None,
+        power=lines.likeliest(at, "power", power),
         wafers=wafers,
         per_wafer=_good(lines, text, at, per_wafer),
     )
+    mine = {field for field in lines.given if field.startswith(f"{at}.")}
+    lines.given |= {field.replace(at, f"supply.{kind.id}", 1) for field in mine}
+    return supply
 
 
 def _good(lines: Lines, text: SupplyText, at: str, per_wafer: Span | None) -> Span | None:

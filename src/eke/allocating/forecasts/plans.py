@@ -1,43 +1,64 @@
 """Chip time by eke's own physics: what one ask, or one training run, takes of a kind of chip.
 
-It is planned at a size that is quick to plan and scaled: more replicas answer more asks.
+An ask is planned among chips few enough to be quick, and scaled: more replicas answer more asks.
+A run is planned on as many chips as it has: the more there are, the more they wait for each other.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from eke.allocating.forecasts.cases import Array
 from eke.catalog.chips import chip as chip_of
 from eke.catalog.efficiencies import efficiencies
 from eke.catalog.fleets import pool, resized
 from eke.errors import BadInput
 from eke.physics.layers import count_parameters
-from eke.physics.scenarios import likely
-from eke.planning import enough, plan
+from eke.planning import Asked, enough, plan
+from eke.search.place import divisors
+from eke.search.serving import head_divisors
 from eke.types.chip import Chip
 from eke.types.efficiency import Efficiency
-from eke.types.fleet import Fleet
-from eke.types.goal import Goal, Planned
+from eke.types.fleet import Fleet, Pool
+from eke.types.goal import Goal
 from eke.types.job import Job, Serve, Train
 from eke.types.model import Model
 from eke.types.need import Infeasible, Need, Span
+from eke.types.plan import Plan
 from eke.types.record import Record, replace
 from eke.units import show
 from eke.verbs import need
 
-QUICK = 48  # chips about which a service that keeps promises is planned
+POOL = 128  # chips among which a service is laid out
+BUSY = 100  # chips about which one that keeps promises is laid out
+HALVINGS = 7  # by which the most asks that a layout answers within its promises are found
+SLOW = 1e-3  # asks a second that anything answers
 RENT = 1 / 3600  # of a chip: any, since fewer chips are then cheaper [USD/s]
-APART = 10.0  # at most between two lengths that are planned
-SAME = 1.05  # lengths closer than that are one
-LEAST = 0.05  # of the shortest time planned, below which none is read
-MARGIN = 0.02  # of the cases on either side are not planned for, but read on
-RUN = 1024  # chips on which a training run is planned, where it takes more
+RUN = 1024  # chips on which a run is laid out where fewer cannot hold it
+ROOM = 0.8  # largest share of the throughput one plans with, as in a plan
+JUST = ROOM * (1 - 1e-9)  # of it, since a rate is worked out twice
+Choices = Mapping[str, Any]
+
+# What is looked at of all that a plan can be: it comes within a few percent of the whole search, in
+# a tenth of its time. More sequences in flight than a single plan looks at, since many may share
+# the experts of a replica here.
+SERVING: Choices = {
+    "tensor": (1, 2, 4, 8, 16),
+    "pipeline": (1, 2, 4, 8, 16),
+    "batch": (256, 1024, 4096, 16384),
+    "token_budget": (512, 2048),
+}
+EXPERTS = (1, 8, 16, 32, 64)
+LEARNING: Choices = {
+    "tensor": (1, 2, 4, 8, 16),
+    "context": (1, 2, 4, 8),
+    "virtual": (1, 2, 3, 4, 6, 8),
+    "micro_batch": (1, 2, 4),
+    "shard": (1, 3),
+}
+STAGES = (1, 2, 4, 8, 16, 32)
 
 
 class Taken(Record):
@@ -49,17 +70,18 @@ class Taken(Record):
     need: Need
 
 
-def per_ask(job: Serve, chip: str, choices: tuple[tuple[str, Any], ...] = ()) -> Taken:
+def per_ask(job: Serve, chip: str, decided: tuple[tuple[str, Any], ...] = ()) -> Taken:
     """Of one ask of a service. job: its rate is not looked at. Raises BadInput where no number of
     such chips keeps the promises."""
-    asked = replace(job, rate=1.0)
-    return _once(("ask", asked, chip, choices), lambda: _per_ask(asked, chip, dict(choices)))
+    asked = replace(job, rate=SLOW, utilisation=ROOM)
+    return _once(("ask", asked, chip, decided), lambda: _per_ask(asked, chip, dict(decided)))
 
 
-def per_run(model: Model, tokens: float, chip: str, chips: int = RUN) -> Taken:
-    """Of one training run. chips: on which it is laid out, as far as that is quick to plan."""
-    asked, on = Train(model=model, tokens=tokens), min(max(chips, 1), RUN)
-    return _once(("run", asked, chip, on), lambda: _per_run(asked, chip, on))
+def per_run(model: Model, tokens: float, chip: str, chips: int, batch: float | None) -> Taken:
+    """Of one training run on so many chips, or on more where those cannot hold it. Raises BadInput
+    where none do."""
+    asked = Train(model=model, tokens=tokens, batch=batch)
+    return _once(("run", asked, chip, chips), lambda: _per_run(asked, chip, chips))
 
 
 def active(model: Model) -> float:
@@ -77,26 +99,86 @@ def _once(question: tuple[Any, ...], answer: Callable[[], Taken]) -> Taken:
     return _taken[key]
 
 
-def _per_ask(job: Serve, chip: str, decided: dict[str, Any]) -> Taken:
+def _per_ask(job: Serve, chip: str, decided: Choices) -> Taken:
     """The layout of most throughput; where that misses a promise once it is as busy as one plans
     for, the one of fewest chips that keeps it."""
-    base = Fleet(pools=(replace(pool(chip_of(chip), 1), rent=RENT, quoted=True),))
+    one = replace(pool(chip_of(chip), 1), rent=RENT, quoted=True)
     most = Goal(least="cost_per_million_tokens_full")
-    found = plan(job, enough(job, base, decided), most, choices=decided)
-    full = _feasible(found, job, chip)
-    rate = _rate(full).likely
-    at_work = _at_work(replace(job, rate=job.utilisation * rate), full, base)
+    full = _layout(replace(job, ttft=None, tpot=None), resized(one, POOL), most, decided)
+    if full is None:
+        return _per_ask_wide(job, one, decided)
+    rate = JUST * full.rate
+    at_work = _at(job, full.plan, one, rate)
     if isinstance(at_work, Need):
-        return _asked(at_work)
-    wide = replace(job, rate=job.utilisation * rate * max(1.0, QUICK / full.chips.likely))
-    found = plan(wide, enough(wide, base, decided), Goal(least="chips"), choices=decided)
-    return _asked(_feasible(found, job, chip))
+        return _asked(at_work, rate)
+    wide = replace(job, rate=rate * BUSY / full.plan.chips)
+    kept = _layout(wide, resized(one, 2 * POOL), Goal(least="chips"), decided)
+    if kept is None:
+        return _per_ask_wide(job, one, decided)
+    return _asked(*_busiest(wide, kept.plan, one, JUST * kept.rate))
 
 
-def _at_work(job: Serve, full: Need, base: Fleet) -> Need | Infeasible:
-    """What that layout takes when it is as busy as one plans for."""
-    chips = round(full.chips.likely)
-    return need(job, full.plan, Fleet(pools=(resized(base.pools[0], chips),)))
+class _Layout(Record):
+    """A plan and the asks that it answers at full load [1/s]; 0 for one that learns."""
+
+    plan: Plan
+    rate: float = 0.0
+
+
+def _layout(job: Job, on: Pool, goal: Goal, decided: Choices) -> _Layout | None:
+    """The best layout of those looked at; None where none will do."""
+    menu = {**_menu(job, on), **decided}
+    best = Asked(job=job, fleet=Fleet(pools=(on,)), goal=goal, choices=menu).search().best
+    if not best:
+        return None
+    return _Layout(plan=best[0].plan, rate=best[0].figures.get("rate_most", 0.0))
+
+
+def _menu(job: Job, on: Pool) -> dict[str, Any]:
+    """What is looked at, of what divides the model."""
+    of = job.model
+    menu = dict(SERVING if isinstance(job, Serve) else LEARNING)
+    menu["tensor"] = tuple(n for n in head_divisors(of, on) if n in menu["tensor"])
+    if isinstance(job, Serve):
+        menu["pipeline"] = tuple(n for n in menu["pipeline"] if n <= of.layers)
+        if of.experts:
+            menu["expert"] = tuple(n for n in EXPERTS if of.experts % n == 0)
+        return menu
+    stages = {*STAGES, *divisors(of.layers)}
+    menu["pipeline"] = tuple(sorted(n for n in stages if n <= min(of.layers, STAGES[-1])))
+    return menu
+
+
+def _per_ask_wide(job: Serve, one: Pool, decided: Choices) -> Taken:
+    """The same by the whole search, which also says what is lacking. Raises BadInput."""
+    asked = replace(job, rate=1.0)
+    found = plan(
+        asked, enough(asked, Fleet(pools=(one,)), decided), Goal(least="chips"), choices=decided
+    )
+    if isinstance(found, Infeasible):
+        raise _cannot(found, job, one)
+    return _asked(*_busiest(asked, found.need.plan, one, JUST * _rate(found.need).likely))
+
+
+def _busiest(job: Serve, of: Plan, one: Pool, most: float) -> tuple[Need, float]:
+    """The most asks that a layout answers within its promises, which it keeps at the job's rate."""
+    low, high = job.rate, max(most, job.rate)
+    best = _at(job, of, one, low)
+    if isinstance(best, Infeasible):
+        raise _cannot(best, job, one)
+    for look in range(HALVINGS):
+        rate = (low + high) / 2 if look else high
+        tried = _at(job, of, one, rate)
+        if isinstance(tried, Infeasible):
+            high = rate
+        else:
+            low, best = rate, tried
+    return best, low
+
+
+def _at(job: Serve, of: Plan, one: Pool, rate: float) -> Need | Infeasible:
+    """What a layout takes at a rate."""
+    return need(replace(job, rate=rate), of, Fleet(pools=(resized(one, of.chips),)))
 
 
 def _rate(of: Need) -> Span:
@@ -104,31 +186,44 @@ def _rate(of: Need) -> Span:
     return of.figures["rate_most"].span
 
 
-def _asked(of: Need) -> Taken:
-    chips, most = of.chips.likely, _rate(of)
-    time = Span(low=chips / most.high, likely=chips / most.likely, high=chips / most.low)
-    return Taken(chip_time=time, energy=of.energy, need=of)
+def _asked(of: Need, rate: float) -> Taken:
+    """rate: that it is planned with [1/s]."""
+    time, most = ROOM * of.chips.likely / rate, _rate(of)
+    low, high = most.likely / most.high, most.likely / most.low
+    return Taken(
+        chip_time=Span(low=time * low, likely=time, high=time * high), energy=of.energy, need=of
+    )
 
 
 def _per_run(job: Train, chip: str, chips: int) -> Taken:
-    base = resized(pool(chip_of(chip), 1), chips)
-    found = plan(job, Fleet(pools=(base,)), Goal(least="time"))
-    if isinstance(found, Infeasible) and chips < RUN:
-        found = plan(job, Fleet(pools=(resized(base, RUN),)), Goal(least="time"))
-    run = _feasible(found, job, chip)
-    low, middle, high = (
-        run.chips.likely * each for each in (run.time.low, run.time.likely, run.time.high)
+    """The fastest layout."""
+    one = pool(chip_of(chip), 1)
+    run = _on(job, resized(one, chips))
+    while run is None and chips < RUN:
+        chips *= 2
+        run = _on(job, resized(one, chips))
+    if run is None:
+        found = plan(job, Fleet(pools=(resized(one, chips),)), Goal(least="time"))
+        if isinstance(found, Infeasible):
+            raise _cannot(found, job, one)
+        run = found.need
+    count, time = run.chips.likely, run.time
+    span = Span(low=count * time.low, likely=count * time.likely, high=count * time.high)
+    return Taken(chip_time=span, energy=run.energy, need=run)
+
+
+def _on(job: Train, on: Pool) -> Need | None:
+    """The fastest layout of those looked at."""
+    found = _layout(job, on, Goal(least="time"), {})
+    priced = need(job, found.plan, Fleet(pools=(on,))) if found is not None else None
+    return priced if isinstance(priced, Need) else None
+
+
+def _cannot(found: Infeasible, job: Job, on: Pool) -> BadInput:
+    short = f"{show(found.need, found.unit)} needed, {show(found.have, found.unit)} there"
+    return BadInput(
+        f"{job.model.name} cannot run on {on.chip.id}: {found.limit} ({short}); try {found.hint}."
     )
-    return Taken(chip_time=Span(low=low, likely=middle, high=high), energy=run.energy, need=run)
-
-
-def _feasible(found: Planned | Infeasible, job: Job, chip: str) -> Need:
-    if isinstance(found, Infeasible):
-        short = f"{show(found.need, found.unit)} needed, {show(found.have, found.unit)} there"
-        raise BadInput(
-            f"{job.model.name} cannot run on {chip}: {found.limit} ({short}); try {found.hint}."
-        )
-    return found.need
 
 
 def peak(of: Chip, width: str) -> float:
@@ -140,68 +235,4 @@ def peak(of: Chip, width: str) -> float:
 
 def values(chip: str) -> dict[str, Efficiency]:
     """What arrives of a chip's figures, its site included."""
-    kind = chip_of(chip)
-    return efficiencies(kind.family)
-
-
-def site_power(chip: str) -> float:
-    """Power of a chip at work with its share of the server and the site, at most [W]."""
-    kind, knobs = chip_of(chip), likely(values(chip))
-    if kind.power is None:
-        raise BadInput(f'nobody has published the power of {chip}; say it (power = "700 W").')
-    return float(kind.power * knobs.server_power * knobs.pue)
-
-
-class Curve(Record):
-    """Chip times at lengths of prompts and answers. speed: the chip time's interval, over its
-    likeliest."""
-
-    prompts: tuple[float, ...]
-    answers: tuple[float, ...]
-    times: tuple[tuple[float, ...], ...]
-    speed: Span
-
-    def at(self, prompt: Array, answer: Array) -> Array:
-        """The chip time at those lengths, in every case [s]."""
-        times = np.array(self.times)
-        i, u = _between(self.prompts, prompt)
-        j, v = _between(self.answers, answer)
-        above, beside = (
-            np.minimum(i + 1, len(self.prompts) - 1),
-            np.minimum(j + 1, times.shape[1] - 1),
-        )
-        low = times[i, j] * (1 - v) + times[i, beside] * v
-        high = times[above, j] * (1 - v) + times[above, beside] * v
-        return np.maximum(low * (1 - u) + high * u, LEAST * times.min())
-
-
-def _between(nodes: tuple[float, ...], lengths: Array) -> tuple[Array, Array]:
-    """Below which node a length stands, and how far towards the next."""
-    at, line = np.asarray(lengths, dtype=float), np.array(nodes)
-    if len(nodes) == 1:
-        return np.zeros(at.shape, dtype=int), np.zeros(at.shape)
-    index = np.clip(np.searchsorted(line, at, side="right") - 1, 0, len(nodes) - 2)
-    return index, (at - line[index]) / (line[index + 1] - line[index])
-
-
-def nodes(lengths: Array) -> tuple[float, ...]:
-    """The lengths to plan for, out of all there will be."""
-    low, high = np.quantile(lengths, (MARGIN, 1 - MARGIN))
-    low, high = max(float(low), 1.0), max(float(high), 1.0)
-    if high <= low * SAME:
-        return (math.sqrt(low * high),)
-    count = 1 + max(1, math.ceil(math.log(high / low) / math.log(APART) - 1e-9))
-    return tuple(float(x) for x in np.geomspace(low, high, count))
-
-
-def curve(prompts: Array, answers: Array, time: Callable[[float, float], Span]) -> Curve:
-    """Plan at the lengths that span all of those. time: the chip time at two lengths."""
-    rows, columns = nodes(prompts), nodes(answers)
-    spans = [[time(prompt, answer) for answer in columns] for prompt in rows]
-    middle = spans[len(rows) // 2][len(columns) // 2]
-    return Curve(
-        prompts=rows,
-        answers=columns,
-        times=tuple(tuple(span.likely for span in row) for row in spans),
-        speed=Span(low=middle.low / middle.likely, likely=1.0, high=middle.high / middle.likely),
-    )
+    return efficiencies(chip_of(chip).family)

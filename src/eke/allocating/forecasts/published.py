@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from eke.allocating.forecasts.beside import eke_chain
+from eke.allocating.forecasts.plans import ROOM
 from eke.catalog.forecasts import forecast_names, published
 from eke.economics.chains import CLOSE, solved
 from eke.economics.ratios import SAME, difference, value
@@ -54,7 +55,7 @@ def published_forecasts(
         chains=tuple(chains),
         tables=() if names else tuple(table(chains, *each) for each in TABLES),
         differences=tuple(_differences(chains)) if names else (),
-        remarks=_remarks(every, bool(names)),
+        remarks=(*_remarks(every, bool(names)), *_own_remarks(mine)),
     )
 
 
@@ -154,3 +155,13 @@ ENDS = tuple(
 
 def _remarks(every: Sequence[Published], few: bool) -> tuple[str, ...]:
     return tuple(note for of in every for note in of.notes) if few else ()
+
+
+def _own_remarks(mine: Sequence[Chain]) -> tuple[str, ...]:
+    """What eke's own answers have that others leave out."""
+    if not any("peak_over_mean" in chain.known for chain in mine):
+        return ()
+    return (
+        f"eke plans with {ROOM:.0%} of a service's throughput, which leaves room for queues: "
+        f"×{1 / ROOM:.3g} in its peak over mean that figures of busy chips leave out",
+    )

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from eke.allocating.forecasts.cases import Array, Cases
-from eke.allocating.forecasts.plans import values
-from eke.allocating.forecasts.supply import Fleet, Stock, powered
+from eke.allocating.forecasts.supply import Fleet, Stock, power_of, powered
 from eke.allocating.forecasts.uses import Wired
 from eke.catalog.chips import chip
 from eke.physics.demand import equivalents
 from eke.physics.energy import site_energy
-from eke.physics.scenarios import likely
 from eke.types.forecast import QUARTER, Asked, Quarter, Standing
 
 
@@ -33,7 +31,7 @@ def wanted_in(world: World, index: int) -> dict[str, Array]:
     }
 
 
-def quarter_of(
+def quarter_at(
     world: World,
     index: int,
     wanted: Sequence[dict[str, Array]],
@@ -45,7 +43,7 @@ def quarter_of(
     power_share = powered(asked, fleet, rows[index], cases)
     there = _there(world, rows[index], worth, power_share)
     h100 = _h100(asked.count_in)
-    power = chips * fleet.powers[asked.count_in]
+    power = chips * power_of(fleet, asked.count_in, cases)
     energy = sum(_energy(world, use, mine[use.name]) for use in world.uses)
     price = f"{asked.count_in} price"
     before = sum(wanted[index - 1].values()) if index else _at_start(world, worth)
@@ -115,15 +113,14 @@ def _retired(world: World) -> Array:
 
 def _energy(world: World, use: Wired, chips: Array) -> Array:
     """Energy of a use's chips in a quarter [J]: busy as long as its asks are."""
-    kind = world.asked.count_in
-    knobs = likely(values(kind))
+    cases = world.cases
     return site_energy(
         chips=chips,
-        power=world.fleet.powers[kind],
+        power=power_of(world.fleet, world.asked.count_in, cases),
         seconds=QUARTER,
         busy=use.busy,
-        power_share=knobs.power_share,
-        idle_share=knobs.idle_power,
+        power_share=cases["power at work"],
+        idle_share=cases["power waiting"],
         server_power=1.0,
         pue=1.0,
     )

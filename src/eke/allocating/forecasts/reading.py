@@ -71,7 +71,7 @@ def asked_of(text: ForecastText, file: str) -> Asked:
         raise BadFile(
             f"{file}: training.{twice}: a demand has that name too; give one of them another."
         )
-    lines = Lines(file=file, start=start, quarters=text.quarters)
+    lines = Lines(file, start)
     supplies = tuple(supply_of(lines, name, each) for name, each in text.supply.items())
     kinds = [each.chip for each in supplies]
     twice = next((kind for kind in kinds if kinds.count(kind) > 1), None)
@@ -91,6 +91,7 @@ def asked_of(text: ForecastText, file: str) -> Asked:
         seed=text.seed,
         samples=text.samples,
         given=frozenset(lines.given | ({"electricity"} if text.electricity != "" else set())),
+        narrowed=tuple(lines.narrowed),
     )
 
 

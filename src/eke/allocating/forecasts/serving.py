@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from eke.allocating.forecasts.cases import Array, Cases, Uncertain, along, path_inputs
+from eke.allocating.forecasts.curves import Curve, curve
 from eke.allocating.forecasts.demands import job_of
-from eke.allocating.forecasts.plans import Curve, Taken, curve, peak, per_ask
+from eke.allocating.forecasts.plans import ROOM, Taken, peak, per_ask
 from eke.allocating.forecasts.uses import Told, by_rule, gained, rule_inputs, use_of, where_it_runs
 from eke.catalog.chips import chip
 from eke.physics.compute import inference_flop
@@ -17,7 +18,6 @@ from eke.types.need import Span
 from eke.types.plan import Plan
 from eke.types.record import replace
 
-ROOM = 0.8  # largest share of the throughput one plans with, as in a plan
 DRAWS = 500  # cases in which the lengths are looked at before anything is planned
 
 
@@ -154,7 +154,7 @@ class Inference:
         )
 
     def described(self) -> Use:
-        prompt, answer = self.demand.prompt.now.likely, self.demand.answer.now.likely
+        worked = self._worked(self.demand.prompt.now.likely, self.demand.answer.now.likely)
         return use_of(
             self.name,
             "inference",
@@ -162,5 +162,5 @@ class Inference:
             self.times,
             self.on,
             self.plan,
-            lambda n: float(inference_flop(parameters=n, tokens=prompt + answer)),
+            lambda n: float(inference_flop(parameters=n, tokens=worked)),
         )

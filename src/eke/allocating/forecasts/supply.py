@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from eke.allocating.forecasts.cases import Array, Cases, Uncertain, along, path_inputs
-from eke.allocating.forecasts.plans import site_power
+from eke.allocating.forecasts.plans import values
+from eke.catalog.chips import chip
 from eke.catalog.prices import price as price_of
 from eke.errors import BadInput
 from eke.physics.demand import fleet_stock, packaged_chips
@@ -17,30 +18,45 @@ from eke.types.record import Record
 
 class Fleet(Record):
     """The kinds of chips, with what a file leaves out put in. prices: None where nobody says.
-    powers: of a chip at the meter, at most [W]."""
+    powers: of a chip at most [W]; metered: kinds of which the file says it, at the meter of the
+    site."""
 
     supplies: tuple[Supply, ...]
     prices: dict[str, Span | None]
     powers: dict[str, float]
+    metered: frozenset[str]
 
 
 def fleet_of(asked: Asked) -> Fleet:
     """What a file says of its chips, and the catalogue where it says nothing."""
     kinds = dict.fromkeys([each.chip for each in asked.supplies] + [asked.count_in])
     said = {each.chip: each for each in asked.supplies}
-    prices: dict[str, Span | None] = {}
-    powers: dict[str, float] = {}
-    for kind in kinds:
-        own = said.get(kind)
-        prices[kind] = (own.price if own is not None else None) or _listed(kind)
-        powers[kind] = (own.power if own is not None else None) or site_power(kind)
+    prices = {kind: (said[kind].price if kind in said else None) or _listed(kind) for kind in kinds}
+    metered = {kind: each.power for kind, each in said.items() if each.power is not None}
+    powers = {kind: metered.get(kind) or _maximum(kind) for kind in kinds}
     unpriced = [each.chip for each in asked.supplies if prices[each.chip] is None]
     if asked.budget is not None and unpriced:
         raise BadInput(
             f"caps.budget needs the price of every chip, and nobody has published that of "
             f"{unpriced[0]}; say supply.{unpriced[0]}.price."
         )
-    return Fleet(supplies=asked.supplies, prices=prices, powers=powers)
+    return Fleet(supplies=asked.supplies, prices=prices, powers=powers, metered=frozenset(metered))
+
+
+def _maximum(kind: str) -> float:
+    """Power of a chip alone [W]."""
+    found = chip(kind).power
+    if found is None:
+        raise BadInput(
+            f'nobody has published the power of {kind}; say supply.{kind}.power, such as "1.2 kW".'
+        )
+    return found
+
+
+def power_of(fleet: Fleet, kind: str, cases: Cases) -> Array:
+    """Power of a chip with its share of the server and the site, at most [W]."""
+    own = fleet.powers[kind]
+    return own if kind in fleet.metered else own * cases["server power"] * cases["PUE"]
 
 
 def _listed(kind: str) -> Span | None:
@@ -70,7 +86,26 @@ def supply_inputs(asked: Asked, fleet: Fleet) -> dict[str, Uncertain]:
         if cap is not None:
             found[name] = Uncertain(span=cap, unit=unit)
     found["electricity"] = Uncertain(span=asked.electricity, unit="USD/J")
-    return found
+    return found | _site_inputs(asked.count_in, fleet)
+
+
+SITE = {  # what of a site is uncertain, and its name among the efficiencies
+    "power at work": "power_share",
+    "power waiting": "idle_power",
+    "server power": "server_power",
+    "PUE": "pue",
+}
+
+
+def _site_inputs(kind: str, fleet: Fleet) -> dict[str, Uncertain]:
+    """What of the power of chips arrives at the meter, where the file does not say that."""
+    of = values(kind)
+    metered = fleet.metered >= fleet.powers.keys()
+    return {
+        name: Uncertain(span=Span(low=of[key].low, likely=of[key].likely, high=of[key].high))
+        for name, key in SITE.items()
+        if not (metered and name in ("server power", "PUE"))
+    }
 
 
 class Stock(Record):
@@ -147,7 +182,7 @@ def powered(asked: Asked, fleet: Fleet, rows: tuple[Stock, ...], cases: Cases) -
     """The share of what stands that there is power for."""
     if asked.power is None:
         return np.ones(cases.size)
-    taken = sum(row.standing * fleet.powers[row.chip] for row in rows)
+    taken = sum(row.standing * power_of(fleet, row.chip, cases) for row in rows)
     return np.minimum(1.0, cases["power cap"] / np.maximum(taken, 1e-9))
 
 

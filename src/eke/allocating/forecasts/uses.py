@@ -75,6 +75,7 @@ def use_of(
     on: str,
     plan: Plan | None,
     flop: Callable[[float], float],
+    notes: tuple[str, ...] = (),
 ) -> Use:
     """How the chips of a use were found. flop: of an ask or a run, of parameters at work."""
     time, of = times[on], work.model
@@ -89,4 +90,5 @@ def use_of(
         chip_time=times,
         plan=plan,
         peak_share=done / time.likely / peak(chip(on), width),
+        notes=notes,
     )
