@@ -170,7 +170,7 @@ def stretches(found: Allocation) -> list[tuple[int, int]]:
 
 def _pools(found: Allocation) -> str:
     parts = stretches(found)
-    head = ("pool: chips used, a chip more in USD/h", *(f"from {found.dates[a]}" for a, _ in parts))
+    head = ("pool: chips used over the day; one more, USD/h", *(f"from {found.dates[a]}" for a, _ in parts))
     rows = [(pool.pool, *(_pool_cell(pool, a, b) for a, b in parts)) for pool in found.pools]
     return table(rows, head=head)
 
@@ -277,7 +277,7 @@ def clash_words(found: Clash, command: str = "") -> str:
     first = (
         "this promise cannot be kept"
         if many == 1
-        else f"these {many} promises cannot all be kept, though any {many - 1} of them can"
+        else f"these {many} promises cannot all be kept, though without any one of them they can"
     )
     blocks = [
         f"not feasible: {first}",

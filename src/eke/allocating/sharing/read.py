@@ -25,7 +25,7 @@ from eke.catalog.fleets import fleet
 from eke.errors import BadFile, EkeError, closest
 from eke.physics.ownership import capital_recovery
 from eke.types.fleet import Pool
-from eke.types.provider import NOWHERE, Provider, Site, Supply
+from eke.types.provider import NOWHERE, Line, Provider, Site, Supply
 from eke.types.record import replace
 
 MOST_PERIODS, MOST_USES, MOST_POOLS = 1000, 2000, 500
@@ -113,7 +113,7 @@ def provider_of(words: Mapping[str, Any], path: str) -> Provider:
         rest.pop("rate", None)
         lines += reader.lines(name, use, rest)
     if text.goal == "cost":
-        lines = [replace(line, floor=line.floor or 1.0, promised=True) for line in lines]
+        lines = [_in_time(line) for line in lines]
     return Provider(
         name=text.name or Path(path).stem,
         start=text.start,
@@ -131,6 +131,11 @@ def provider_of(words: Mapping[str, Any], path: str) -> Provider:
         slip=texts.number("slip", text.slip, "s"),
         words=dict(words),
     )
+
+
+def _in_time(line: Line) -> Line:
+    """Where only cost counts, what is asked is promised, and promised in time."""
+    return replace(line, floor=line.floor or 1.0, promised=True, lateness=line.lateness[:1])
 
 
 def _calendar(texts: Texts, text: ProviderText) -> Calendar:

@@ -53,6 +53,8 @@ def _same(one: Line, other: Line) -> bool:
 
 
 def _reason(provider: Provider, posed: Posed, found: Division, number: int, missing: Any) -> str:
+    if provider.goal == "cost":
+        return "only what is promised is done, as cheaply as may be"
     problem = posed.problem
     mine = np.flatnonzero(problem.options.line == number)
     if not len(mine):

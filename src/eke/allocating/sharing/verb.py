@@ -156,7 +156,8 @@ def _clash(provider: Provider, posed: Posed, found: Conflict) -> Clash:
     names, when = _promises(provider, posed), dates(provider)
     lacks = []
     for number, shares in zip(found.promises, found.lacks, strict=True):
-        lacks.append(f"{names[number]}: lacks up to {max(shares, default=0.0):.1%}")
+        if max(shares, default=0.0) > 5e-4:
+            lacks.append(f"{names[number]}: lacks up to {max(shares, default=0.0):.1%}")
     parts = list(provider.parts)
     short = [
         f"{_supply_name(provider, posed, what)} in the period from {when[period]}"

@@ -22,7 +22,8 @@ from eke.verbs import values_of
 
 MANY = 24  # replicas at which one more or less no longer matters
 LOOKS = 3  # at larger and larger rates, until there are so many
-HALVINGS = 4  # of a pool's chips, as sizes of a run
+SIZES = (1, 4, 16)  # parts of a pool's chips, as sizes of a run
+SETTINGS = {"batch": (64, 256, 1024), "token_budget": (2048, 8192)}  # of an engine, looked at
 ONE = 128  # chips of one replica, or of one job, at most
 Told = Callable[[str, float], None]
 Planned = dict[bytes, Way | None]  # by what was asked
@@ -52,7 +53,7 @@ def ways_of(
 
 def _of_line(provider: Provider, line: Line, known: Planned) -> tuple[Way, ...]:
     found = [
-        replace(way, pool=supply.name)
+        replace(way, pool=supply.name, keeps=variant.keeps, name=variant.name)
         for supply in provider.supplies
         if supply.name in line.on
         for variant in line.variants
@@ -75,14 +76,15 @@ def _sizes(line: Line, variant: Variant, supply: Supply) -> list[int]:
         return [min(largest, ONE)]
     if line.kind == "queue":
         return [min(largest, ONE)]
-    return [largest >> halving for halving in range(HALVINGS) if largest >> halving]
+    return [largest // part for part in SIZES if largest // part]
 
 
 def _key(line: Line, variant: Variant, supply: Supply, size: int) -> bytes:
     """All that a plan depends on: pools of the same chip share plans."""
     late = line.lateness[-1].by if line.kind == "queue" else 0.0
     pool = replace(supply.pool, rent=None, buy=None, electricity=None, carbon=None, facts={})
-    return msgspec.json.encode((variant, line.kind, late, pool, size))
+    asked = replace(variant, name="", keeps=1.0)
+    return msgspec.json.encode((asked, line.kind, late, pool, size))
 
 
 def _planned(line: Line, variant: Variant, supply: Supply, size: int) -> Way | None:
@@ -99,7 +101,7 @@ def _asked(variant: Variant, job: Any, pool: Pool, goal: Goal) -> list[Candidate
         job=job,
         fleet=Fleet(pools=(pool,)),
         goal=goal,
-        choices=variant.choices,
+        choices={**(SETTINGS if isinstance(job, Serve) else {}), **variant.choices},
         disaggregate="never",
     )
     try:
@@ -132,8 +134,7 @@ def _served(variant: Variant, supply: Supply, most: int) -> Way | None:
         chips=best.plan.group,
         rate=rate,
         power=best.figures.get("energy", 0.0) * rate,
-        keeps=variant.keeps,
-        name=variant.name,
+        keeps=1.0,
         low=low,
         high=high,
         plan=replace(best.plan, replicas=1),
@@ -167,8 +168,7 @@ def _timed(variant: Variant, supply: Supply, best: Candidate) -> Way:
         chips=best.plan.chips,
         rate=1.0 / time,
         power=best.figures.get("energy", 0.0) / time,
-        keeps=variant.keeps,
-        name=variant.name,
+        keeps=1.0,
         low=low,
         high=high,
         plan=best.plan,
