@@ -109,11 +109,11 @@ def _uses(found: Allocation) -> str:
     rows = [
         (
             name(line),
-            _amount(sum(line.asked), line.unit),
-            _done(line),
+            amount(sum(line.asked), line.unit),
+            done_words(line),
             show(line.value, "USD"),
             _late(line),
-            _where(found, line),
+            where(found, line),
         )
         for line in found.lines
         if sum(line.asked) > 0
@@ -126,14 +126,16 @@ def name(line: Served) -> str:
     return f"{line.use}: {line.line}" if line.line else line.use
 
 
-def _amount(value: float, unit: str) -> str:
+def amount(value: float, unit: str) -> str:
+    """Work in its unit."""
     if unit == "chip s":
         return f"{show(value / 3600.0)} chip-hours"
     many = "" if value == 1 else "s"
     return f"{show(value)} {unit}{many}"
 
 
-def _done(line: Served) -> str:
+def done_words(line: Served) -> str:
+    """How much of a line is done; of a project, when."""
     if line.kind == "project":
         return line.finished if line.finished else "never"
     return _percent(line.share) if line.share < 1 - SLIGHT else "all"
@@ -149,7 +151,7 @@ def _late(line: Served) -> str:
     return ", ".join(words)
 
 
-def _where(found: Allocation, line: Served) -> str:
+def where(found: Allocation, line: Served) -> str:
     """The pools that do its work, by their part of it."""
     work: dict[str, float] = {}
     for share in found.shares:
@@ -170,7 +172,10 @@ def stretches(found: Allocation) -> list[tuple[int, int]]:
 
 def _pools(found: Allocation) -> str:
     parts = stretches(found)
-    head = ("pool: chips used over the day; one more, USD/h", *(f"from {found.dates[a]}" for a, _ in parts))
+    head = (
+        "pool: chips used over the day; one more, USD/h",
+        *(f"from {found.dates[a]}" for a, _ in parts),
+    )
     rows = [(pool.pool, *(_pool_cell(pool, a, b) for a, b in parts)) for pool in found.pools]
     return table(rows, head=head)
 
@@ -243,9 +248,9 @@ def _off(found: Allocation) -> str:
 def difference_words(found: Difference) -> str:
     """What moved, and why."""
     change = found.value_after - found.value_before
-    words = f"{found.title}: {_signed(change)} of value"
+    words = f"{found.title}: {signed(change)} of value"
     if found.expected is not None:
-        words += f" ({_signed(found.expected)} by shadow prices)"
+        words += f" ({signed(found.expected)} by shadow prices)"
     lines = [_line("moved" if found.changes else "later", words)]
     lines += [_line("changed", f"{at} from {a} to {b}") for at, a, b in found.changes[:MOVES]]
     lines += [_line("", moved_words(each)) for each in found.moved[:MOVES]]
@@ -254,21 +259,29 @@ def difference_words(found: Difference) -> str:
     return "\n".join(lines)
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """Dollars more or less."""
     return f"{'−' if value < 0 else '+'}{show(abs(value), 'USD')}"
 
 
 def moved_words(moved: Moved) -> str:
     """One thing that moved."""
-    if moved.unit == "USD/s":
-        values = [show(value, "USD/s") for value in (moved.before, moved.after)]
-    elif moved.what == "chips":
-        values = [f"{value:,.0f}" for value in (moved.before, moved.after)]
-    else:
-        values = [_amount(value, moved.unit) for value in (moved.before, moved.after)]
+    before, after = moved_values(moved)
     when = f", first from {moved.first}" if moved.first else ""
     why = f" ({moved.why})" if moved.why else ""
-    return f"{moved.name}: {moved.what} {values[0]} → {values[1]}{when}{why}"
+    return f"{moved.name}: {moved.what} {before} → {after}{when}{why}"
+
+
+def moved_values(moved: Moved) -> tuple[str, str]:
+    """Before and after."""
+    before, after = (_moved_value(moved, value) for value in (moved.before, moved.after))
+    return before, after
+
+
+def _moved_value(moved: Moved, value: float) -> str:
+    if moved.unit == "USD/s":
+        return show(value, "USD/s")
+    return f"{value:,.0f}" if moved.what == "chips" else amount(value, moved.unit)
 
 
 def clash_words(found: Clash, command: str = "") -> str:
