@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eke.allocating.chips.loads import loads
+from eke.allocating.designs.costs import costs_of, flow_of
 from eke.allocating.designs.frontier import Priced, Wish, design, nondominated
-from eke.allocating.designs.price import bound_of, costs_of, worth
+from eke.allocating.designs.price import bound_of, worth
 from eke.allocating.designs.shapes import (
     NETWORK,
     SHAPES,
@@ -176,8 +177,9 @@ def test_the_front_is_what_brute_force_finds(rows: list[tuple[int, int]]) -> Non
 def test_no_design_exceeds_its_ceiling() -> None:
     costs = costs_of({}, "n5", None)
     for each in list(blueprints(KIT, SHAPES, 858e-6))[::37]:
-        found = worth(LOADS, each.chip, each.stacks, costs)
-        dollar, joule = bound_of(LOADS, each, costs)
+        flow = flow_of(each.chip, each.stacks, costs)
+        found = worth(LOADS, each.chip, flow)
+        dollar, joule = bound_of(LOADS, each.chip, flow)
         if found is not None:
             assert found.per_dollar <= dollar and found.per_joule <= joule
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from eke.allocating.chips.inputs import making_at, making_inputs
 from eke.catalog.chips import chip
+from eke.catalog.models import model
 from eke.catalog.nodes import FIELDS
 from eke.economics.choice import Bill, Demand, Market, Program, Scene, Way, bills, gain, tokens
 from eke.economics.laws import draws, likely, mean, point, quantile, sampled
@@ -20,8 +21,12 @@ from eke.economics.risk import drawn, gain_of, interval, likeliest, swings
 from eke.economics.turning import turning
 from eke.economics.unit_cost import Making, dies_of_wafer, good_share, unit_parts
 from eke.physics import ownership, silicon
+from eke.types.job import Serve
+from eke.types.need import Need
+from eke.types.plan import Plan
 from eke.types.record import fields, replace
 from eke.types.silicon import Law, Uncertain
+from eke.verbs import need
 
 YEAR = 365.25 * 86400.0
 AREAS = st.floats(20e-6, 858e-6)
@@ -166,6 +171,20 @@ def test_a_wafer_is_one_chip() -> None:
     made = making_at(chip("wse-3"), point(inputs))
     parts = unit_parts(made, 1e12, 1e5)
     assert parts["silicon"] == point(inputs)["wafer_price"] and parts["memory"] == 0
+
+
+@pytest.mark.parametrize(
+    "name,wafers,published", [("llama-3.1-8b", 1, 1800.0), ("llama-3.1-70b", 4, 450.0)]
+)
+def test_a_wafer_answers_as_fast_as_published(name: str, wafers: int, published: float) -> None:
+    """A single user, 16-bit weights: the first is what the table was set by, the second is not."""
+    plan = Plan(chip="wse-3", pipeline=wafers)
+    job = Serve(model=model(name), prompt=1000.0, answer=300.0, rate=0.1)
+    said = need(job, plan, f"{wafers}xwse-3")
+    assert isinstance(said, Need)
+    span = said.figures["tpot"].span
+    assert 1 / span.high <= published <= 1 / span.low
+    assert 1 / span.likely == pytest.approx(published, rel=0.05 if wafers == 1 else 0.6)
 
 
 # --- laws of chance --------------------------------------------------------------------------

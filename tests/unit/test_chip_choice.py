@@ -14,14 +14,20 @@ from click.testing import CliRunner, Result
 from eke.allocating.chips import choice
 from eke.allocating.chips.build_file import read_build
 from eke.allocating.chips.loads import loads
-from eke.allocating.chips.speed import speed
+from eke.allocating.chips.speed import IDLE, speed
 from eke.allocating.chips.ways import named
+from eke.catalog.chips import chip
+from eke.catalog.fleets import pool, resized
 from eke.catalog.nodes import FIELDS, PARTS, memory_values, node, node_of, usual
 from eke.catalog.sources import sources
 from eke.catalog.uncertain import law
 from eke.cli import entry
 from eke.errors import EkeError, Unknown
+from eke.planning import Asked
+from eke.types.fleet import Fleet
+from eke.types.goal import Goal
 from eke.types.need import Infeasible
+from eke.types.record import replace
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "allocate"
 MINE = (EXAMPLES / "my-chip.toml").read_text()
@@ -297,7 +303,28 @@ def test_what_cannot_be_done_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> No
     assert found.exit_code == 3 and "not feasible" in found.stdout
 
 
-def test_a_chip_that_cannot_is_named_beside_others_that_can() -> None:
-    found = asked(f"--against buy:wse-3,buy:h100-sxm --rate 20/s --tpot 4ms {SMALL}")
-    assert found.exit_code == 0
-    assert "cannot" in found.stdout and "tpot" in found.stdout
+def test_a_chip_that_cannot_is_named_beside_others_that_can(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    words = f"--against buy:wse-3,buy:h100-sxm --rate 20/s --tpot 4ms {SMALL} --report {page}"
+    found = asked(words)
+    assert found.exit_code == 0 and found.stdout.startswith("only this can: buy:wse-3")
+    assert "buy:h100-sxm: tpot is short by" in found.stdout and "cannot is judged" in found.stdout
+    assert "buy:h100-sxm cannot: tpot is short by" in page.read_text("utf-8")
+    with pytest.raises(EkeError, match=r"ends in \.html"):
+        raise asked(words.replace("page.html", "page.pdf")).exception or AssertionError
+
+
+def test_what_few_chips_are_too_slow_for_no_number_of_them_mends() -> None:
+    """The quick look says no only where a search of many more chips finds nothing either."""
+    given = {"model": "llama-3.1-8b", "prompt": 1000.0, "answer": 300.0, "tpot": "4ms"}
+    load = loads(given)[0]
+    idle = replace(load.job, rate=IDLE)
+    of = pool(chip("h100-sxm"), 1)
+    found = speed([load], of, True)
+    assert isinstance(found, Infeasible) and found.limit == "tpot"
+    many = Fleet(pools=(resized(of, 2048),))
+    asked_of = Asked(job=idle, fleet=many, goal=Goal(least="chips"), choices={})
+    wide = replace(asked_of, disaggregate="never").search()
+    assert not wide.best and wide.nearest is not None
+    missed = wide.nearest.ratios["tpot"] - 1
+    assert missed == pytest.approx(found.by / found.have, rel=1e-6)

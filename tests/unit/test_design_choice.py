@@ -42,9 +42,14 @@ def test_the_answer_and_its_file(tmp_path: Path) -> None:
     assert written.chip.power == pytest.approx(best["chip"]["power"], rel=1e-4)
 
 
-def test_the_words_say_what_is_best_first() -> None:
-    found = asked(f"{SMALL} --references h100-sxm,tpu-v5e --volume 100k/yr")
+def test_the_words_say_what_is_best_first(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    words = f"{SMALL} --references h100-sxm,tpu-v5e --volume 100k/yr --report {page}"
+    found = asked(words)
     assert found.exit_code == 0, found.exception
+    assert "gpu 400 mm2" in page.read_text("utf-8")
+    with pytest.raises(EkeError, match=r"ends in \.html"):
+        raise asked(words.replace("page.html", "page.pdf")).exception or AssertionError
     lines = found.stdout.splitlines()
     assert "gives most for a dollar" in lines[0] and "per joule" in " ".join(lines[:2])
     assert "exists" in found.stdout and "matrix units" in found.stdout

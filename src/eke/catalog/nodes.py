@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
@@ -236,13 +237,26 @@ def shown(value: float, unit: str) -> str:
 @lru_cache
 def _read(folder: Path) -> _NodesFile:
     path = folder / "nodes.toml"
-    return read_toml(path, _NodesFile) if path.is_file() else _NodesFile()
+    found = read_toml(path, _NodesFile) if path.is_file() else _NodesFile()
+    for id, said in found.nodes.items():
+        for size in (said.size, *said.also):
+            try:
+                quantity(size, "m")
+            except BadQuantity as error:
+                raise BadFile(f"{path}: nodes.{id}.size: {error}") from None
+    return found
 
 
 def _nodes() -> dict[str, tuple[Node, tuple[str, ...]]]:
-    """Every process with the sizes it goes by; a user's own values win one by one."""
+    """Every process with the sizes it goes by; not to be changed by those who ask."""
+    return _nodes_in(tuple(reversed(folders())))
+
+
+@lru_cache
+def _nodes_in(places: tuple[Path, ...]) -> dict[str, tuple[Node, tuple[str, ...]]]:
+    """A user's own values win one by one."""
     found: dict[str, tuple[Node, tuple[str, ...]]] = {}
-    for folder in reversed(folders()):
+    for folder in places:
         for id, said in _read(folder).nodes.items():
             where = f"{folder / 'nodes.toml'}: nodes.{id}.values"
             values = _values(said.values, where, folder, {**_MAKING, **_PROGRAM})
@@ -253,8 +267,14 @@ def _nodes() -> dict[str, tuple[Node, tuple[str, ...]]]:
 
 
 def _tables(part: str) -> dict[str, dict[str, Uncertain]]:
+    """Of a part of the file, by name; not to be changed by those who ask."""
+    return _tables_in(part, tuple(reversed(folders())))
+
+
+@lru_cache
+def _tables_in(part: str, places: tuple[Path, ...]) -> dict[str, dict[str, Uncertain]]:
     found: dict[str, dict[str, Uncertain]] = {}
-    for folder in reversed(folders()):
+    for folder in places:
         for name, said in getattr(_read(folder), part).items():
             where = f"{folder / 'nodes.toml'}: {part}.{name}"
             values = _values(said, where, folder, {**FIELDS, **OTHERS, **DENSITIES})
@@ -269,3 +289,15 @@ def _values(
         name: uncertain(name, each, f"{where}.{name}", folder, known.get(name))
         for name, each in said.items()
     }
+
+
+def said_in(folder: Path) -> Iterator[tuple[str, str, Said, dict[str, Field]]]:
+    """Every value of a folder's file: its place and name, what is said, and what may be there."""
+    read = _read(folder)
+    for id, node_said in read.nodes.items():
+        for name, said in node_said.values.items():
+            yield f"nodes.{id}.values", name, said, {**_MAKING, **_PROGRAM}
+    for part in ("memories", "usual", "densities"):
+        for at, values in getattr(read, part).items():
+            for name, said in values.items():
+                yield f"{part}.{at}", name, said, {**FIELDS, **OTHERS, **DENSITIES}

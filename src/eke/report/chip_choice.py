@@ -65,7 +65,7 @@ def _cheapest(found: ChipChoice) -> str:
         f"cheapest in {chance(best.cheapest)} of cases is" if able > 1 else "all can be done by"
     )
     if able == 1 < len(found.offers):
-        surely = "nothing else can:"
+        surely = "only this can:"
     return f"{surely} {best.name}, {cost_words(best)} per million useful tokens"
 
 

@@ -57,7 +57,7 @@ def designs_words(found: Designs, command: str, saved: str) -> str:
         wrap(headline(found), indent="  "),
         entry("for", f"{found.job}; {looked_words(found)}"),
         table([(*given(each), *_built(each)) for each in every], head=(*GIVEN, *BUILT)),
-        *(entry("binds", f"{each.name}: {binds_words(each.design)}") for each in every),
+        _binds(every),
         *(entry("area", _area(alike)) for alike in dies(every)),
         _grounds(found.grounds),
         *(entry("note", remark) for remark in found.remarks),
@@ -70,15 +70,16 @@ def headline(found: Designs) -> str:
     """Line one: the design that gives most for a dollar, and the best chip that exists."""
     best = found.points[0]
     likely, low, high = shown(dollar_span(best), "1")
-    words = (
-        f"{best.chip.name} gives most for a dollar: {likely} useful tokens ({low} – {high}), and "
-        f"{best.per_joule:.3g} per joule"
-    )
+    given = f"{likely} useful tokens ({low} – {high}), and {best.per_joule:.3g} per joule"
     rival = max(found.references, key=lambda each: each.per_dollar, default=None)
-    if rival is not None:
-        made = show(rival.per_dollar, digits=3)
-        words += f"; {rival.name}, priced alike, {made} and {rival.per_joule:.3g}"
-    return words
+    if rival is None:
+        return f"{best.chip.name} gives most for a dollar: {given}"
+    theirs = f"{rival.name}, priced alike, {show(rival.per_dollar, digits=3)}"
+    if rival.per_dollar > best.per_dollar:
+        words = f"of these designs {best.chip.name} gives most for a dollar: {given}; but {theirs}"
+    else:
+        words = f"{best.chip.name} gives most for a dollar: {given}; {theirs}"
+    return f"{words} and {rival.per_joule:.3g}"
 
 
 def dollar_span(design: Design) -> Span:
@@ -134,10 +135,18 @@ def built(design: Design) -> tuple[str, ...]:
     )
 
 
-def binds_words(design: Design) -> str:
-    """What makes it faster, and what holds it back."""
-    words = f"1 % more of it makes it faster by: {more_words(design)}"
-    return words + (f"; held back by {', '.join(design.bound)}" if design.bound else "")
+def _binds(every: Sequence[Told]) -> str:
+    """What makes each faster, and what holds it back."""
+    names = list(dict.fromkeys(name for each in every for name in each.design.binds))
+    rows = [
+        (
+            each.name,
+            *(f"{each.design.binds[n]:.2f} %" if n in each.design.binds else "" for n in names),
+            ", ".join(each.design.bound),
+        )
+        for each in every
+    ]
+    return table(rows, head=("1 % more makes it faster by", *names, "held back by"))
 
 
 def more_words(design: Design) -> str:

@@ -64,13 +64,16 @@ def grounds_of(inputs: Inputs, known: Sequence[Known]) -> tuple[Ground, ...]:
 
 
 def _measured(known: Known) -> bool:
-    """Whether the family of the chip has values of its own."""
+    """Whether anything of the chip's family was measured running."""
     family = known.chip.family
-    return any(value.family == family for value in efficiencies(family).values())
+    kinds = ("measured", "fitted")
+    return any(v.family == family and v.kind in kinds for v in efficiencies(family).values())
 
 
-def remarks_of(loads: Sequence[Load], build: bool, known: Sequence[Known]) -> tuple[str, ...]:
-    """What the answer takes for granted."""
+def remarks_of(
+    loads: Sequence[Load], build: bool, known: Sequence[Known], missing: bool
+) -> tuple[str, ...]:
+    """What the answer takes for granted. missing: whether some cannot."""
     found = ["useful tokens are those of prompts and of answers, served within what is promised"]
     jobs = [load.job for load in loads]
     if any(isinstance(job, Serve) and job.ttft is None and job.tpot is None for job in jobs):
@@ -87,12 +90,14 @@ def remarks_of(loads: Sequence[Load], build: bool, known: Sequence[Known]) -> tu
             "until the first chips are planned every way serves alike, which is not in it; from "
             "then on the cheapest of the others stands in for late ones (waiting)"
         )
-    strangers = [each.chip.id for each in known if not _measured(each)]
+    strangers = dict.fromkeys(each.chip.id for each in known if not _measured(each))
     if strangers:
         found.append(
-            f"nobody has measured {', '.join(dict.fromkeys(strangers))}: the speed rests on what "
-            "any chip reaches, and its span is wide"
+            f"nobody has published measurements of {', '.join(strangers)} under load: the speed "
+            "rests on what any chip reaches, and its span is wide"
         )
+    if missing:
+        found.append("what cannot is judged by the likeliest values; at better ones it might just")
     if any(each.named.how == "own" for each in known):
         found.append("own: is what the chip costs to make, its design paid for already")
     return tuple(found)

@@ -19,6 +19,7 @@ from eke.economics.risk import drawn, likeliest
 from eke.errors import BadInput
 from eke.types.need import Infeasible
 from eke.types.silicon import ChipChoice, Offer
+from eke.units import show
 
 Progress = Callable[[int, float], None]
 Speeds = dict[tuple[str, str], Speed | Infeasible]  # by whether it is built, and by chip
@@ -81,7 +82,7 @@ def _known(
 
 
 def _cannot(way: Named, found: Infeasible) -> Offer:
-    why = f"{found.limit} is short by {found.by:.3g} {found.unit}: {found.hint}"
+    why = f"{found.limit} is short by {show(found.by, found.unit)}: {found.hint}"
     return Offer(name=way.name, how=way.how, chip=way.chip, why_not=why)
 
 
@@ -106,5 +107,5 @@ def _answer(question: Question, known: Sequence[Known], missing: list[Offer]) ->
         samples=question.samples,
         seed=question.seed,
         grounds=grounds_of(inputs, known),
-        remarks=remarks_of(question.loads, build, known),
+        remarks=remarks_of(question.loads, build, known, bool(missing)),
     )

@@ -13,7 +13,7 @@ from eke.economics.laws import DEVIATIONS
 from eke.errors import BadInput
 from eke.physics.answer import outcome
 from eke.physics.scenarios import likely, moves, scenarios
-from eke.planning import enough, plan
+from eke.planning import MOST, enough, plan
 from eke.types.efficiency import Efficiency
 from eke.types.fleet import Fleet, Pool
 from eke.types.goal import Goal, Planned
@@ -25,6 +25,8 @@ from eke.types.silicon import Law, Uncertain
 from eke.verbs import values_of
 
 MANY = 96  # chips at least, so that whole replicas round little
+COPY = 128  # chips of one copy of a model at most; of experts, twice as many as there are
+IDLE = 1e-3  # requests per second at which nothing waits
 NOTICED = 1e-3  # a value that moves the speed by less is left out
 OWN = ("scatter", "full", "first")  # what the physics leaves out is of each family of chips
 Progress = Callable[[int, float], None]
@@ -96,7 +98,8 @@ def _serving(load: Load, pool: Pool, whole: bool, progress: Progress | None) -> 
         return _training(load, load.job, pool, progress)
     job = load.job
     fleet = enough(job, Fleet(pools=(pool,)), load.choices)
-    found = _planned(load, job, fleet, progress)
+    late = _late(load, job, pool, progress) if fleet.chips >= MOST else None
+    found = late or _planned(load, job, fleet, progress)
     if isinstance(found, Planned) and not whole and found.need.plan.chips < MANY:
         job = replace(job, rate=job.rate * MANY / found.need.plan.chips)
         fleet = enough(job, Fleet(pools=(pool,)), load.choices)
@@ -112,6 +115,16 @@ def _serving(load: Load, pool: Pool, whole: bool, progress: Progress | None) -> 
         chips=found.need.plan.chips,
         plans=(found,),
     )
+
+
+def _late(load: Load, job: Serve, pool: Pool, progress: Progress | None) -> Infeasible | None:
+    """What even an idle copy on so many chips is too slow for, which no number of copies mends: a
+    look at few chips, where one at as many as there may be takes long."""
+    copy = resized(pool, max(COPY, 2 * job.model.experts))
+    found = _planned(load, replace(job, rate=IDLE), Fleet(pools=(copy,)), progress)
+    if isinstance(found, Infeasible) and found.limit in ("ttft", "tpot"):
+        return replace(found, hint="even one that nobody else uses is too slow; a looser promise")
+    return None
 
 
 def _planned(

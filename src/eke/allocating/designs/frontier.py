@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from eke.allocating.chips.loads import job_words
-from eke.allocating.chips.speed import Load, Speed, refuse_none
-from eke.allocating.designs.price import Costs, Worth, bound_of, costs_of, worth
+from eke.allocating.chips.speed import Load, Moves, refuse_none
+from eke.allocating.designs.costs import Costs, Flow, costs_of, flow_of
+from eke.allocating.designs.price import bound_of, whole_worth, worth
 from eke.allocating.designs.shapes import (
     SHAPES,
     SIZES,
@@ -107,28 +108,31 @@ def _check(wish: Wish) -> None:
 def _priced(
     wish: Wish, every: Sequence[Blueprint], costs: Costs, progress: Progress | None
 ) -> list[Priced]:
-    """What each is worth, but for those that others are sure to beat.
+    """What each is worth, but for those that others of the same shape and size are sure to beat.
 
-    The most promising by what none can exceed go first; those whose ceiling others of the same
-    shape and size already beat are left out.
+    The most promising by what none can exceed go first.
     """
-    ceilings = [bound_of(wish.loads, each, costs) for each in every]
+    flows = [flow_of(each.chip, each.stacks, costs) for each in every]
+    ceilings = [bound_of(wish.loads, e.chip, f) for e, f in zip(every, flows, strict=True)]
     order = sorted(range(len(every)), key=lambda i: (-ceilings[i][0], every[i].chip.id))
-    found: list[Priced] = []
+    found: dict[tuple[str, float], list[Priced]] = {}
     for done, index in enumerate(order):
-        dollar, joule = ceilings[index]
         blueprint = every[index]
         if progress is not None:
             progress(done, len(order), blueprint.chip.name)
-        alike = [each for each in found if _kin(each.blueprint) == _kin(blueprint)]
-        if any(each.per_dollar >= dollar and each.per_joule >= joule for each in alike):
+        alike = found.setdefault(_kin(blueprint), [])
+
+        def beaten(dollar: float, joule: float, alike: Sequence[Priced] = alike) -> bool:
+            return any(e.per_dollar >= dollar and e.per_joule >= joule for e in alike)
+
+        if beaten(*ceilings[index]):
             continue
-        one = worth(wish.loads, blueprint.chip, blueprint.stacks, costs)
+        one = worth(wish.loads, blueprint.chip, flows[index], beaten)
         if one is not None:
-            found.append(
+            alike.append(
                 Priced(blueprint=blueprint, per_dollar=one.per_dollar, per_joule=one.per_joule)
             )
-    return found
+    return [each for some in found.values() for each in some]
 
 
 def _kin(of: Blueprint) -> tuple[str, float]:
@@ -168,37 +172,40 @@ def _points(wish: Wish, chosen: Sequence[Priced], costs: Costs) -> tuple[Design,
     rows = []
     for each in chosen:
         of = each.blueprint
-        found = worth(wish.loads, of.chip, of.stacks, costs, whole=True)
-        if found is not None:
-            bound = (*of.bound, *found.full)
-            made = _made(of.shape, of.chip, of.areas, found)
-            rows.append(replace(made, dies=of.dies, stacks=of.stacks, bound=bound, clock=of.clock))
+        made = _made(wish, of.chip, flow_of(of.chip, of.stacks, costs))
+        if made is not None:
+            bound = (*of.bound, *made.bound)
+            spent = {"shape": of.shape, "areas": of.areas, "dies": of.dies, "stacks": of.stacks}
+            rows.append(replace(made, bound=bound, clock=of.clock, **spent))
     return tuple(sorted(rows, key=lambda each: -each.per_dollar))
 
 
-def _made(shape: str, chip: Chip, areas: dict[str, float], found: Worth) -> Design:
+def _made(wish: Wish, chip: Chip, flow: Flow) -> Design | None:
+    """A chip with what it is worth, its shape that of its kind and its area undivided."""
+    found = whole_worth(wish.loads, chip, flow)
+    if found is None:
+        return None
     return Design(
         name=chip.id,
-        shape=shape,
+        shape=chip.kind,
         chip=chip,
-        areas=areas,
+        areas={"die": chip.die_area or 0.0},
         dies=1,
         stacks=0,
-        unit=found.unit,
+        unit=flow.unit,
         per_dollar=found.per_dollar,
         per_joule=found.per_joule,
-        speed=_span(found.tokens, found.speed),
+        speed=_span(found.tokens, found.moves),
         binds=found.binds,
         bound=found.full,
         plans=(found.plan,),
     )
 
 
-def _span(tokens: float, speed: Speed | None) -> Span:
+def _span(tokens: float, moves: Moves) -> Span:
     """With what is not known of the efficiencies, added in squares."""
-    moved = speed.moves.values() if speed is not None else ()
-    up = float(np.sqrt(sum(max(low, high, 0.0) ** 2 for low, high in moved)))
-    down = float(np.sqrt(sum(min(low, high, 0.0) ** 2 for low, high in moved)))
+    up = float(np.sqrt(sum(max(low, high, 0.0) ** 2 for low, high in moves.values())))
+    down = float(np.sqrt(sum(min(low, high, 0.0) ** 2 for low, high in moves.values())))
     return Span(low=tokens * float(np.exp(-down)), likely=tokens, high=tokens * float(np.exp(up)))
 
 
@@ -209,9 +216,9 @@ def _references(wish: Wish, costs: Costs) -> Iterable[Design]:
     """
     for name in wish.references:
         of = replace(catalogued(name), vendor="you")
-        found = worth(wish.loads, of, None, costs, whole=True)
-        if found is not None:
-            yield _made(of.kind, of, {"die": of.die_area or 0.0}, found)
+        made = _made(wish, of, flow_of(of, None, costs))
+        if made is not None:
+            yield made
 
 
 def _none(wish: Wish) -> Infeasible:
