@@ -47,6 +47,20 @@ COMMANDS = {
         "--traffic 'chat, 8/s, 10min, ttft 300ms, seed 7' --policy fcfs+promise"
     ),
     "chip": "catalog chips wse-2",
+    "allocate-tiers": (
+        "allocate tiers llama-3.1-405b --on 512xh100-sxm --demand "
+        "examples/allocate/longer-context.toml"
+    ),
+    "allocate-chip-athena": "allocate chip examples/allocate/athena.toml",
+    "allocate-chip-wafer": "allocate chip examples/allocate/wafer.toml",
+    "allocate-my-chip": (
+        "allocate chip --build examples/allocate/my-chip.toml --volume 200k/yr "
+        "--against buy:h100-sxm,rent:h200,own:maia-100"
+    ),
+    "allocate-design": (
+        "allocate design examples/allocate/design.toml --shapes systolic,wafer --area 400mm2 "
+        "--references h100-sxm,b200-sxm,wse-3"
+    ),
 }
 
 
