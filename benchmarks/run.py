@@ -18,6 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+import allocation
 import simulation
 from eke import Serve, Train, fleet, model, need
 from eke.catalog.efficiencies import efficiencies
@@ -137,6 +138,7 @@ def one_answer() -> float:
 
 
 def main() -> None:
+    divided = allocation.large()
     rows = [
         ("this machine: a million rounds", this_machine() * 1e3, "ms", None, False),
         ("start-up: eke --help", start_up("--help") * 1e3, "ms", 100, False),
@@ -154,6 +156,8 @@ def main() -> None:
         ("training plans priced", training_plans() / 1e3, "k plans/s", 200.0, True),
         ("search: serve a 70B on 32 chips", search_wall(*SERVED), "s wall", 2.0, False),
         ("search: train a 70B on 32 chips", search_wall(*TRAINED), "s wall", 2.0, False),
+        ("allocate: 52 x 20 x 200 x 10", divided.seconds, "s wall", 60.0, False),
+        ("  proven gap", divided.gap * 100, "%", 1.0, False),
         ("simulated requests: fcfs", simulation.speed("fcfs") / 1e3, "k/CPU-s", 200.0, True),
         ("simulated requests: fair", simulation.speed("fair") / 1e3, "k/CPU-s", 100.0, True),
         ("  time of each, 8 x as many", simulation.longer(), "x", 1.15, False),

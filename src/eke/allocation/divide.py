@@ -21,18 +21,22 @@ MANY = 200_000  # columns there might be, from which on moves are looked at in a
 
 
 def divide(
-    problem: Problem, goal: Wanted = "value", gap: float = 0.01, told: Progress | None = None
+    problem: Problem,
+    goal: Wanted = "value",
+    gap: float = 0.01,
+    told: Progress | None = None,
+    near: Division | None = None,
 ) -> Division | Conflict:
     """The best division of the supply by the goal, or the promises in conflict.
 
     gap: share of the objective by which it may be worse than the best. Where units are many it may
-    turn out larger; the division says how large.
+    turn out larger; the division says how large.  near: of the same options, to begin from.
     """
     ready, scale = scaled(problem)
     fair = goal in ("max-min", "proportional")
     slow = ready.moving.any() and np.prod(ready.shape) > MANY
     first = replace(ready, moving=np.zeros_like(ready.moving)) if slow else ready
-    begun = _begun(first, goal, told)
+    begun = _begun(first, goal, told, near)
     if isinstance(begun, Conflict):
         return begun
     master, steps = begun
@@ -62,11 +66,11 @@ def _off(found: Whole, bound: float) -> float:
 
 
 def _begun(
-    ready: Problem, goal: Wanted, told: Progress | None
+    ready: Problem, goal: Wanted, told: Progress | None, near: Division | None = None
 ) -> tuple[Master, list[Relaxed]] | Conflict:
     """The optimum where units may be split."""
     master = Master(ready, shares=goal in ("max-min", "proportional"))
-    begin(master)
+    begin(master, None if near is None else (near.held.option, near.held.period, near.held.part))
     conflict = kept_or_conflict(master, told)
     if conflict is not None:
         return conflict

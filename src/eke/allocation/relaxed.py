@@ -13,6 +13,7 @@ from eke.types.record import Record
 
 ROUNDS = 200  # of adding columns; some ten are usual
 CLOSE = 1e-9  # share of the objective that may be missed
+Near = tuple[Any, Any, Any]  # options, periods and parts of the day of a division nearby
 Progress = Callable[[str, float], None]  # what is being done, and the proven gap so far
 
 
@@ -24,8 +25,12 @@ class Relaxed(Record):
     prices: Any
 
 
-def begin(master: Master) -> None:
-    """First columns: of each pool what does most for a line, and what does it cheapest."""
+def begin(master: Master, near: Near | None = None) -> None:
+    """First columns: those of a division nearby, or else of each pool what does most for a line,
+    and what does it fastest."""
+    if near is not None:
+        master.add(*near)
+        return
     options = master.problem.options
     for score in (options.rate * options.quality / options.chips, options.rate):
         best: dict[tuple[int, int], int] = {}

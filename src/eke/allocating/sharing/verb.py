@@ -41,10 +41,10 @@ def allocate(
     wanted = provider if isinstance(provider, Provider) else read_provider(provider)
     known = {} if known is None else known
     ways = ways_of(wanted, told, known)
-    found = _answered(wanted, ways, told)
+    found, division = _answered(wanted, ways, told)
     if isinstance(found, Clash) or not slip or not _delivered(wanted):
         return found
-    return replace(found, slip=_slipped(wanted, ways, found, told))
+    return replace(found, slip=_slipped(wanted, ways, found, division, told))
 
 
 def again(
@@ -57,26 +57,32 @@ def again(
     return after, difference("what moved", before, after)
 
 
-def _answered(provider: Provider, ways: Ways, told: Told | None) -> Allocation | Clash:
+def _answered(
+    provider: Provider, ways: Ways, told: Told | None, near: Division | None = None
+) -> tuple[Allocation | Clash, Division | None]:
     posed = pose(provider, ways)
     if not posed.options:
         raise BadInput(
             f"{provider.name}: no use can be done on any pool: nothing fits or keeps its promises."
         )
-    found = divide(posed.problem, provider.goal, provider.gap, told)
+    found = divide(posed.problem, provider.goal, provider.gap, told, near)
     if isinstance(found, Conflict):
-        return _clash(provider, posed, found)
+        return _clash(provider, posed, found), None
     span = _span(provider, ways, found)
     lacking = promises_lacking(provider, _promises(provider, posed), found)
-    return replace(allocation(provider, posed, found, span), lacking=lacking)
+    return replace(allocation(provider, posed, found, span), lacking=lacking), found
 
 
 def _span(provider: Provider, ways: Ways, found: Division) -> Span:
     """The value where every way is as slow, or as fast, as it may be; where promises then clash,
     nothing is left to promise."""
     ends = []
-    for speed in (-1.0, 1.0):
-        other = divide(pose(provider, ways, speed).problem, provider.goal, provider.gap)
+    for speed, end in ((-1.0, "low"), (1.0, "high")):
+        if all(getattr(way, end) == 1.0 for each in ways for way in each):
+            ends.append(found.value)
+            continue
+        posed = pose(provider, ways, speed)
+        other = divide(posed.problem, provider.goal, provider.gap, near=found)
         ends.append(other.value if isinstance(other, Division) else 0.0)
     return Span(low=min(ends[0], found.value), likely=found.value, high=max(ends[1], found.value))
 
@@ -87,12 +93,16 @@ def _delivered(provider: Provider) -> bool:
 
 
 def _slipped(
-    provider: Provider, ways: Ways, before: Allocation, told: Told | None
+    provider: Provider,
+    ways: Ways,
+    before: Allocation,
+    near: Division | None,
+    told: Told | None,
 ) -> Difference | None:
     """What changes where every delivery comes later."""
     later = provider_of(_later(provider), provider.name)
     later = replace(later, words=provider.words)
-    after = _answered(later, ways, told)
+    after, _ = _answered(later, ways, told, near)
     title = f"deliveries {show(provider.slip, 's')} later"
     if isinstance(after, Clash):
         return Difference(
