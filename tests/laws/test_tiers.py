@@ -16,7 +16,7 @@ from eke.allocating.tiers.curve import largest_share
 from eke.allocating.tiers.layouts import FEW, best_layout, carried, column
 from eke.allocating.tiers.load import felt, held, mix, remembered
 from eke.allocating.tiers.stage import Stage
-from eke.allocating.tiers.ways import tier, together
+from eke.allocating.tiers.ways import Way, Weighed, alone, together, weigh
 from eke.catalog.efficiencies import efficiencies
 from eke.catalog.fleets import fleet
 from eke.catalog.models import model
@@ -33,7 +33,8 @@ from eke.types.tiers import Conversations, Demand, TierCurve, Tiers, TierUse
 from eke.verbs import need
 
 EIGHT = model("llama-3.1-8b")
-DAY, USERS = 86400.0, 60_000
+DAY, USERS = 86400.0, 30_000
+CHIPS, POOL = 4, "4xh100-sxm"
 BASE = TierUse(
     name="8k",
     context=8192,
@@ -59,7 +60,7 @@ DEMAND = Demand(
 )
 
 
-def stage(chips: int = 8, demand: Demand = DEMAND) -> Stage:
+def stage(chips: int = CHIPS, demand: Demand = DEMAND) -> Stage:
     values = efficiencies("hopper", "vllm-1")
     values = {name: each for name, each in values.items() if "adapter_time" not in name}
     pool = fleet(f"{chips}xh100-sxm").pools[0]
@@ -68,8 +69,17 @@ def stage(chips: int = 8, demand: Demand = DEMAND) -> Stage:
     )
 
 
+def everybody(made: Stage) -> Way | None:
+    """All users in the base tier, together."""
+    return together(alone(made, made.base()))
+
+
+def beside(made: Stage, use: TierUse) -> Weighed:
+    return weigh(made, use, alone(made, made.base()))
+
+
 @functools.cache
-def learned(chips: int = 8) -> Stage:
+def learned(chips: int = CHIPS) -> Stage:
     made = stage(chips)
     made = made.learned(made.base())
     for use in DEMAND.longer:
@@ -80,7 +90,7 @@ def learned(chips: int = 8) -> Stage:
 
 @functools.cache
 def answered() -> Tiers:
-    found = context_tiers(EIGHT, "8xh100-sxm", DEMAND)
+    found = context_tiers(EIGHT, POOL, DEMAND)
     assert isinstance(found, Tiers)
     return found
 
@@ -103,7 +113,7 @@ def test_users_carried_never_rise_with_the_share_or_the_context() -> None:
 def test_either_way_carries_fewer_where_more_have_the_longer(one: float, other: float) -> None:
     """Before any mending: a hundredth is what whole chunks of prompts may do."""
     low, high = sorted((one, other))
-    weighed = tier(learned(), LONG)
+    weighed = beside(learned(), LONG)
     ways = [weighed.best(share) for share in (low, high)]
     assert ways[0] is not None and ways[1] is not None
     assert ways[1].users <= ways[0].users * 1.01
@@ -115,7 +125,7 @@ def test_more_chips_never_carry_fewer(chips: int, more: int) -> None:
     def users(count: int) -> float:
         made = stage(count)
         made = made.learned(made.base())
-        way = together(made, made.base())
+        way = everybody(made)
         return way.users if way is not None else 0.0
 
     assert users(chips + more) >= users(chips) * (1 - 1e-3)
@@ -150,7 +160,7 @@ def test_at_no_share_all_is_as_need_says() -> None:
     job = mix(EIGHT, DEMAND, LONG, 0.0).job
     users = min(DEMAND.users, found.base.users.likely)
     rate = users * BASE.asks * DEMAND.peak
-    said = need(replace(job, rate=rate), plan, "8xh100-sxm")
+    said = need(replace(job, rate=rate), plan, POOL)
     assert isinstance(said, Need)
     for name, span in (("ttft_promised", found.base.ttft), ("tpot_promised", found.base.tpot)):
         assert span is not None
@@ -158,7 +168,7 @@ def test_at_no_share_all_is_as_need_says() -> None:
         assert said.figures[name].span.low == pytest.approx(span.low, rel=1e-6)
         assert said.figures[name].span.high == pytest.approx(span.high, rel=1e-6)
     most = found.base.users.likely * BASE.asks * DEMAND.peak
-    over = need(replace(job, rate=most * 1.01), plan, "8xh100-sxm")
+    over = need(replace(job, rate=most * 1.01), plan, POOL)
     assert isinstance(over, Infeasible)
     assert over.limit in (found.base.limit, found.base.limit.split(" of ")[0])
 
@@ -166,10 +176,10 @@ def test_at_no_share_all_is_as_need_says() -> None:
 def test_a_tier_alone_sees_what_the_physics_says() -> None:
     """Both ways to the time to first token meet where a mix has but one kind of request."""
     made = stage()
-    plan = Plan(chip="h100-sxm", replicas=8, engine="vllm-1", batch=64, token_budget=2048)
+    plan = Plan(chip="h100-sxm", replicas=CHIPS, engine="vllm-1", batch=64, token_budget=2048)
     twin = replace(BASE, name="twin")
     alike = mix(EIGHT, DEMAND, twin, 0.5)
-    for users in (10.0, 5000.0, 12_000.0):
+    for users in (10.0, 2500.0, 6000.0):
         many = np.full((1, 1), users)
         seen = felt(alike, many, column([plan]), made.pool, likely(made.values))
         job = replace(made.base().job, rate=users * made.base().each)
@@ -182,9 +192,9 @@ def test_a_tier_alone_sees_what_the_physics_says() -> None:
 
 def test_longer_prompts_are_taken_in_later_but_wait_alike() -> None:
     made = stage()
-    plan = Plan(chip="h100-sxm", replicas=8, engine="vllm-1", batch=64, token_budget=2048)
+    plan = Plan(chip="h100-sxm", replicas=CHIPS, engine="vllm-1", batch=64, token_budget=2048)
     mixed = mix(EIGHT, DEMAND, LONG, 0.3)
-    users = np.array([[10.0, 30_000.0, 60_000.0]])
+    users = np.array([[10.0, 15_000.0, 30_000.0]])
     seen = felt(mixed, users, column([plan]), made.pool, likely(made.values))
     short, long = (np.ravel(each) for each in seen.ttft)
     assert (long > short).all() and (np.diff(short) > 0).all() and (np.diff(long) > 0).all()
@@ -198,7 +208,7 @@ def test_longer_prompts_are_taken_in_later_but_wait_alike() -> None:
 
 def test_the_share_is_the_largest_that_keeps_every_promise() -> None:
     made = learned()
-    weighed = tier(made, LONG)
+    weighed = beside(made, LONG)
     share = largest_share(weighed)
     at, beyond = weighed.best(share), weighed.best(min(share + 0.01, 1.0))
     assert 0 < share < 1 and at is not None and beyond is not None
@@ -211,7 +221,7 @@ def test_each_part_of_a_way_keeps_its_own_promises() -> None:
     made = learned()
     for use in DEMAND.longer:
         for share in (0.1, 0.5):
-            for way in tier(made, use).ways(share):
+            for way in beside(made, use).ways(share):
                 if way is None:
                     continue
                 assert sum(part.plan.chips for part in way.parts) <= made.pool.chips
@@ -283,20 +293,20 @@ def test_what_is_held_is_held_for_as_long_as_it_is(
 
 def test_it_cannot_be_done_where_not_even_the_base_fits() -> None:
     crowd = replace(DEMAND, users=10_000_000.0)
-    found = context_tiers(EIGHT, "8xh100-sxm", crowd)
+    found = context_tiers(EIGHT, POOL, crowd)
     assert isinstance(found, Infeasible) and found.limit == "users with 8k"
     assert found.need == crowd.users and found.by == pytest.approx(found.need - found.have)
     assert found.have == pytest.approx(answered().base.users.likely, rel=1e-9)
-    assert found.changes[0].at > 8
+    assert found.changes[0].at > CHIPS
     hasty = replace(DEMAND, base=replace(BASE, ttft=Promise(limit=1e-3)))
-    impossible = context_tiers(EIGHT, "8xh100-sxm", hasty)
+    impossible = context_tiers(EIGHT, POOL, hasty)
     assert isinstance(impossible, Infeasible) and impossible.limit == "ttft of 8k"
     assert impossible.need > impossible.have == 1e-3 and impossible.unit == "s"
 
 
 def test_a_promise_no_long_prompt_can_keep_lets_nobody_have_it() -> None:
     hasty = replace(DEMAND, longer=(replace(LONGER, ttft=Promise(limit=0.2)),), conversations=None)
-    found = context_tiers(EIGHT, "8xh100-sxm", hasty)
+    found = context_tiers(EIGHT, POOL, hasty)
     assert isinstance(found, Tiers)
     curve: TierCurve = found.curves[0]
     assert curve.share.likely == 0 and curve.alone.startswith("ttft of 128k ×")
@@ -305,12 +315,12 @@ def test_a_promise_no_long_prompt_can_keep_lets_nobody_have_it() -> None:
 
 def test_the_same_question_has_the_same_answer() -> None:
     short = replace(DEMAND, longer=(LONG,), conversations=None)
-    found = [context_tiers(EIGHT, "4xh100-sxm", replace(short, users=20_000.0)) for _ in "12"]
+    found = [context_tiers(EIGHT, "2xh100-sxm", replace(short, users=10_000.0)) for _ in "12"]
     assert found[0] == found[1] and isinstance(found[0], Tiers)
 
 
 def test_few_users_are_hardly_any_load() -> None:
     made = stage()
-    plan = column([Plan(chip="h100-sxm", replicas=8, engine="vllm-1")])
+    plan = column([Plan(chip="h100-sxm", replicas=CHIPS, engine="vllm-1")])
     seen = felt(made.base(), np.full((1, 1), FEW), plan, made.pool, likely(made.values))
     assert float(np.max(seen.missed)) < 1

@@ -12,7 +12,7 @@ from eke.allocating.tiers.keep import keeping, not_kept
 from eke.allocating.tiers.layouts import nearest
 from eke.allocating.tiers.load import FEW
 from eke.allocating.tiers.stage import Stage
-from eke.allocating.tiers.ways import Way, carried_by, tier, together
+from eke.allocating.tiers.ways import Way, Weighed, alone, carried_by, together, weigh
 from eke.catalog.efficiencies import efficiencies
 from eke.errors import BadInput
 from eke.physics.answer import answer, as_share
@@ -54,23 +54,23 @@ def context_tiers(
     steps = 1 + 2 * len(demand.longer) + 2 * (demand.conversations is not None)
     tell(0, steps, f"layouts for {demand.base.name}")
     stage = stage.learned(stage.base())
-    best = together(stage, stage.base())
+    best = together(alone(stage, stage.base()))
     if best is None or best.users < demand.users:
         return _too_many(stage, best)
     stage = stage.narrowed(stage.base(), best.fullest.plan, demand.users)
     for i, longer in enumerate(demand.longer):
         tell(1 + i, steps, f"layouts for {longer.name}")
         stage = _learned(stage, longer)
-    done, plans = 1 + len(demand.longer), [best.fullest.plan]
+    base, plans = alone(stage, stage.base()), [best.fullest.plan]
+    weighed = [weigh(stage, longer, base) for longer in demand.longer]
     curves: list[TierCurve] = []
-    for longer in demand.longer:
-        tell(done + len(curves), steps, f"{longer.name} for more users")
-        weighed = tier(stage, longer)
-        first = curves[0].points[0] if curves else point(weighed, 0.0, plans)
-        curves.append(curve(weighed, plans, first, curves[-1] if curves else None))
+    for each in weighed:
+        tell(1 + len(weighed) + len(curves), steps, f"{each.use.name} for more users")
+        first = curves[0].points[0] if curves else point(each, 0.0, plans)
+        curves.append(curve(each, plans, first, curves[-1] if curves else None))
     kept = _keeping(stage, lambda i, words: tell(steps - 2 + i, steps, words))
     tell(steps, steps, "")
-    return _answer(stage, where, curves, kept, plans)
+    return _answer(weighed[0], where, curves, kept, plans)
 
 
 def _learned(stage: Stage, longer: TierUse) -> Stage:
@@ -176,15 +176,15 @@ def _short(limit: str, need: float, have: float, layout: Plan) -> Infeasible:
 
 
 def _answer(
-    stage: Stage,
+    shortest: Weighed,
     fleet: Fleet,
     curves: list[TierCurve],
     kept: tuple[KeepCurve, ...],
     plans: list[Plan],
 ) -> Tiers:
-    demand = stage.demand
-    base = curves[0].points[0]
-    way = tier(stage, demand.longer[0]).best(curves[0].share.likely)
+    """shortest: of the longer tiers, at whose largest share is told what would change it."""
+    stage, demand, base = shortest.stage, shortest.stage.demand, curves[0].points[0]
+    way = shortest.best(curves[0].share.likely)
     users = carried_by(way, stage.pool, stage.varied()) if way is not None else np.zeros(1)
     mixed = stage.base()
     job = replace(mixed.job, rate=0.99 * demand.users * mixed.each, ttft=None, tpot=None)

@@ -10,7 +10,7 @@ import numpy as np
 
 from eke.allocating.tiers.layouts import nearest
 from eke.allocating.tiers.stage import Stage
-from eke.allocating.tiers.ways import Tier, Way, better, carried_by, cases, seen
+from eke.allocating.tiers.ways import Way, Weighed, better, carried_by, cases, seen
 from eke.physics.scenarios import CHANGE
 from eke.types.need import Span
 from eke.types.plan import Plan
@@ -25,7 +25,7 @@ NEAR = 1e-4  # shares this much apart are alike
 NOBODY = Span(low=0.0, likely=0.0, high=0.0)
 
 
-def largest_share(tier: Tier) -> float:
+def largest_share(tier: Weighed) -> float:
     """The largest share of users that may have the longer tier while all are carried."""
     wanted = tier.stage.demand.users
 
@@ -34,6 +34,8 @@ def largest_share(tier: Tier) -> float:
         best = tier.best(share)
         return wanted / best.users - 1 if best is not None else BROKEN
 
+    if not tier.longer.plans:
+        return 0.0
     low, high = (0.0, over(0.0)), (1.0, over(1.0))
     if high[1] <= 0:
         return 1.0
@@ -49,13 +51,15 @@ def largest_share(tier: Tier) -> float:
     return float(np.floor(low[0] / NEAR + 1e-9) * NEAR)
 
 
-def curve(tier: Tier, plans: list[Plan], first: SharePoint, shorter: TierCurve | None) -> TierCurve:
+def curve(
+    tier: Weighed, plans: list[Plan], first: SharePoint, shorter: TierCurve | None
+) -> TierCurve:
     """The whole curve of one longer tier. plans: of the answer, to which those in use are added.
     first: where nobody has it.  shorter: the curve of the next shorter tier, which carries no
     fewer."""
     users, share = tier.stage.demand.users, largest_share(tier)
-    shares = sorted({*SHARES, share} - {0.0})
-    found = _falling([first, *(point(tier, each, plans) for each in shares)], shorter)
+    shares, broken = sorted({*SHARES, share} - {0.0}), _broken(tier)
+    found = _falling([first, *(point(tier, each, plans, broken) for each in shares)], shorter)
     found = _with_trade(found)
     at = next(each for each in found if each.share == share)
     whole = _share_span(found, users, share)
@@ -67,17 +71,19 @@ def curve(tier: Tier, plans: list[Plan], first: SharePoint, shorter: TierCurve |
         displaces=at.displaces,
         points=tuple(found),
         resources=_resources(tier.stage, best) if best is not None else (),
-        alone=_alone(tier) if found[-1].users.likely < 1 else "",
+        alone="" if broken is None else f"{broken[0]} ×{broken[1]:.3g}",
     )
 
 
-def point(tier: Tier, share: float, plans: list[Plan]) -> SharePoint:
-    """What the chips carry at one share."""
+def point(
+    tier: Weighed, share: float, plans: list[Plan], broken: tuple[str, float] | None = None
+) -> SharePoint:
+    """What the chips carry at one share. broken: the promise that is, whatever the share."""
     stage, ways = tier.stage, tier.ways(share)
     both, own = (0.0 if way is None else way.users for way in ways)
     best = better(ways)
     if best is None:
-        limit = nearest(stage.mix(tier.use, share), stage.pool, stage.knobs, stage.choices)[0]
+        limit = _nearest(tier, share)[0] if broken is None else broken[0]
         return SharePoint(share=share, users=NOBODY, together=0.0, apart=0.0, limit=limit)
     used = [part.plan for part in best.parts]
     plans.extend(plan for plan in used if plan not in plans)
@@ -108,7 +114,7 @@ def _span_of(stage: Stage, each: Any) -> Span | None:
     return None if each is None else stage.spanned(each)
 
 
-def _prices(tier: Tier, share: float, hourly: Any, many: Any) -> tuple[Span | None, Span | None]:
+def _prices(tier: Weighed, share: float, hourly: Any, many: Any) -> tuple[Span | None, Span | None]:
     """What a user costs a month, and a million tokens, with the chips kept full. All chips are paid
     all day, asks follow the day."""
     base, longer = tier.stage.demand.base, tier.use
@@ -195,8 +201,14 @@ def _resources(stage: Stage, way: Way) -> tuple[Resource, ...]:
     return tuple(sorted(found, key=lambda each: -each.factor))
 
 
-def _alone(tier: Tier) -> str:
-    """The promise that one request of the longer tier breaks even by itself, and by how much."""
+def _broken(tier: Weighed) -> tuple[str, float] | None:
+    """The promise that one request of the longer tier breaks even by itself, and the factor."""
+    limit, ratio = ("", 0.0) if tier.longer.plans else _nearest(tier, 1.0)
+    return (limit, ratio) if ratio > 1 else None
+
+
+def _nearest(tier: Weighed, share: float) -> tuple[str, float]:
+    """What a single user misses by least in any layout."""
     stage = tier.stage
-    limit, ratio, _ = nearest(stage.mix(tier.use, 1.0), stage.pool, stage.knobs, stage.choices)
-    return f"{limit} ×{ratio:.3g}" if ratio > 1 else ""
+    limit, ratio, _ = nearest(stage.mix(tier.use, share), stage.pool, stage.knobs, stage.choices)
+    return limit, ratio

@@ -9,7 +9,7 @@ import numpy as np
 from eke.allocating.tiers.curve import NOBODY, largest_share, price_of_user
 from eke.allocating.tiers.load import held, remembered
 from eke.allocating.tiers.stage import Stage
-from eke.allocating.tiers.ways import cases, seen, tier, together
+from eke.allocating.tiers.ways import alone, cases, seen, together, weigh
 from eke.types.record import replace
 from eke.types.tiers import Conversations, KeepCurve, KeepPoint, Where
 
@@ -36,7 +36,8 @@ def keeping(stage: Stage, talks: Conversations, where: Where, first: KeepPoint) 
     shares: tuple[float, ...] = ()
     if best:
         then = _kept(set_up, talks, where, found[best].kept)
-        shares = tuple(largest_share(tier(then, longer)) for longer in stage.demand.longer)
+        base = alone(then, then.base())
+        shares = tuple(largest_share(weigh(then, each, base)) for each in stage.demand.longer)
     return KeepCurve(
         where=where, points=tuple(found), best=best, even=_even(found, best), shares=shares
     )
@@ -58,7 +59,7 @@ def point(stage: Stage, kept: float) -> KeepPoint:
     mixed, said = stage.base(), stage.demand.conversations
     rate = stage.demand.users * mixed.each
     hold = held(said) if said is not None and kept else 0.0
-    best = together(stage, mixed)
+    best = together(alone(stage, mixed))
     found = KeepPoint(
         kept=kept,
         reuse=remembered(said)[0],

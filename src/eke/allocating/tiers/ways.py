@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -80,11 +81,10 @@ def alone(stage: Stage, mixed: Mix) -> Alone:
     return Alone(mixed=mixed, plans=plans, most=most, limits=limits)
 
 
-def together(stage: Stage, mixed: Mix) -> Way | None:
+def together(found: Alone) -> Way | None:
     """All users on equal replicas, in the layout that carries most of them."""
-    found = alone(stage, mixed)
     parts = [
-        Part(mixed=mixed, plan=plan, share=1.0, most=most, limit=limit)
+        Part(mixed=found.mixed, plan=plan, share=1.0, most=most, limit=limit)
         for plan, most, limit in zip(found.plans, found.most, found.limits, strict=True)
     ]
     best = max(parts, key=lambda part: part.users, default=None)
@@ -114,20 +114,20 @@ def _part(of: Alone, index: int, replicas: Any, share: float) -> Part:
     return Part(mixed=of.mixed, plan=plan, share=share, most=of.most[index], limit=of.limits[index])
 
 
-class Tier(Record):
-    """A longer tier beside the base: what one replica of each layout carries of either alone."""
+Ways = tuple[Way | None, Way | None]  # together, and apart
+
+
+class Weighed(Record):
+    """A longer tier beside the base: what one replica of each layout carries of either alone.
+
+    ways: by the share of users who have it, each looked for once.
+    """
 
     stage: Stage
     use: TierUse
     base: Alone
     longer: Alone
-
-    def ways(self, share: float) -> tuple[Way | None, Way | None]:
-        """Together and apart; at the ends there is but one tier."""
-        if share in (0.0, 1.0):
-            return together(self.stage, self.stage.mix(self.use, share)), None
-        both = together(self.stage, self.stage.mix(self.use, share))
-        return both, apart(self.stage, self.base, self.longer, share)
+    ways: Callable[[float], Ways]
 
     def best(self, share: float) -> Way | None:
         """The way that carries more."""
@@ -140,10 +140,19 @@ def better(ways: Sequence[Way | None]) -> Way | None:
     return max(found, key=lambda way: way.users, default=None)
 
 
-def tier(stage: Stage, use: TierUse) -> Tier:
-    """A longer tier with the layouts known by now."""
-    base, longer = alone(stage, stage.base()), alone(stage, stage.mix(use, 1.0))
-    return Tier(stage=stage, use=use, base=base, longer=longer)
+def weigh(stage: Stage, use: TierUse, base: Alone) -> Weighed:
+    """A longer tier with the layouts known by now. base: everybody in the base tier."""
+    longer = alone(stage, stage.mix(use, 1.0))
+
+    @cache
+    def ways(share: float) -> Ways:
+        """At the ends there is but one tier."""
+        if share in (0.0, 1.0):
+            return together(longer if share else base), None
+        both = together(alone(stage, stage.mix(use, share)))
+        return both, apart(stage, base, longer, share)
+
+    return Weighed(stage=stage, use=use, base=base, longer=longer, ways=ways)
 
 
 def carried_by(way: Way, pool: Pool, knobs: Knobs) -> Any:
