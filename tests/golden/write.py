@@ -47,6 +47,12 @@ COMMANDS = {
         "--traffic 'chat, 8/s, 10min, ttft 300ms, seed 7' --policy fcfs+promise"
     ),
     "chip": "catalog chips wse-2",
+    "allocate-short-of-gpus": "allocate examples/allocate/short-of-gpus.toml",
+    "allocate-ten-thousand": "allocate examples/allocate/ten-thousand-gpus.toml",
+    "allocate-azure-2020": "allocate examples/allocate/azure-2020.toml",
+    "allocate-cloud-and-edge": (
+        "allocate examples/allocate/cloud-and-edge.toml --set pools.factory.chips=30"
+    ),
     "allocate-tiers": (
         "allocate tiers llama-3.1-405b --on 512xh100-sxm --demand "
         "examples/allocate/longer-context.toml"

@@ -78,7 +78,8 @@ def prices_words(found: Allocation) -> list[tuple[str, str]]:
         if most * 3600 < 0.005:
             words = f"one more {pool.pool} chip is worth nothing: there are enough"
         else:
-            when = found.dates[pool.price.index(most)]
+            first = next(i for i, price in enumerate(pool.price) if price >= most * 0.999)
+            when = found.dates[first]
             words = (
                 f"one more {pool.pool} chip is worth {show(mean, 'USD/s')} on average, at most "
                 f"{show(most, 'USD/s')} (from {when})"

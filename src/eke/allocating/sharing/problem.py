@@ -102,16 +102,23 @@ def _options(
         line=np.array([line for line, _ in options], int),
         pool=pool,
         chips=np.array([float(way.chips) for way in ways]),
-        rate=np.array([way.rate for way in ways]) * factor,
+        rate=_tidy(np.array([way.rate for way in ways]) * factor),
         quality=np.array([way.keeps for way in ways]),
-        power=power,
-        cost=power * energy[pool] if len(ways) else power,
+        power=_tidy(power),
+        cost=_tidy(power * energy[pool]) if len(ways) else power,
     )
 
 
 def _choice(line: Line) -> tuple[str, str]:
     """Of what a line is one version."""
     return line.use, line.name if line.instead is None else line.instead
+
+
+def _tidy(values: Any) -> Any:
+    """To ten digits: what arithmetic does to the last ones differs between processors, and of
+    divisions that are equally good another would then be found."""
+    size = 10.0 ** np.floor(np.log10(np.maximum(np.abs(values), 1e-300)))
+    return np.round(values / size, 9) * size
 
 
 def _power(supply: Supply) -> float:

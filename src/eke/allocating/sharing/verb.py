@@ -54,7 +54,7 @@ def again(
     after = allocate(provider, known=known, told=told)
     if isinstance(after, Clash):
         return after, None
-    return after, difference("what moved", before, after)
+    return after, difference("", before, after)
 
 
 def _answered(

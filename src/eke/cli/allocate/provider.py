@@ -84,7 +84,7 @@ def _say(path: str, found: Any, before: Any, page: str | None, as_json: bool) ->
     if isinstance(found, Clash):
         click.echo(to_json(found) if as_json else clash_words(found), nl=as_json)
         sys.exit(3)
-    moved = difference("what moved", before, found) if isinstance(before, Allocation) else None
+    moved = difference("", before, found) if isinstance(before, Allocation) else None
     if page:
         from eke.report.allocated_page import allocated_page
 
