@@ -9,6 +9,7 @@ from eke.types.share import Allocation, Difference, Moved, PoolShare, Served
 from eke.units import show
 
 SLIGHT = 0.005  # share of what a line asks for, or of a pool, that is no move
+HALF = 0.5  # of a chip, on average
 MOST = 40  # moves told
 
 
@@ -124,7 +125,7 @@ def _chips(before: Allocation, after: Allocation) -> list[Moved]:
     for (use, pool), then, now in pairs:
         one, other = (sum(each) / len(each) if each else 0.0 for each in (then, now))
         size = max(max(pools[pool].there, default=0.0), max(pools[pool].used, default=0.0), 1.0)
-        if abs(other - one) <= SLIGHT * size:
+        if abs(other - one) <= max(SLIGHT * size, HALF):
             continue
         first = _first(before, then or (), now or (), size * len(before.dates))
         found.append(

@@ -8,7 +8,6 @@ from typing import Any
 from eke.errors import BadFile, EkeError, closest
 from eke.units import DIMENSIONS, quantity
 
-DAY = 86400.0
 RANGES = {  # of each unit, what is no slip of the pen
     "USD": (0.0, 1e13),
     "USD/s": (0.0, 1e6),
