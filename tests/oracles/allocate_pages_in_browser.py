@@ -18,8 +18,10 @@ sys.path.insert(0, str(HERE.parents[1]))
 from page_in_browser import check_pages  # noqa: E402
 from tests.choices import CHOICES, DESIGNS, choice, designs  # noqa: E402
 from tests.golden.write import COMMANDS  # noqa: E402
+from tests.shares import ALLOCATIONS, EVIL, moves, provided  # noqa: E402
 
 from eke.cli import entry  # noqa: E402
+from eke.report.allocated_page import allocated_page  # noqa: E402
 from eke.report.chip_page import chip_page  # noqa: E402
 from eke.report.design_page import design_page  # noqa: E402
 
@@ -47,8 +49,13 @@ def design(name: str) -> str:
     return design_page(designs(name), f"eke {name}")
 
 
+def provider(name: str) -> str:
+    return allocated_page(provided(name), moves(EVIL if name == "evil" else ""), f"eke {name}")
+
+
 if __name__ == "__main__":
     pages = {name: partial(example, name) for name in EXAMPLES}
     pages |= {f"chip {name}": partial(chip, name) for name in CHOICES}
     pages |= {f"design {name}": partial(design, name) for name in DESIGNS}
+    pages |= {f"provider {name}": partial(provider, name) for name in ALLOCATIONS}
     check_pages(pages, RECORD, __doc__ or "")
