@@ -309,3 +309,62 @@ def test_bad_files_are_one_line(tmp_path: Path) -> None:
             ["allocate", str(ROOT / "examples/allocate/athena.toml"), "--json"],
             catch_exceptions=False,
         )
+
+
+GARBAGE: list[Any] = [
+    None,
+    "",
+    "many",
+    "-3",
+    "1e400",
+    "5 km",
+    "NaN",
+    "9" * 300,
+    -1,
+    0,
+    1e30,
+    float("inf"),
+    True,
+    [],
+    [1, "x"],
+    {},
+    {"a": 1},
+    "2026-02-30",
+    "all",
+    "1/s",
+]
+
+
+def _places(words: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to every value of nested tables and lists."""
+    items = (
+        words.items()
+        if isinstance(words, dict)
+        else enumerate(words)
+        if isinstance(words, list)
+        else ()
+    )
+    found = [way] if way else []
+    for key, value in items:
+        found += _places(value, (*way, key))
+    return found
+
+
+def test_no_garbage_is_a_traceback(path: Path) -> None:
+    """Every field of the file and of a demand, replaced by a third of the kinds of garbage each."""
+    whole = read_words(path)
+    whole["uses"]["chat"]["demand"] = [
+        {"name": "a", "rate": "5/s", "day": {"night": 1}, "priority": 2, "context": "8k"}
+    ]
+    whole["uses"]["lab"]["options"] = [{"pool": "a", "counts": 2}]
+    refused = 0
+    for number, way in enumerate(_places(whole)):
+        for garbage in GARBAGE[number % 3 :: 3]:
+            words = copy.deepcopy(whole)
+            _with(*way, garbage)(words)
+            try:
+                provider_of(words, "my.toml")
+            except EkeError as error:
+                refused += 1
+                assert "my.toml" in str(error), (way, garbage, error)
+    assert refused > 300

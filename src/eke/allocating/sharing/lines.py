@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import exp
 from typing import Any
 
 from eke.allocating.sharing.calendar import DAY, Calendar
@@ -14,6 +15,7 @@ from eke.types.provider import Lateness, Line, Use
 from eke.types.record import replace
 
 USUAL_MOVING = {"serve": 600.0, "research": 600.0}  # loading and warming up; else restarting [s]
+FAST = 13.8  # the logarithm of a million: no demand grows so within a file
 RESTART = 3600.0
 KIND_UNIT = {
     "serve": "request",
@@ -85,7 +87,7 @@ class Lines:
             kind=kind,
             unit=KIND_UNIT[text.job],
             worth=self._worth(at, text.job, own.get("worth"), job),
-            priority=int(own.get("priority", text.priority)),
+            priority=self.texts.count(f"{at}.priority", own.get("priority", text.priority)),
             asked=self._asked(at, text, kind, own),
             floor=share,
             promised=text.promised,
@@ -152,15 +154,17 @@ class Lines:
                 )
             return [self.texts.number(f"{field}[{i}]", each, unit) for i, each in enumerate(text)]
         first = self.texts.number(field, text, unit)
-        rise = 1.0
-        if growth is not None:
-            where = f"{field.rpartition('.')[0]}.growth"
-            rise = self.texts.growth(where, growth) ** self.calendar.period
-        return [first * rise**i for i in range(periods)]
+        where = f"{field.rpartition('.')[0]}.growth"
+        rise = 0.0 if growth is None else self.texts.growth(where, growth) * self.calendar.period
+        if rise * periods > FAST:
+            raise self.texts.wrong(where, f"is {growth!r:.40}, a million times as much in the end.")
+        return [first * exp(rise * i) for i in range(periods)]
 
     def _shape(self, at: str, day: Mapping[str, Any]) -> list[float]:
         """How much of the mean comes in each part of the day."""
         parts = self.calendar.parts
+        if not isinstance(day, dict):
+            raise self.texts.wrong(f"{at}.day", f"is {day!r:.40}; give numbers by part of the day.")
         for name in day:
             self.texts.known(f"{at}.day", name, parts, "part of the day")
         heights = [self.texts.number(f"{at}.day.{n}", day.get(n, 1.0)) for n in parts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from math import log1p
 from typing import Any
 
 from eke.errors import BadFile, EkeError, closest
@@ -79,7 +80,7 @@ class Texts:
             ) from None
 
     def growth(self, field: str, text: Any) -> float:
-        """ "3%/month" as what it comes to in a second, compound."""
+        """The logarithm of how "3%/month" grows in a second [1/s]."""
         share, slash, per = str(text).partition("/")
         if not slash:
             raise self.wrong(
@@ -87,7 +88,7 @@ class Texts:
             )
         rising = self._signed(field, share.strip())
         whole = self.above(field, f"1 {per.strip()}", "s")
-        return float((1.0 + rising) ** (1.0 / whole))
+        return log1p(rising) / whole
 
     def _signed(self, field: str, text: str) -> float:
         """A share that may be negative, as demand may fall."""
