@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from eke.allocating.forecasts.answer import forecast as forecast
     from eke.allocating.forecasts.published import published_forecasts as published_forecasts
     from eke.allocating.forecasts.reading import read_forecast as read_forecast
+    from eke.allocating.sharing.read import read_provider as read_provider
+    from eke.allocating.sharing.verb import allocate as allocate
     from eke.allocating.tiers.answer import context_tiers as context_tiers
     from eke.allocating.tiers.demand import read_demand as read_demand
     from eke.catalog.chips import chip as chip
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
     from eke.types.need import Span as Span
     from eke.types.plan import Plan as Plan
     from eke.types.run import Run as Run
+    from eke.types.share import Allocation as Allocation
+    from eke.types.share import Clash as Clash
     from eke.units import quantity as quantity
     from eke.verbs import need as need
 
@@ -65,6 +69,8 @@ _HOMES = {
     "allocating.designs.frontier": ("design",),
     "allocating.tiers.answer": ("context_tiers",),
     "allocating.tiers.demand": ("read_demand",),
+    "allocating.sharing.read": ("read_provider",),
+    "allocating.sharing.verb": ("allocate",),
     "catalog.chips": ("chip",),
     "catalog.fleets": ("fleet",),
     "catalog.models": ("model",),
@@ -84,6 +90,7 @@ _HOMES = {
     "types.need": ("Infeasible", "Need", "Span"),
     "types.plan": ("Plan",),
     "types.run": ("Run",),
+    "types.share": ("Allocation", "Clash"),
     "units": ("quantity",),
     "verbs": ("need",),
 }
