@@ -92,6 +92,8 @@ def test_a_page_says_what_the_words_say() -> None:
     assert "−1 million USD of value; by the shadow prices alone it would be −900,000 USD" in text
     assert "What moved" in text and "pools.h100.chips" in text
     assert "What moved" not in words_of(PAGES["plain"])
+    untitled = allocated_page(found, replace(moves(), title=""), "")
+    assert "What moved−1 million USD of value" in words_of(untitled)
     assert "If deliveries come later" not in words_of(PAGES["alone"])
     assert "Promises not kept to the last" in words_of(PAGES["evil"])
 

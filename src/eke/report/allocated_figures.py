@@ -10,7 +10,7 @@ import numpy as np
 
 from eke.report.allocated import name
 from eke.report.areas import Layer, areas, ink_key, key_of
-from eke.report.charts import LABELS, Line, lines, short, up
+from eke.report.charts import Line, lines, short, up
 from eke.report.html import LONGEST, figure, table
 from eke.report.periods import over_dates, stepped
 from eke.types.record import Record
@@ -205,16 +205,14 @@ def _steps(at: Times, said: tuple[str, str], series: Sequence[tuple[str, Any]], 
     """Lines of steps."""
     styles = OF_POOLS[: len(series)]
     made = [
-        Line(name=words, x=x, y=y, style=style, label=len(series) > 1)
+        Line(name=words, x=x, y=y, style=style, label=False)
         for (words, values), style in zip(series, styles, strict=True)
         for x, y in [stepped(at.edges, values)]
     ]
-    several = len(series) > 1
-    across = over_dates(at.edges, LABELS) if several else over_dates(at.edges)
     upward = up(max(float(values.max()) for _, values in series))
-    svg = lines(*said, made, (across, upward, unit))
+    svg = lines(*said, made, (over_dates(at.edges), upward, unit))
     names = list(zip((words for words, _ in series), styles, strict=True))
-    key = ink_key(names) if several else ""
+    key = ink_key(names) if len(names) > 1 else ""
     return figure(*said, svg, _numbers(at, series, unit, 3), key=key)
 
 

@@ -200,7 +200,7 @@ def _difference(title: str, found: Difference | None) -> str:
     if found is None:
         return ""
     change = found.value_after - found.value_before
-    named = "" if found.title.lower() == title.lower() else f"{found.title}: "
+    named = f"{found.title}: " if found.title.lower() not in ("", title.lower()) else ""
     words = f"{named}{signed(change)} of value"
     if found.expected is not None:
         words += f"; by the shadow prices alone it would be {signed(found.expected)}"
