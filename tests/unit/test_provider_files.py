@@ -249,6 +249,8 @@ MISTAKES = [
     (_with("uses", "chat", "rate", "-1/s"), "uses.chat.rate"),
     (_with("uses", "chat", "floor", "150%"), "uses.chat.floor"),
     (_with("uses", "chat", "growth", "fast"), "uses.chat.growth"),
+    (_with("uses", "chat", "demand", [{"floor": "5 chips"}]), "uses.chat.demand[0].floor"),
+    (_with("uses", "run", "floor", "50%"), "uses.run.floor"),
     (_with("uses", "chat", "day", "noon", 2), "uses.chat.day"),
     (_with("uses", "chat", "promt", 5), "uses.chat.promt"),
     (_with("uses", "chat", "prompt", 0), "uses.chat"),

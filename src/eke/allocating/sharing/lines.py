@@ -77,10 +77,7 @@ class Lines:
         variants, lateness = self.work.variants(at, text, words)
         ways = self.work.ways(at, text, use)
         job = variants[0].job if variants else None
-        floor = own.get("floor")
-        share = 0.0
-        if floor is not None and not _is_chips(floor):
-            share = self.texts.share(f"{at}.floor", floor)
+        share = self._floor(at, text, kind, own.get("floor"))
         return Line(
             name=label,
             use=use,
@@ -98,6 +95,21 @@ class Lines:
             ways=ways,
             on=text.on or self.pools,
         )
+
+    def _floor(self, at: str, text: UseText, kind: str, floor: Any) -> float:
+        """The share of what is asked that is promised; chips are promised to the whole use."""
+        if floor is None or (_is_chips(floor) and floor == text.floor):
+            return 0.0
+        if _is_chips(floor):
+            raise self.texts.wrong(
+                f"{at}.floor",
+                f"is {floor!r:.40}; chips are promised to the whole use, not to a line.",
+            )
+        if kind == "project":
+            raise self.texts.wrong(
+                f"{at}.floor", "is a share, but a run is done or not; say promised = true."
+            )
+        return self.texts.share(f"{at}.floor", floor)
 
     def _kind(self, at: str, text: UseText, own: Mapping[str, Any]) -> Any:
         if text.job == "train" or (text.job in ("tune", "align") and own.get("jobs") is None):

@@ -85,6 +85,8 @@ def _pool(texts: Texts, at: str, text: PoolText, site: SiteText | None) -> Pool:
         if said.carbon is None
         else texts.number("sites.carbon", said.carbon, "kg/J")
     )
+    if text.rent is not None or text.more is not None:
+        electricity = 0.0  # a rent includes it
     return replace(pool, electricity=electricity, pue=pue, carbon=carbon)
 
 

@@ -88,7 +88,7 @@ def _options(
     ways = [way for _, way in options]
     pool = np.array([pools[way.pool] for way in ways], int)
     supplies = provider.supplies
-    energy = np.array([0.0 if any(s.more) else s.pool.electricity or 0.0 for s in supplies])
+    energy = np.array([supply.pool.electricity or 0.0 for supply in supplies])
     off = {-1.0: "low", 1.0: "high"}.get(speed, "")
     factor = np.array([getattr(way, off) if off else 1.0 for way in ways])
     usual = np.array([_power(supply) for supply in supplies])
