@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.pieces import EVIL, holders, pieces_page, weeks
 from tests.unit.test_page import Reader
@@ -18,7 +18,7 @@ from tests.unit.test_page import Reader
 from eke.errors import BadInput
 from eke.report.areas import areas, key_of, layers
 from eke.report.axes import logarithmic, ticks
-from eke.report.charts import LETTER, WIDE
+from eke.report.charts import LABELS, LETTER, RIGHT, WIDE
 from eke.report.periods import over_dates, stepped
 from eke.report.scatter import Spot, across_values, scatter, up_values
 from eke.report.spans import Piece, Ranged, parts, ranges
@@ -103,9 +103,10 @@ def test_areas_refuse_what_cannot_be_stacked() -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(DATES, st.integers(1, 30_000))
-def test_dates_have_a_few_ticks_that_do_not_meet(start: date, length: int) -> None:
-    across = over_dates([start, start + timedelta(days=length)])
+@given(DATES, st.integers(1, 1000) | st.integers(1, 30_000), st.sampled_from([RIGHT, LABELS]))
+@example(date(2025, 1, 1), 149, LABELS)
+def test_dates_have_a_few_ticks_that_do_not_meet(start: date, length: int, right: float) -> None:
+    across = over_dates([start, start + timedelta(days=length)], right)
     told = across.ticks
     assert len(told) <= 8 and (told or length < 10)
     places = [float(across.axis.at(tick.value)) for tick in told]

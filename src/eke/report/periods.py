@@ -36,13 +36,20 @@ def over_dates(edges: Sequence[date | str], right: float = RIGHT) -> Across:
     places = days(edges)
     low, high = float(places[0]), float(places[-1])
     axis = Axis(low=low, high=high, start=LEFT, end=WIDE - right, unit="date")
-    told = tuple(each for each in _ticks(low, high) if _has_room(axis, each))
-    return Across(axis=axis, ticks=told, name=_name(low, high, told), unit="date")
+    told: list[Tick] = []
+    for each in _ticks(low, high):
+        if _has_room(axis, each, told[-1] if told else None):
+            told.append(each)
+    return Across(axis=axis, ticks=tuple(told), name=_name(low, high, told), unit="date")
 
 
-def _has_room(axis: Axis, tick: Tick) -> bool:
-    """Whether its words fit in the middle below it; those at the end would meet their neighbour."""
-    return float(axis.at(tick.value)) + LETTER * len(tick.words) / 2 <= WIDE
+def _has_room(axis: Axis, tick: Tick, before: Tick | None) -> bool:
+    """Whether its words fit in the middle below it: not beyond the end, nor into those before."""
+    place, half = float(axis.at(tick.value)), LETTER * len(tick.words) / 2
+    if before is not None:
+        end = float(axis.at(before.value)) + LETTER * len(before.words) / 2
+        return end < place - half and place + half <= WIDE
+    return place + half <= WIDE
 
 
 def _ticks(low: float, high: float) -> Iterator[Tick]:
