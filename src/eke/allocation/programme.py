@@ -1,4 +1,5 @@
-"""A linear programme that grows, solved by HiGHS. Everything is made as large as possible."""
+"""A linear programme that grows, solved by HiGHS (huangfu2018). The objective is made as large as
+possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The best division where units may be split: columns are added until none would pay."""
+"""The best division where units may be split: columns are added until none would pay.
+
+Source: dantzig1960, whose bound says how much the columns that are not there could still add.
+"""
 
 from __future__ import annotations
 
