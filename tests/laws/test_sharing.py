@@ -96,6 +96,48 @@ def test_small_divisions_are_the_best_of_all(seed: int) -> None:
     assert found.bound >= found.value * (1 - 1e-7)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_small_divisions_with_a_run_are_the_best_of_all(seed: int) -> None:
+    of, rng = small(seed), np.random.default_rng(100 + seed)
+    number = len(of.lines)
+    run = Project(
+        name="run",
+        use=number,
+        choice=0,
+        worth=float(rng.uniform(1, 8)) * HOURLY * WEEK,
+        begin=0,
+        stages=(Stage(until=1),),
+    )
+    ways = [(number, pool, float(rng.integers(2, 7)), 1.0 / WEEK, 1.0) for pool in (0, 1)]
+    rows = zip(
+        *(getattr(of.options, n) for n in ("line", "pool", "chips", "rate", "quality")), strict=True
+    )
+    both = problem([*of.lines, run], [*rows, *ways], of.pools.have, power=of.power)
+    best = brute(of)
+    for _, pool, chips, _, _ in ways:  # all week on one pool, or on both in turns
+        have = of.pools.have.copy()
+        have[pool] -= chips
+        if have[pool, 0] >= 0 and of.power[0] >= 1000 * chips:
+            left = replace(of, pools=replace(of.pools, have=have), power=of.power - 1000 * chips)
+            best = max(best, brute(left) + run.worth - 0.02 * HOURLY * chips * WEEK)
+    found = divided(both)
+    assert found.value >= best * (1 - 1e-6)
+    if found.finished[number] is None:
+        assert found.value == pytest.approx(best, rel=1e-6)
+    else:  # taking turns on both pools may leave more to others, but needs chips all the same
+        assert found.done[number].sum() == pytest.approx(1.0, rel=1e-5)
+        at_work = of_line(both, found, number)
+        assert at_work >= 1.0 - 1e-6
+        assert found.value <= brute(of) + run.worth
+
+
+def of_line(of: Problem, found: Division, number: int) -> float:
+    """Work that a line's options have time for."""
+    mine = of.options.line[found.held.option] == number
+    rate = of.options.rate[found.held.option[mine]]
+    return float((rate * found.held.units[mine] * WEEK).sum())
+
+
 # what it may not do
 
 
