@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import escape
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -20,6 +22,7 @@ from eke.report.chip_page import chip_page
 from eke.report.design_page import design_page
 from eke.report.designs import designs_words
 
+RECORD = Path(__file__).parents[1] / "oracles" / "record" / "allocate_pages_in_browser.json"
 PAGES = {f"chip {name}": chip_page(choice(name), f"eke {name}") for name in CHOICES}
 PAGES |= {f"design {name}": design_page(designs(name), f"eke {name}") for name in DESIGNS}
 
@@ -43,6 +46,15 @@ def test_a_page_is_whole_and_stands_alone(name: str) -> None:
         for bar in tree.iter("rect"):
             left, wide = float(bar.attrib["x"]), float(bar.attrib["width"])
             assert wide >= 0 and 0 <= left <= left + wide <= WIDE
+
+
+def test_every_page_was_looked_at_in_a_browser() -> None:
+    """Run `make oracles-browser` where one of these pages is new."""
+    record = json.loads(RECORD.read_text())
+    assert PAGES.keys() <= record["pages"].keys()
+    for made in record["pages"].values():
+        assert len(made["views"]) == 6
+        assert not [fault for view in made["views"].values() for fault in view["faults"]]
 
 
 @pytest.mark.parametrize("name", ["chip evil", "design evil"])
