@@ -269,6 +269,7 @@ def test_the_swings_are_ranked_of_each_way(built: dict) -> None:
         for turn in gain["turnings"]:  # on the side where it does not yet pay, or no longer would
             pays = turn["now"] > turn["at"] if turn["above"] else turn["now"] < turn["at"]
             assert pays == (gain["likely"] > 0)
+            assert not (turn["above"] and turn["name"] in ("delay", "nre"))
 
 
 def test_quantiles_are_those_of_the_cases(built: dict) -> None:

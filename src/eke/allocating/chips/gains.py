@@ -17,6 +17,7 @@ from eke.types.record import replace
 from eke.types.silicon import Gain, Turning
 
 SHOWN_SWINGS = 12
+LESS = ("delay", "nre")  # more of which pays only because others stand in for what never comes
 
 
 def gains_of(
@@ -72,5 +73,6 @@ def _turnings(inputs: Inputs, staged: Staged, against: int, other: Known) -> tup
             continue
         now = likely(inputs[name].law) if name in scaled else 1.0
         one = turning(inputs, staged, name, against, (low * now, high * now)) if now else None
-        found += [one] if one is not None else []
+        if one is not None and not (one.above and name in LESS):
+            found.append(one)
     return tuple(found)
