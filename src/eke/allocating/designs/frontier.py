@@ -253,7 +253,8 @@ def _remarks(wish: Wish) -> Iterable[str]:
     )
     yield (
         "efficiencies are those measured of the family of each shape (blackwell, tpu; a wafer has "
-        "those of any chip, its operators apart), after years of software; densities are of chips that exist"
+        "those of any chip, its operators apart), after years of software; densities are of chips "
+        "that exist"
     )
     yield (
         "memory on the die hides latency, holds tiles and keeps what operators hand on; a wafer "
