@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eke.allocating.chips.choice import choose as choose
-    from eke.allocating.designs.frontier import design as design
+    from eke.allocating.chips.answer import choose as choose
+    from eke.allocating.designs.answer import design as design
     from eke.allocating.forecasts.answer import forecast as forecast
     from eke.allocating.forecasts.published import published_forecasts as published_forecasts
     from eke.allocating.forecasts.reading import read_forecast as read_forecast
@@ -65,8 +65,8 @@ _HOMES = {
     "allocating.forecasts.answer": ("forecast",),
     "allocating.forecasts.reading": ("read_forecast",),
     "allocating.forecasts.published": ("published_forecasts",),
-    "allocating.chips.choice": ("choose",),
-    "allocating.designs.frontier": ("design",),
+    "allocating.chips.answer": ("choose",),
+    "allocating.designs.answer": ("design",),
     "allocating.tiers.answer": ("context_tiers",),
     "allocating.tiers.demand": ("read_demand",),
     "allocating.sharing.read": ("read_provider",),

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eke.allocating.chips.loads import loads
+from eke.allocating.designs.answer import Priced, Wish, design, nondominated
 from eke.allocating.designs.costs import costs_of, flow_of
-from eke.allocating.designs.frontier import Priced, Wish, design, nondominated
 from eke.allocating.designs.price import bound_of, worth
 from eke.allocating.designs.shapes import (
     NETWORK,

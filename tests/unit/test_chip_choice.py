@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from eke.allocating.chips import choice
+from eke.allocating.chips import answer as choosing
 from eke.allocating.chips.build_file import read_build
 from eke.allocating.chips.loads import loads
 from eke.allocating.chips.speed import IDLE, speed
@@ -47,8 +47,8 @@ def remembered(loads_: Any, pool: Any, whole: bool, progress: Any = None) -> Any
 
 def asked(words: str) -> Result:
     with pytest.MonkeyPatch.context() as patch:
-        if choice.speed is speed:
-            patch.setattr(choice, "speed", remembered)
+        if choosing.speed is speed:
+            patch.setattr(choosing, "speed", remembered)
         return invoked(words)
 
 
@@ -299,7 +299,7 @@ def test_break_even_is_where_it_says() -> None:
 
 def test_what_cannot_be_done_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     short = Infeasible(limit="tpot", need=2.0, have=1.0, by=1.0, unit="s", hint="a looser promise")
-    monkeypatch.setattr(choice, "speed", lambda *args: short)
+    monkeypatch.setattr(choosing, "speed", lambda *args: short)
     found = asked(f"--against buy:h100-sxm --rate 5/s {SMALL}")
     assert found.exit_code == 3 and "not feasible" in found.stdout
 

@@ -1,103 +1,111 @@
-"""Parts of an answer about buying, renting and building: offers, grounds and remarks."""
+"""Buy, rent or build: every way priced on the same workload, with its risk and what turns it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from eke.allocating.chips.inputs import Inputs
-from eke.allocating.chips.speed import Load
-from eke.allocating.chips.ways import Known
-from eke.catalog.efficiencies import efficiencies
-from eke.economics.choice import Bill
-from eke.economics.laws import ground_of
-from eke.economics.risk import interval
-from eke.types.job import Serve
-from eke.types.need import Ground
-from eke.types.silicon import Offer
+from eke.allocating.chips.gains import gains_of
+from eke.allocating.chips.loads import job_words
+from eke.allocating.chips.offers import grounds_of, offer_of, remarks_of
+from eke.allocating.chips.question import Question
+from eke.allocating.chips.scene import inputs_of, staged, tokens_at_once, years_of
+from eke.allocating.chips.speed import Speed, refuse_none, speed
+from eke.allocating.chips.ways import Known, Named, named, pool_of
+from eke.catalog.fleets import pool
+from eke.economics.laws import likely, point
+from eke.economics.risk import drawn, likeliest
+from eke.errors import BadInput
+from eke.types.need import Infeasible
+from eke.types.silicon import ChipChoice, Offer
+from eke.units import show
+
+Progress = Callable[[int, float], None]
+Speeds = dict[tuple[str, str], Speed | Infeasible]  # by whether it is built, and by chip
 
 
-def offer_of(known: Known, bill: Bill, served: float, cost: Any, cheapest: float) -> Offer:
-    """One way. served: useful tokens, discounted.  cost: of one, in each case drawn.  cheapest:
-    share of the cases in which none costs less."""
-    million = 1e6 / served
-    parts = {name: float(part) * million for name, part in bill.parts.items() if float(part) != 0}
-    moved = [max(abs(low), abs(high)) for low, high in known.speed.moves.values()]
-    factor = float(np.exp(np.sqrt(np.sum(np.square(moved)))))
-    tokens = known.speed.tokens
-    return Offer(
-        name=known.named.name,
-        how=known.named.how,
-        chip=known.chip.id,
-        cost=interval(np.asarray(cost) * 1e6, float(bill.total) * million),
-        parts=dict(sorted(parts.items(), key=lambda row: -row[1])),
-        speed=interval(np.array([tokens / factor, tokens * factor]), tokens),
-        chips=float(bill.chips),
-        unit={name: float(part) for name, part in bill.unit.items()},
-        plans=tuple(found.need.plan for found in known.speed.plans),
-        cheapest=cheapest,
+def choose(question: Question, progress: Progress | None = None) -> ChipChoice | Infeasible:
+    """What a useful token costs in every way, and whether to build. Raises EkeError."""
+    refuse_none(question.loads)
+    ways = _ways(question)
+    known: list[Known] = []
+    failed: dict[str, Infeasible] = {}
+    speeds: Speeds = {}
+    for way in ways:
+        found = _known(question, way, speeds, progress)
+        if isinstance(found, Known):
+            known.append(found)
+        elif way.how == "build":
+            return found
+        else:
+            failed[way.name] = found
+    if not any(each.named.how != "build" for each in known):
+        return next(iter(failed.values()))
+    missing = [_cannot(way, failed[way.name]) for way in ways if way.name in failed]
+    return _answer(question, known, missing)
+
+
+def _ways(question: Question) -> list[Named]:
+    """The chip of one's own first, where there is one."""
+    others = [named(text) for text in question.against]
+    twice = [way.name for way in others]
+    for name in twice:
+        if twice.count(name) > 1:
+            raise BadInput(f"{name} is given twice in --against; give it once.")
+    if not others:
+        raise BadInput("compared with what? Give --against, such as buy:h100-sxm,rent:h200.")
+    if question.chip is None:
+        return others
+    own = question.chip.id
+    return [Named(name=f"build:{own}", how="build", chip=own), *others]
+
+
+def _known(
+    question: Question, way: Named, speeds: Speeds, progress: Progress | None
+) -> Known | Infeasible:
+    """A way with the speed of its chips, looked for once for each kind of them."""
+    chip, file = question.chip, question.file
+    if way.how != "build" or chip is None or file is None:
+        of, said, process = pool_of(way), {}, ""
+    elif chip.power is None:
+        raise BadInput(f"{file.path}: nothing says the power of the chip; give chip.power.maximum.")
+    else:
+        of, said, process = pool(chip, 1), file.said, file.node
+    key = ("built" if way.how == "build" else "sold", of.chip.id)
+    if key not in speeds:
+        speeds[key] = speed(question.loads, of, chip is None, progress)
+    found = speeds[key]
+    if isinstance(found, Infeasible):
+        return found
+    return Known(named=way, pool=of, speed=found, said=said, process=process)
+
+
+def _cannot(way: Named, found: Infeasible) -> Offer:
+    why = f"{found.limit} is short by {show(found.by, found.unit)}: {found.hint}"
+    return Offer(name=way.name, how=way.how, chip=way.chip, why_not=why)
+
+
+def _answer(question: Question, known: Sequence[Known], missing: list[Offer]) -> ChipChoice:
+    inputs = inputs_of(question, known)
+    scenes = staged(question, known, inputs)
+    every, served = likeliest(inputs, scenes)
+    cases = drawn(inputs, scenes, question.samples, question.seed)
+    least = np.argmin(np.array(cases.costs), axis=0)
+    offers = [
+        offer_of(each, every[i], served, cases.costs[i], float(np.mean(least == i)))
+        for i, each in enumerate(known)
+    ]
+    build = question.chip is not None
+    return ChipChoice(
+        job=job_words(question.loads),
+        offers=(*sorted(offers, key=lambda o: o.cost.likely if o.cost else 0.0), *missing),
+        gains=gains_of(inputs, scenes, every, cases, known) if build else (),
+        volume=likely(inputs["volume"].law) if build else None,
+        years=years_of(question, inputs),
+        tokens=tokens_at_once(scenes(point(inputs))),
+        samples=question.samples,
+        seed=question.seed,
+        grounds=grounds_of(inputs, known),
+        remarks=remarks_of(question.loads, build, known, bool(missing)),
     )
-
-
-def grounds_of(inputs: Inputs, known: Sequence[Known]) -> tuple[Ground, ...]:
-    """Everything the answer rests on."""
-    rows = [ground_of(each) for each in inputs.values() if each.unit != "sd"]
-    for each in known:
-        for name in ("memory_size", "memory_speed", "power"):
-            fact = each.chip.facts.get(name)
-            if fact is not None:
-                rows.append(
-                    Ground(
-                        name=f"{name} of {each.chip.id}",
-                        value=fact.value,
-                        unit=fact.unit,
-                        kind=fact.kind,
-                        source=fact.source,
-                        note=fact.note,
-                    )
-                )
-    moved = [each for each in inputs.values() if each.unit == "sd"]
-    rows += [ground_of(each) for each in moved]
-    return tuple({row.name: row for row in rows}.values())
-
-
-def _measured(known: Known) -> bool:
-    """Whether anything of the chip's family was measured running."""
-    family = known.chip.family
-    kinds = ("measured", "fitted")
-    return any(v.family == family and v.kind in kinds for v in efficiencies(family).values())
-
-
-def remarks_of(
-    loads: Sequence[Load], build: bool, known: Sequence[Known], missing: bool
-) -> tuple[str, ...]:
-    """What the answer takes for granted. missing: whether some cannot."""
-    found = ["useful tokens are those of prompts and of answers, served within what is promised"]
-    jobs = [load.job for load in loads]
-    if any(isinstance(job, Serve) and job.ttft is None and job.tpot is None for job in jobs):
-        found.append(
-            "no time is promised to users, so every chip is filled as far as memory goes; give "
-            "ttft and tpot where people wait"
-        )
-    if build:
-        found.append(
-            "what is bought later is taken at the price and the power the same performance then "
-            "has (price_trend, energy_trend); own: and one's own chips stay as designed"
-        )
-        found.append(
-            "until the first chips are planned every way serves alike, which is not in it; from "
-            "then on the cheapest of the others stands in for late ones (waiting)"
-        )
-    strangers = dict.fromkeys(each.chip.id for each in known if not _measured(each))
-    if strangers:
-        found.append(
-            f"nobody has published measurements of {', '.join(strangers)} under load: the speed "
-            "rests on what any chip reaches, and its span is wide"
-        )
-    if missing:
-        found.append("what cannot is judged by the likeliest values; at better ones it might just")
-    if any(each.named.how == "own" for each in known):
-        found.append("own: is what the chip costs to make, its design paid for already")
-    return tuple(found)

@@ -9,7 +9,7 @@ from typing import Any
 from eke.allocating.chips.build_file import WORKLOAD, Entry, said_of, words_of
 from eke.allocating.chips.loads import loads, read_words
 from eke.allocating.chips.speed import Load
-from eke.allocating.designs.frontier import REFERENCES, Wish
+from eke.allocating.designs.answer import REFERENCES, Wish
 from eke.allocating.designs.shapes import SHAPES
 from eke.catalog.files import read_toml
 from eke.catalog.nodes import PARTS, YEAR, node

@@ -48,7 +48,7 @@ def command(**given: Any) -> None:
     way serves the same; without one, the ways are compared for serving --rate. What options say
     goes before what the file says; see examples/allocate for files.
     """
-    from eke.allocating.chips.choice import choose
+    from eke.allocating.chips.answer import choose
     from eke.cli.plan import command_words, feasible
     from eke.cli.progress import counting
     from eke.report.chip_choice import choice_words

@@ -48,8 +48,8 @@ def command(**given: Any) -> None:
     """
     from pathlib import Path
 
+    from eke.allocating.designs.answer import design
     from eke.allocating.designs.files import as_file, read_wish
-    from eke.allocating.designs.frontier import design
     from eke.cli.plan import command_words, feasible
     from eke.cli.progress import progress
     from eke.report.design_page import design_page
