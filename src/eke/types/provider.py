@@ -13,7 +13,7 @@ Wanted = Literal["value", "cost", "max-min", "proportional"]
 
 
 class Site(Record):
-    """Where chips stand. power: that all of them may draw [W]; racks: that fit; None is no bound."""
+    """Where chips stand. power: that they may draw [W]; racks: that fit; None is no bound."""
 
     name: str
     power: float | None = None
@@ -46,9 +46,9 @@ class Way(Record):
     """A way of doing the work of a line in a pool.
 
     chips: of one unit.  rate: of its work [1/s]; low, high: how far that may be off, as shares of
-    it.  power: it draws at the site's meter [W]; None
-    where nobody says: of chips at work.  keeps: share of the worth that its work keeps.  name: what is given
-    up, or as its user calls it.  plan: None where the user says how fast it is.
+    it.  power: it draws at the site's meter [W]; None where nobody says: of chips at work.  keeps:
+    share of the worth that its work keeps.  name: what is given up, or as its user calls it.  plan:
+    None where the user says how fast it is.
     """
 
     pool: str

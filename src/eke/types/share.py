@@ -110,9 +110,11 @@ class Allocation(Record, tag="allocation", tag_field="answer"):
     """Who gets what.
 
     value: of all that is done, less rent and electricity [USD]; span: with every way as slow, or as
-    fast, as it may be.  bound: above which no division comes.  asked: worth of all that is asked.
-    dollar_price: what a dollar more of the budget is worth, by period.  lacking: promises that
-    whole replicas cannot keep to the last, in words.  slip: what changes where deliveries are later.
+    fast, as it may be.  bound: above which no division comes; gap: share by which this one may be
+    worse than the best, in value, or where shares are to be fair in the one that is missed by most.
+    asked: worth of all that is asked.  dollar_price: what a dollar more of the budget is worth, by
+    period.  lacking: promises that whole replicas cannot keep to the last, in words.  slip: what
+    changes where deliveries are later.
     """
 
     name: str

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from eke.allocating.menu import menu
 from eke.catalog.fleets import resized
 from eke.errors import EkeError
 from eke.physics.answer import answer
@@ -22,8 +23,7 @@ from eke.verbs import values_of
 
 MANY = 24  # replicas at which one more or less no longer matters
 LOOKS = 3  # at larger and larger rates, until there are so many
-SIZES = (1, 4, 16)  # parts of a pool's chips, as sizes of a run
-SETTINGS = {"batch": (64, 256, 1024), "token_budget": (2048, 8192)}  # of an engine, looked at
+SIZES = (1, 2, 4, 8, 16)  # parts of a pool's chips, as sizes of a run
 ONE = 128  # chips of one replica, or of one job, at most
 Told = Callable[[str, float], None]
 Planned = dict[bytes, Way | None]  # by what was asked
@@ -101,7 +101,7 @@ def _asked(variant: Variant, job: Any, pool: Pool, goal: Goal) -> list[Candidate
         job=job,
         fleet=Fleet(pools=(pool,)),
         goal=goal,
-        choices={**(SETTINGS if isinstance(job, Serve) else {}), **variant.choices},
+        choices={**menu(job, pool), **variant.choices},
         disaggregate="never",
     )
     try:
