@@ -1,4 +1,4 @@
-"""Ten thousand mangled files, configurations and command lines, from one seed.
+"""Ten thousand and more mangled files, configurations and command lines, from one seed.
 
 Each must end in an answer or in a clear error: no traceback, no hang, no negative number, no NaN.
 """
@@ -57,6 +57,48 @@ FOLDERS = [
     ("chips/h100-sxm.toml", ASKED),
     ("sources.toml", "catalog sources"),
 ]
+FORECAST = """
+start = "2026 Q1"
+quarters = 4
+samples = 200
+count_in = "h100-sxm"
+
+[demand.chat]
+users = "13M ± 20%"
+growth = "40%/yr (10%..90%)"
+ceiling = "100M"
+asks = "15/day"
+prompt = "1000 (300..3000)"
+answer = "400"
+answer_growth = "10%/yr"
+images = "0.1"
+reuse = "30%"
+active = "37B (20B..70B)"
+utilisation = "20%"
+price_fall = "30%/yr"
+elasticity = "1.2"
+
+[training.frontier]
+active = "405B"
+tokens = "15T ± 30%"
+within = "100d"
+growth = "2x/yr (1.5x..3x)"
+
+[supply.h100-sxm]
+installed = "100k"
+shipments = "10k/quarter"
+since = "2026 Q2"
+retire = "5%/yr"
+price = "40 kUSD"
+
+[supply.b200-sxm]
+wafers = "300/quarter"
+per_wafer = "14"
+
+[caps]
+power = "400 MW"
+budget = "2 GUSD/yr"
+"""
 ODD: list[Any] = [
     *(None, True, -1, 0, 1, 1e30, -0.5, math.inf, math.nan, 10**40, 3.7, "", "x", "9" * 400),
     *([], {}, [1, 2], {"a": 1}, "1e999", "-3", "NaN", "∞", "\x00", "80 GB", 2**31),
@@ -156,6 +198,8 @@ def judge(words: list[str]) -> str | None:
         return "an error without words"
     if code in (0, 3) and "need" in words[:3] and (odd := ODD_NUMBER.search(said)):
         return f"it says {odd[0].strip()!r}"
+    if code == 0 and "forecast" in words and (odd := re.search(r"(?i)\b(nan|inf)\b", said)):
+        return f"it says {odd[0]!r}"
     return None
 
 
@@ -198,7 +242,11 @@ def config_case(dice: random.Random, folder: Path) -> list[str]:
 
 def folder_case(dice: random.Random, folder: Path) -> list[str]:
     """A user's catalogue folder with one mangled file, asked for what that file describes."""
-    name, words = dice.choice(FOLDERS)
+    return told_case(dice, folder, *dice.choice(FOLDERS))
+
+
+def told_case(dice: random.Random, folder: Path, name: str, words: str) -> list[str]:
+    """The same, of that file and asked in those words."""
     mine = folder / f"catalogue-{dice.getrandbits(64):x}"  # a new one each time: reads are cached
     (mine / name).parent.mkdir(parents=True)
     (mine / name).write_text(mangled_text((DATA / name).read_text(), dice), errors="replace")
@@ -214,17 +262,28 @@ def plans_case(dice: random.Random, folder: Path) -> list[str]:
     return mangled_words(dice.choice(PLANS), dice)
 
 
+def forecast_case(dice: random.Random, folder: Path) -> list[str]:
+    """A forecast's file; now and then a published one in a user's folder."""
+    if dice.random() < 0.2:
+        asked = "allocate forecast --published bernstein-2023"
+        return told_case(dice, folder, "forecasts/bernstein-2023.toml", asked)
+    path = folder / "forecast.toml"
+    path.write_text(mangled_text(FORECAST, dice), errors="replace")
+    return ["allocate", "forecast", str(path)]
+
+
 CASES: list[tuple[Callable[[random.Random, Path], list[str]], int]] = [
     (chip_case, 2600),
     (folder_case, 400),
     (config_case, 4000),
     (words_case, 2900),
     (plans_case, 100),
+    (forecast_case, 200),
 ]
 
 
 def fuzz(seed: int, folder: Path, share: float = 1.0) -> list[str]:
-    """Every failure among the cases of a seed; share: of the ten thousand to run."""
+    """Every failure among the cases of a seed; share: of them to run."""
     dice, failures = random.Random(seed), []
     for make, count in CASES:
         for _ in range(int(count * share)):

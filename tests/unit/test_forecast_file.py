@@ -70,7 +70,7 @@ def written(folder: Path, text: str) -> str:
         ('users = "13M ± 20%"', 'users = "-13M"', "demand.chat.users"),
         ('users = "13M ± 20%"', 'users = "nan"', "demand.chat.users"),
         ('users = "13M ± 20%"', "users = nan", "demand.chat.users"),
-        ('users = "13M ± 20%"', "users = true", "users"),
+        ('users = "13M ± 20%"', "users = true", "$.demand.chat.users"),
         ('users = "13M ± 20%"', 'users = "13M (20M..30M)"', "demand.chat.users"),
         ('users = "13M ± 20%"', 'users = "1e70"', "demand.chat.users"),
         ('growth = "40%/yr"', 'growth = "40%/quarter"', "demand.chat.growth"),
@@ -94,6 +94,12 @@ def written(folder: Path, text: str) -> str:
         ('utilisation = "20%"', 'utilisation = "120%"', "demand.chat.utilisation"),
         ('peak_over_mean = "2"', 'peak_over_mean = "0.5"', "demand.chat.peak_over_mean"),
         ('peak_over_mean = "2"', 'elasticity = "1.2"', "demand.chat.price_fall"),
+        (
+            'peak_over_mean = "2"',
+            'price_fall = "30%/yr"\nelasticity = "40"',
+            "demand.chat.elasticity",
+        ),
+        ('tokens = "15T"', 'tokens = "15T"\nbatch = "4M"', "training.frontier.batch"),
         ('peak_over_mean = "2"', 'ttft = "fast"', "demand.chat.ttft"),
         ('peak_over_mean = "2"', 'weights = "fp7"', "demand.chat.weights"),
         ('peak_over_mean = "2"', 'from = "semianalysis-2033"', "demand.chat.from"),
@@ -132,6 +138,43 @@ def test_what_is_wrong_is_said_with_file_and_field(
         forecast(read_forecast(path))
     assert path in str(error.value)
     assert says in str(error.value), str(error.value)
+
+
+@pytest.mark.parametrize("table", ["demand.chat", "training.frontier", "supply.h100-sxm", "caps"])
+def test_a_boolean_is_refused_by_the_name_of_its_field(table: str) -> None:
+    """Among tables of which the others are sound; names with dots and quotes too."""
+    part, _, name = table.partition(".")
+    found = tomli.loads(GOOD)
+    lines = found[part][name] if name else found[part]
+    found["demand"]["a.b"] = dict(found["demand"]["chat"])
+    for field in lines:
+        was, lines[field] = lines[field], True
+        with pytest.raises(EkeError, match=re.escape(f"`$.{table}.{field}`")):
+            asked_of(to_record(found, ForecastText, "file.toml"), "file.toml")
+        lines[field] = was
+    found["demand"]["a.b"]["users"] = False
+    with pytest.raises(EkeError, match=re.escape("`$.demand.a.b.users`")):
+        to_record(found, ForecastText, "file.toml")
+
+
+def test_more_chips_than_can_be_are_refused(tmp_path: Path) -> None:
+    text = GOOD.replace("40%/yr", "9000%/yr").replace("100M", "8B").replace("= 3\n", "= 80\n")
+    path = written(tmp_path, text.replace("[training", 'asks_growth = "400%/yr"\n\n[training', 1))
+    with pytest.raises(EkeError, match=r"chat wants .* chips in 20.*cannot be meant") as error:
+        forecast(read_forecast(path))
+    assert path in str(error.value)
+
+
+def test_what_is_read_by_its_likeliest_value_is_said(tmp_path: Path) -> None:
+    text = GOOD.replace('"100d"', '"100d (80d..120d)"')
+    text = text.replace("peak_over_mean", 'reuse = "40% (20%..60%)"\npeak_over_mean')
+    found = forecast(read_forecast(written(tmp_path, text)))
+    note = "of demand.chat.reuse, training.frontier.within only the likeliest value is used"
+    assert any(each.startswith(note) for each in found.remarks)
+    assert not any(
+        "only the likeliest" in each
+        for each in forecast(read_forecast(written(tmp_path, GOOD))).remarks
+    )
 
 
 def test_nothing_wanted_is_refused(tmp_path: Path) -> None:

@@ -81,11 +81,12 @@ def published(name: str) -> Published:
         raise Unknown(
             f"no published forecast {name[:60]!r}{hint}. See `eke allocate forecast --published`."
         )
-    return _read(path)
+    return read_forecast(path)
 
 
 @lru_cache
-def _read(path: Path) -> Published:
+def read_forecast(path: Path) -> Published:
+    """The forecast of a file. Raises BadFile naming file and field."""
     found = read_toml(path, ForecastText)
     refuse_other_id(path, found.id, "forecasts")
     try:

@@ -133,9 +133,10 @@ def check(folder: str | None) -> None:
     from datetime import date
 
     from eke.catalog.check import check as findings
+    from eke.economics.chains import solved
     from eke.physics.layers import count_parameters
 
-    found = findings(lambda model: count_parameters(model).total, folder, date.today().year)
+    found = findings(lambda model: count_parameters(model).total, folder, date.today().year, solved)
     for each in found:
         where = ": ".join(filter(None, (each.file, each.field)))
         click.echo(f"{each.severity}: {where}: {each.message}")

@@ -11,6 +11,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache
 
+from eke.errors import BadInput
 from eke.types.need import Span
 from eke.types.published import (
     QUANTITIES,
@@ -94,7 +95,8 @@ def solved(of: Published) -> Chain:
     order = dict(_order(of.of))
     rows = dict(_eliminated(of.of))
     for relation in of.relations:
-        _add(rows, _row_of(relation), order)
+        if not _add(rows, _row_of(relation), order):
+            _check_agrees(rows, of, relation)
     extra = [figure for figure in of.figures if not _use(rows, figure.quantity, order)]
     basis = [figure.quantity for figure in of.figures if figure not in extra]
     steps = _steps(basis, (*RELATIONS[of.of], *of.relations))
@@ -160,10 +162,26 @@ def _use(rows: dict[str, _Row], name: str, order: dict[str, int]) -> bool:
     return _add(rows, _Row(left={name: one}, right={name: one}, constant=0.0), order)
 
 
-def _add(rows: dict[str, _Row], row: _Row, order: dict[str, int]) -> bool:
-    """Put a row in, keeping each pivot in one row alone; False where it says nothing new."""
+def _check_agrees(rows: Mapping[str, _Row], of: Published, relation: Relation) -> None:
+    """Refuse a relation that cannot hold beside the others. Raises BadInput."""
+    left_over = _reduced(rows, _row_of(relation)).constant
+    if not math.isclose(left_over, 0.0, abs_tol=1e-9):
+        raise BadInput(
+            f"{of.id}: relations: {relation.name} contradicts those that always hold, by "
+            f"×{math.exp(abs(left_over)):.4g}; drop it, or mend its number."
+        )
+
+
+def _reduced(rows: Mapping[str, _Row], row: _Row) -> _Row:
+    """What a row says beyond the others."""
     for pivot in [name for name in row.left if name in rows]:
         row = _less(row, rows[pivot], row.left.get(pivot, Fraction(0)))
+    return row
+
+
+def _add(rows: dict[str, _Row], row: _Row, order: dict[str, int]) -> bool:
+    """Put a row in, keeping each pivot in one row alone; False where it says nothing new."""
+    row = _reduced(rows, row)
     if not row.left:
         return False
     pivot = min(row.left, key=lambda name: order.get(name, len(order)))

@@ -105,12 +105,13 @@ class Supply(Record):
 
 
 class Asked(Record):
-    """The question. start: year and quarter, counted from 0.  count_in: the kind of chip in which
-    demand is told.  power: of all sites [W].  budget: for chips [USD/s].  given: fields that the
-    file sets, the others being assumed.  narrowed: those of whose span only the likeliest value is
-    read."""
+    """The question. file: named in errors.  start: year and quarter, counted from 0.  count_in:
+    the kind of chip in which demand is told.  power: of all sites [W].  budget: for chips [USD/s].
+    given: fields that the file sets, the others being assumed.  narrowed: those of whose span only
+    the likeliest value is read."""
 
     name: str
+    file: str
     start: tuple[int, int]
     quarters: int
     count_in: str

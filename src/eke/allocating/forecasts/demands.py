@@ -14,6 +14,8 @@ from eke.types.need import Span
 from eke.types.record import Record, replace
 from eke.units import show
 
+MOST_ELASTIC = 10
+
 
 class DemandText(Record):
     """`[demand.NAME]`. from: a published forecast, whose figures stand where none is given."""
@@ -183,6 +185,11 @@ def _check_demand(lines: Lines, at: str, demand: Demand) -> None:
         )
     if demand.price_fall is not None and demand.price_fall.high >= 1:
         raise BadFile(f"{lines.where(at, 'price_fall')}: a price falls by less than 100 %.")
+    if demand.elasticity is not None and demand.elasticity.high > MOST_ELASTIC:
+        raise BadFile(
+            f"{lines.where(at, 'elasticity')} is {show(demand.elasticity.high)}; a percent of "
+            f"price adds {MOST_ELASTIC} percent of demand at most, and usually 0.5 to 2."
+        )
     if demand.work.model is not None:
         try:
             job_of(demand)

@@ -10,9 +10,13 @@ from eke.allocating.forecasts.cases import Array, Cases
 from eke.allocating.forecasts.supply import Fleet, Stock, power_of, powered
 from eke.allocating.forecasts.uses import Wired
 from eke.catalog.chips import chip
+from eke.errors import BadInput
 from eke.physics.demand import equivalents
 from eke.physics.energy import site_energy
 from eke.types.forecast import QUARTER, Asked, Quarter, Standing
+from eke.units import show
+
+MOST = 1e15  # chips; beyond, a file is taken to be wrong
 
 
 class World:
@@ -24,11 +28,20 @@ class World:
 
 
 def wanted_in(world: World, index: int) -> dict[str, Array]:
-    """Chips wanted by each use in a quarter, in every case."""
-    cases = world.cases
-    return {
-        use.name: np.broadcast_to(use.chips(cases, index / 4), (cases.size,)) for use in world.uses
-    }
+    """Chips wanted by each use in a quarter, in every case. Raises BadInput for more than there
+    can be."""
+    cases, found = world.cases, {}
+    with np.errstate(over="ignore"):
+        for use in world.uses:
+            chips = np.broadcast_to(use.chips(cases, index / 4), (cases.size,))
+            if not np.all(chips < MOST):
+                raise BadInput(
+                    f"{world.asked.file}: {use.name} wants {show(float(np.max(chips)))} chips in "
+                    f"{quarter_name(world.asked.start, index)}, which cannot be meant; look at its "
+                    "growth, and at how wide its spans are."
+                )
+            found[use.name] = chips
+    return found
 
 
 def quarter_at(

@@ -79,6 +79,7 @@ def asked_of(text: ForecastText, file: str) -> Asked:
         raise BadFile(f"{file}: supply: {twice} stands twice under two names; give it once.")
     return Asked(
         name=text.name or File(file).stem,
+        file=file,
         start=start,
         quarters=text.quarters,
         count_in=_count_in(text, kinds, file),

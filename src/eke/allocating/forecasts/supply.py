@@ -33,22 +33,23 @@ def fleet_of(asked: Asked) -> Fleet:
     said = {each.chip: each for each in asked.supplies}
     prices = {kind: (said[kind].price if kind in said else None) or _listed(kind) for kind in kinds}
     metered = {kind: each.power for kind, each in said.items() if each.power is not None}
-    powers = {kind: metered.get(kind) or _maximum(kind) for kind in kinds}
+    powers = {kind: metered.get(kind) or _maximum(kind, asked.file) for kind in kinds}
     unpriced = [each.chip for each in asked.supplies if prices[each.chip] is None]
     if asked.budget is not None and unpriced:
         raise BadInput(
-            f"caps.budget needs the price of every chip, and nobody has published that of "
-            f"{unpriced[0]}; say supply.{unpriced[0]}.price."
+            f"{asked.file}: caps.budget needs the price of every chip, and nobody has published "
+            f"that of {unpriced[0]}; say supply.{unpriced[0]}.price."
         )
     return Fleet(supplies=asked.supplies, prices=prices, powers=powers, metered=frozenset(metered))
 
 
-def _maximum(kind: str) -> float:
+def _maximum(kind: str, file: str) -> float:
     """Power of a chip alone [W]."""
     found = chip(kind).power
     if found is None:
         raise BadInput(
-            f'nobody has published the power of {kind}; say supply.{kind}.power, such as "1.2 kW".'
+            f"{file}: nobody has published the power of {kind}; say supply.{kind}.power, such as "
+            "power = '1.2 kW'."
         )
     return found
 
