@@ -46,6 +46,11 @@ COMMANDS = {
         "simulate serve llama-3.1-8b --on 1xh100-sxm "
         "--traffic 'chat, 8/s, 10min, ttft 300ms, seed 7' --policy fcfs+promise"
     ),
+    "allocate-forecast": "allocate forecast examples/allocate/forecast.toml",
+    "allocate-published": "allocate forecast --published",
+    "allocate-published-pair": (
+        "allocate forecast --published bernstein-2023 semianalysis-google-2023"
+    ),
     "chip": "catalog chips wse-2",
     "allocate-short-of-gpus": "allocate examples/allocate/short-of-gpus.toml",
     "allocate-ten-thousand": "allocate examples/allocate/ten-thousand-gpus.toml",

@@ -48,7 +48,7 @@ def difference(quantity: str, one: Chain, other: Chain) -> Difference:
         other=other.id,
         ratio=value(one, quantity) / value(other, quantity),
         factors=tuple(factors),
-        hidden=factor_words(first.names) if first is not None and matters else "",
+        hidden=_told(first.names) if first is not None and matters else "",
         untold=_untold(quantity, factors, one, other),
     )
 
@@ -85,8 +85,16 @@ def value(chain: Chain, name: str) -> float:
 
 
 def factor_words(names: Iterable[str]) -> str:
-    """ "tokens per ask × price of a chip"."""
-    return " × ".join(name.replace("_", " ") for name in names).replace("× /", "/")
+    """ "tokens per ask × price of a chip / utilisation", or "1 / utilisation"."""
+    words = [name.replace("_", " ") for name in names]
+    above = " × ".join(word for word in words if not word.startswith("/ ")) or "1"
+    return " ".join([above, *(word for word in words if word.startswith("/ "))])
+
+
+def _told(names: Sequence[str]) -> str:
+    """The same where it only matters which input it is."""
+    single = len(names) == 1
+    return factor_words([names[0].removeprefix("/ ")] if single else names)
 
 
 def _factors(quantity: str, one: Chain, other: Chain) -> list[Factor]:

@@ -10,6 +10,7 @@ from eke.types.need import Span
 from eke.units import show
 
 DAY = 86400.0
+TOLD_APART = 0.1  # of the likeliest, from which on the middle is told
 TOLD = 6  # inputs that are told to matter
 
 
@@ -18,6 +19,7 @@ def forecast_words(found: Forecast, command: str = "") -> str:
     blocks = [
         headline(found),
         _quarters(found),
+        _middle(found),
         _uses(found),
         _standing(found),
         _matters(found),
@@ -51,6 +53,23 @@ def headline(found: Forecast) -> str:
 def _quarters(found: Forecast) -> str:
     head, rows = quarter_rows(found)
     return "\n" + table(rows, head)
+
+
+def _middle(found: Forecast) -> str:
+    words = middle_words(found)
+    return "\n" + _line("middle", words) if words else ""
+
+
+def middle_words(found: Forecast) -> str:
+    """Where the likeliest is no middle, what is."""
+    last = found.quarters[-1]
+    if abs(last.middle / last.chips.likely - 1) < TOLD_APART:
+        return ""
+    side = "more" if last.middle > last.chips.likely else "less"
+    return (
+        f"half of the draws want {side} than {chips(last.middle)} in {last.name}; "
+        f"{chips(last.chips.likely)} is with every input at its likeliest"
+    )
 
 
 def quarter_rows(found: Forecast) -> tuple[list[str], list[list[str]]]:

@@ -18,6 +18,7 @@ from eke.report.forecast import (
     headline,
     held_cells,
     layouts,
+    middle_words,
     move_cells,
     quarter_rows,
     unit_words,
@@ -78,7 +79,8 @@ def _intervals(found: Forecast) -> str:
     words = f"80 % intervals by {found.samples:,} draws, seed {found.seed}."
     if last.short is not None:
         words = f"In {last.name} chips are short with a chance of {last.short:.0%}. {words}"
-    return words
+    middle = middle_words(found)
+    return f"{words} {middle[:1].upper()}{middle[1:]}." if middle else words
 
 
 def edges(found: Forecast) -> list[str]:

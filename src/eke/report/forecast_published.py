@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from eke.economics.ratios import factor_words
 from eke.report.text import table, wrap
 from eke.types.need import Span
 from eke.types.published import (
@@ -19,6 +20,7 @@ from eke.types.published import (
 from eke.units import show
 
 TOLD = 0.005  # ratios closer to one are told as equal
+COUNTED = ("chips", "servers", "users")
 MARKS = {"stated": "", "assumed": "assumed", "implied": "implied"}
 
 
@@ -48,7 +50,7 @@ def headline(found: SideBySide) -> str:
         return f"{words}; no quantity is common to two of them"
     ratio = max(widest.ratio, 1 / widest.ratio)
     hidden = f", most of it {widest.hidden}" if widest.hidden and not widest.untold else ""
-    hidden = "" if widest.hidden == name(widest.quantity) else hidden.replace("/ ", "")
+    hidden = "" if widest.hidden == name(widest.quantity) else hidden
     return f"{words}; furthest apart in {name(widest.quantity)}, ×{number(ratio)}{hidden}"
 
 
@@ -66,10 +68,10 @@ def name(quantity: str) -> str:
 
 
 def shown(quantity: str, value: float) -> str:
-    """A value in the unit in which people read the quantity."""
+    """A value in the unit in which people read the quantity; what is counted, whole."""
     of = QUANTITIES[quantity]
     if not of.per:
-        return show(value, of.unit, 4)
+        return show(round(value) if quantity in COUNTED and value >= 100 else value, of.unit, 4)
     return f"{show(value / of.scale, digits=4)} {of.per}"
 
 
@@ -136,7 +138,7 @@ def difference_text(found: Difference) -> str:
 
 def _factor(found: Factor) -> str:
     together = " together" if len(found.names) > 1 else ""
-    return f"{number(found.ratio)} ({_plain(found)}{together})"
+    return f"{number(found.ratio)} ({factor_words(found.names)}{together})"
 
 
 def _hidden(first: Factor, found: Difference) -> str:
@@ -150,8 +152,8 @@ def _hidden(first: Factor, found: Difference) -> str:
 
 
 def _plain(found: Factor) -> str:
-    words = " × ".join(map(name, found.names)).replace("× /", "/")
-    return words.removeprefix("/ ") if len(found.names) == 1 else words
+    """Its inputs, whether they multiply or divide."""
+    return " and ".join(name(each).removeprefix("/ ") for each in found.names)
 
 
 def number(value: float) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
+from eke.economics.ratios import factor_words
 from eke.report.charts import short
 from eke.report.document import document
 from eke.report.forecast_published import (
@@ -23,7 +24,7 @@ from eke.report.forecast_published import (
 from eke.report.html import Cell, figure, section, table
 from eke.report.spans import Ranged, ranges
 from eke.types.need import Span
-from eke.types.published import Chain, Difference, Factor, SideBySide, Table
+from eke.types.published import Chain, Difference, SideBySide, Table
 
 WIDE = 50.0  # times the middle above which bars of one chart tell nothing of the others
 
@@ -110,7 +111,7 @@ def _factors(found: Difference) -> str:
         return ""
     bars = [
         Ranged(
-            name=_plain(each),
+            name=factor_words(each.names),
             span=_flat(abs(math.log(each.ratio))),
             words=f"×{number(each.ratio)}",
             style="ink-1" if each.ratio > 1 else "ink-0",
@@ -124,7 +125,7 @@ def _factors(found: Difference) -> str:
     )
     rows = [
         (
-            _plain(each),
+            factor_words(each.names),
             f"{each.one:.6g}",
             f"{each.other:.6g}",
             f"×{number(each.ratio)}",
@@ -138,10 +139,6 @@ def _factors(found: Difference) -> str:
 
 def _flat(value: float) -> Span:
     return Span(low=value, likely=value, high=value)
-
-
-def _plain(found: Factor) -> str:
-    return " × ".join(map(name, found.names)).replace("× /", "/").removeprefix("/ ")
 
 
 def _chain(found: Chain) -> str:

@@ -142,17 +142,18 @@ class Standing(Record):
 class Quarter(Record):
     """One quarter, in chips of the kind counted in.
 
-    supply: what stands, by what it is worth at this demand; None where no supply is given.  short:
-    chance that more is wanted.
-    h100: the chips wanted, as H100s with the same 8-bit peak.  power: of the chips wanted, at most
-    [W].  energy: that they take in the quarter [J].  capex: of all the chips wanted [USD].  buying:
-    of those that have to be added in the quarter [USD].  running: electricity in the quarter [USD].
-    tokens: read and written [token/s].  uses: chips wanted by each.
+    middle: chips that half of the draws want at most.  supply: what stands, by what it is worth at
+    this demand; None where no supply is given.  short: chance that more is wanted.  h100: the chips
+    wanted, as H100s with the same 8-bit peak.  power: of the chips wanted, at most [W].  energy:
+    that they take in the quarter [J].  capex: of all the chips wanted [USD].  buying: of those that
+    have to be added in the quarter [USD].  running: electricity in the quarter [USD].  tokens: read
+    and written [token/s].  uses: chips wanted by each.
     """
 
     name: str
     date: str
     chips: Span
+    middle: float
     supply: Span | None
     gap: Span | None
     short: float | None

@@ -61,6 +61,10 @@ class Cases:
         likely = float(every[0])
         return Span(low=min(float(low), likely), likely=likely, high=max(float(high), likely))
 
+    def median(self, column: Array) -> float:
+        """Below which half of the drawn cases lie."""
+        return float(np.median(self.drawn(column)))
+
     def drawn(self, column: Array) -> Array:
         """The drawn cases alone."""
         return np.broadcast_to(column, (self.size,))[self.size - self.samples :]

@@ -82,49 +82,56 @@ def over_likely(of: Span) -> Span:
     return Span(low=of.low / of.likely, likely=1.0, high=of.high / of.likely)
 
 
-STEP = 4  # times as many chips at the next size of a run that is planned
-SMALLEST, SMALL, LARGEST = 16, 1024, 1_048_576  # chips of a run that are planned
-STEEPEST = 0.95  # chip time may grow with the chips; if it grew as fast, more would be no faster
+SMALL, LARGEST = 1024, 1_048_576  # chips among which a run is planned, at first and at most
+NEAR = 1.5  # times as many chips as were planned, above which others are
+LOOKS = 3  # at the chips of a run, each with what was planned before
+STEEPEST = 0.95  # chip time may grow with the chips below those planned; as fast, none would do
 
 
 class Sizes(Record):
-    """Chip times of a run at numbers of chips it may be spread over."""
+    """Chip times of a run at numbers of chips it may be spread over; with more than the last it is
+    no faster."""
 
-    chips: tuple[int, ...]
+    chips: tuple[float, ...]
     times: tuple[float, ...]
 
     def at(self, rate: Array) -> Array:
-        """The chips of a run that is done so many times a second, in every case.
+        """The chips of a run that is done so many times a second, in every case; the last ones
+        where no number would do.
 
-        chips = rate × chip time(chips), of which the logarithm has straight pieces; beyond the
-        sizes planned, the last piece goes on.
+        chips = rate × chip time(chips), of which the logarithm has straight pieces.
         """
-        x, t = np.log(self.chips), np.log(self.times)
+        x, t, wanted = np.log(self.chips), np.log(self.times), np.log(rate)
+        line = x - t
         if len(x) == 1:
-            return rate * self.times[0]
-        slopes = np.clip(np.diff(t) / np.diff(x), 0.0, STEEPEST)
-        t = t[0] + np.concatenate([[0.0], np.cumsum(slopes * np.diff(x))])
-        wanted, line = np.log(rate), x - t
-        index = np.clip(np.searchsorted(line, wanted, side="right") - 1, 0, len(slopes) - 1)
-        return np.exp(x[index] + (wanted - line[index]) / (1 - slopes[index]))
+            return np.exp(np.minimum(wanted + t[0], x[0]))
+        slope = min(max(float((t[1] - t[0]) / (x[1] - x[0])), 0.0), STEEPEST)
+        below = x[0] + (wanted - line[0]) / (1 - slope)
+        return np.exp(np.where(wanted < line[0], below, np.interp(wanted, line, x)))
+
+    def done(self, rate: float) -> float:
+        """How much longer than it should a run takes on the last ones, 1 where it does not."""
+        return max(rate * self.times[-1] / self.chips[-1], 1.0)
 
 
-def sizes(least: float, most: float, time: Callable[[int], float]) -> Sizes:
-    """Plan at the sizes that span those of runs done at rates from `least` to `most` [1/s]. time:
-    the chip time on so many chips [s]."""
-    known = {SMALL: time(SMALL)}
+def sizes(least: float, most: float, planned: Callable[[int], tuple[float, float]]) -> Sizes:
+    """Plan at few chips, at those on which a run is fastest, and at about as many as runs have that
+    are done at rates from `least` to `most` [1/s]. planned: of so many chips, those that the
+    fastest layout takes, and its chip time [s]."""
+    known = dict(planned(chips) for chips in (SMALL, LARGEST))
+    for rate in (least, most):
+        for _ in range(LOOKS):
+            chips = max(round(float(_faster(known).at(rate))), 1)
+            if any(max(n / chips, chips / n) < NEAR for n in known):
+                break
+            known |= dict([planned(chips)])
+    return _faster(known)
 
-    def short(chips: int, rate: float) -> bool:
-        """Whether so many chips are too few."""
-        if chips not in known:
-            known[chips] = time(chips)
-        return rate * known[chips] > chips
 
-    steps = round(math.log(max(least * known[SMALL], 1.0) / SMALL, STEP))
-    at = min(max(round(SMALL * STEP**steps), SMALLEST), LARGEST)
-    while at > SMALLEST and not short(at, least):
-        at //= STEP
-    while at < LARGEST and short(at, most):
-        at *= STEP
-    rows = sorted(known.items())
+def _faster(known: dict[float, float]) -> Sizes:
+    """Those of them on which a run is faster than on any fewer."""
+    rows: list[tuple[float, float]] = []
+    for chips, time in sorted(known.items()):
+        if not rows or chips / time > rows[-1][0] / rows[-1][1] * (1 + 1e-9):
+            rows.append((chips, time))
     return Sizes(chips=tuple(n for n, _ in rows), times=tuple(t for _, t in rows))

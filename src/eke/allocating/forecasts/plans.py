@@ -17,6 +17,7 @@ from eke.catalog.fleets import pool, resized
 from eke.errors import BadInput
 from eke.physics.layers import count_parameters
 from eke.planning import Asked, enough, plan
+from eke.search.block import Apart
 from eke.search.place import divisors
 from eke.search.serving import head_divisors
 from eke.types.chip import Chip
@@ -31,7 +32,7 @@ from eke.types.record import Record, replace
 from eke.units import show
 from eke.verbs import need
 
-POOL = 128  # chips among which a service is laid out
+POOL, TIMES = 128, 8  # chips of a service at most, and over those of a simple layout
 BUSY = 100  # chips about which one that keeps promises is laid out
 HALVINGS = 7  # by which the most asks that a layout answers within its promises are found
 SLOW = 1e-3  # asks a second that anything answers
@@ -54,8 +55,8 @@ EXPERTS = (1, 8, 16, 32, 64)
 LEARNING: Choices = {
     "tensor": (1, 2, 4, 8, 16),
     "context": (1, 2, 4, 8),
-    "virtual": (1, 2, 3, 4, 6, 8),
-    "micro_batch": (1, 2, 4),
+    "virtual": (1, 2, 4, 6),
+    "micro_batch": (1, 2),
     "shard": (1, 3),
 }
 STAGES = (1, 2, 4, 8, 16, 32)
@@ -70,11 +71,14 @@ class Taken(Record):
     need: Need
 
 
-def per_ask(job: Serve, chip: str, decided: tuple[tuple[str, Any], ...] = ()) -> Taken:
-    """Of one ask of a service. job: its rate is not looked at. Raises BadInput where no number of
-    such chips keeps the promises."""
+def per_ask(
+    job: Serve, chip: str, decided: tuple[tuple[str, Any], ...] = (), apart: Apart = "may"
+) -> Taken:
+    """Of one ask of a service. job: its rate is not looked at.  apart: whether prompts may be taken
+    in on chips of their own. Raises BadInput where no number of such chips keeps the promises."""
     asked = replace(job, rate=SLOW, utilisation=ROOM)
-    return _once(("ask", asked, chip, decided), lambda: _per_ask(asked, chip, dict(decided)))
+    question = ("ask", asked, chip, decided, apart)
+    return _once(question, lambda: _per_ask(asked, chip, dict(decided), apart))
 
 
 def per_run(model: Model, tokens: float, chip: str, chips: int, batch: float | None) -> Taken:
@@ -99,12 +103,14 @@ def _once(question: tuple[Any, ...], answer: Callable[[], Taken]) -> Taken:
     return _taken[key]
 
 
-def _per_ask(job: Serve, chip: str, decided: Choices) -> Taken:
+def _per_ask(job: Serve, chip: str, decided: Choices, apart: Apart) -> Taken:
     """The layout of most throughput; where that misses a promise once it is as busy as one plans
     for, the one of fewest chips that keeps it."""
     one = replace(pool(chip_of(chip), 1), rent=RENT, quoted=True)
+    simple = enough(job, Fleet(pools=(one,)), decided).pools[0].chips
+    on = resized(one, min(TIMES * simple, POOL))
     most = Goal(least="cost_per_million_tokens_full")
-    full = _layout(replace(job, ttft=None, tpot=None), resized(one, POOL), most, decided)
+    full = _layout(replace(job, ttft=None, tpot=None), on, most, decided, apart)
     if full is None:
         return _per_ask_wide(job, one, decided)
     rate = JUST * full.rate
@@ -112,7 +118,7 @@ def _per_ask(job: Serve, chip: str, decided: Choices) -> Taken:
     if isinstance(at_work, Need):
         return _asked(at_work, rate)
     wide = replace(job, rate=rate * BUSY / full.plan.chips)
-    kept = _layout(wide, resized(one, 2 * POOL), Goal(least="chips"), decided)
+    kept = _layout(wide, resized(one, 2 * POOL), Goal(least="chips"), decided, apart)
     if kept is None:
         return _per_ask_wide(job, one, decided)
     return _asked(*_busiest(wide, kept.plan, one, JUST * kept.rate))
@@ -125,10 +131,14 @@ class _Layout(Record):
     rate: float = 0.0
 
 
-def _layout(job: Job, on: Pool, goal: Goal, decided: Choices) -> _Layout | None:
+def _layout(
+    job: Job, on: Pool, goal: Goal, decided: Choices, apart: Apart = "may"
+) -> _Layout | None:
     """The best layout of those looked at; None where none will do."""
     menu = {**_menu(job, on), **decided}
-    best = Asked(job=job, fleet=Fleet(pools=(on,)), goal=goal, choices=menu).search().best
+    fleet = Fleet(pools=(on,))
+    asked = Asked(job=job, fleet=fleet, goal=goal, choices=menu, disaggregate=apart)
+    best = asked.search().best
     if not best:
         return None
     return _Layout(plan=best[0].plan, rate=best[0].figures.get("rate_most", 0.0))

@@ -26,7 +26,7 @@ Told = Callable[[int, int, str], None]  # how many questions are answered, of ho
 
 TABLES = (  # title, quantity, topic
     ("cost of an ask", "cost_per_ask", "query"),
-    ("chips for ChatGPT, end of 2022 and 2023", "chips", "chatgpt"),
+    ("chips for ChatGPT, of any kind, 2020 to 2023", "chips", "chatgpt"),
     ("searches of Google", "searches", "google"),
     ("money for the chips of a tenth of Google", "capex_tenth", "google"),
     ("cost of a million tokens", "cost_per_token", "tokens"),

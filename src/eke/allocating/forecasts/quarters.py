@@ -66,6 +66,7 @@ def quarter_at(
         name=quarter_name(asked.start, index),
         date=quarter_date(asked.start, index),
         chips=span(chips),
+        middle=cases.median(chips),
         supply=span(there) if fleet.supplies else None,
         gap=span(chips - there) if fleet.supplies else None,
         short=float(np.mean(cases.drawn(chips > there))) if fleet.supplies else None,

@@ -12,6 +12,7 @@ from eke.allocating.forecasts.uses import Told, by_rule, gained, rule_inputs, us
 from eke.catalog.chips import chip
 from eke.physics.compute import inference_flop
 from eke.physics.demand import answer_chip_time, elastic_demand, grown, serving_chips
+from eke.search.block import Apart
 from eke.types.forecast import Demand, Use
 from eke.types.job import Serve
 from eke.types.need import Span
@@ -52,10 +53,8 @@ class Inference:
         self.room = ROOM if demand.work.model is not None else 1.0
         self.busy = self.room / demand.peak_over_mean.likely
         self.plan: Plan | None = None
-        self.curve: Curve | None = None
-        if demand.work.model is not None:
-            self.curve = self._planned(years, told)
         self.times = {kind: self._time_on(kind, told) for kind in (on, *kinds)}
+        self.curve = self._planned(years, told) if demand.work.model is not None else None
 
     def inputs(self) -> dict[str, Uncertain]:
         found = demand_inputs(self.demand)
@@ -70,7 +69,8 @@ class Inference:
         return f"eke's speed of {model.name}"
 
     def _planned(self, years: float, told: Told) -> Curve:
-        """The layout planned at every length there will be."""
+        """Planned at every length there will be; with prompts on chips of their own where they are
+        today."""
         cases = Cases(demand_inputs(self.demand), DRAWS, seed=0)
         lengths = [
             np.concatenate(
@@ -79,19 +79,18 @@ class Inference:
             for part, path in (("prompt", self.demand.prompt), ("answer", self.demand.answer))
         ]
         base = job_of(self.demand)
+        apart: Apart = "may" if self.plan is not None and self.plan.prefill else "never"
 
         def time(prompt: float, answer: float) -> Span:
             told(f"{self.name} on {self.on}, {prompt:,.0f} tokens in and {answer:,.0f} out")
-            return self._asked(replace(base, prompt=prompt, answer=answer), self.on).chip_time
+            job = replace(base, prompt=prompt, answer=answer)
+            return self._asked(job, self.on, apart).chip_time
 
         return curve(lengths[0], lengths[1], time)
 
-    def _asked(self, job: Serve, kind: str) -> Taken:
+    def _asked(self, job: Serve, kind: str, apart: Apart = "may") -> Taken:
         weights = self.demand.work.weights
-        found = per_ask(job, kind, (("weights", weights),) if weights else ())
-        if kind == self.on:
-            self.plan = found.need.plan
-        return found
+        return per_ask(job, kind, (("weights", weights),) if weights else (), apart)
 
     def _time_on(self, kind: str, told: Told) -> Span | None:
         """Chip time of an ask at today's lengths; None where it cannot run."""
@@ -99,6 +98,8 @@ class Inference:
             return by_rule(self.demand.work, lambda n, u: self._rule(kind, n, u))
         told(f"{self.name} on {kind}")
         found = where_it_runs(kind, self.on, lambda: self._asked(job_of(self.demand), kind))
+        if found is not None and kind == self.on:
+            self.plan = found.need.plan
         return found.chip_time if found is not None else None
 
     def _rule(self, kind: str, parameters: float, utilisation: float) -> float:

@@ -16,6 +16,8 @@ from eke.types.need import Span
 from eke.types.plan import Plan
 from eke.units import show
 
+WORTH_SAYING = 1.1  # times the chip time on few chips, or the time there is
+DAY = 86400.0
 WIDTH = "bf16"  # in which runs are compared before they are planned
 
 
@@ -63,11 +65,12 @@ class Runs:
         """A run at the numbers of chips that it likely has, now and at the end."""
         rates = self._rate(0.0), self._rate(self.years)
 
-        def time(chips: int) -> float:
+        def planned(chips: int) -> tuple[float, float]:
             told(f"{self.name} on {chips:,} {self.on}")
-            return self._run(self.on, chips).chip_time.likely
+            found = self._run(self.on, chips)
+            return found.need.chips.likely, found.chip_time.likely
 
-        return sizes(min(rates), max(rates), time)
+        return sizes(min(rates), max(rates), planned)
 
     def _run(self, kind: str, chips: int) -> Taken:
         of = self.training
@@ -146,22 +149,28 @@ class Runs:
         """What it costs that so many chips wait for each other."""
         if self.sizes is None:
             return ()
-        small = self.sizes.times[self.sizes.chips.index(SMALL)]
-        ends = (0.0, self.years) if self.years else (0.0,)
+        small, ends = self._run(self.on, SMALL), (0.0, self.years) if self.years else (0.0,)
         chips = [self._chips(each) for each in ends]
-        lost = [n / self._rate(at) / small for n, at in zip(chips, ends, strict=True)]
+        late = [self.sizes.done(self._rate(each)) for each in ends]
+        lost = [
+            n * slow / self._rate(each) / small.chip_time.likely
+            for n, slow, each in zip(chips, late, ends, strict=True)
+        ]
         if max(lost) < WORTH_SAYING:
             return ()
         counts, times = (
-            " and at the end ".join(each)
+            ", at the end ".join(each)
             for each in ([f"{n:,.0f}" for n in chips], [f"×{x:.2f}" for x in lost])
         )
-        return (
-            f"a run has {counts} chips, which wait for each other and fail: the same work takes "
-            f"{times} the chip time it takes on {SMALL:,}. Its batch is taken to stay at "
-            f"{show(self._run(self.on, SMALL).need.figures['batch'].span.likely, 'token')}; a "
-            "larger one (batch = …) loses less",
+        days = [f"{slow * self.training.within / DAY:,.0f}" for slow in late]
+        too_long = (
+            f". At the end it takes {days[-1]} days on those, and longer on more"
+            if late[-1] > WORTH_SAYING
+            else ""
         )
-
-
-WORTH_SAYING = 1.1  # times the chip time on few chips
+        batch = show(small.need.figures["batch"].span.likely, "token")
+        return (
+            f"a run has {counts} chips, which wait for each other and break down: the same work "
+            f"takes {times} the chip time it takes on {SMALL:,}{too_long}. Its batch is taken to "
+            f"stay at {batch}; a larger one (batch = …) loses less",
+        )
