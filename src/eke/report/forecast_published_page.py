@@ -148,7 +148,7 @@ def _chain(found: Chain) -> str:
             name(each.quantity),
             spanned(each.quantity, each.value),
             MARKS[each.mark] or "stated",
-            Cell(words=why_known(each), style="words"),
+            Cell(words=why_known(each), style="words why"),
         ]
         for each in found.known.values()
     ]
