@@ -13,8 +13,8 @@ from eke.catalog.models import model
 from eke.catalog.sources import source
 from eke.catalog.spans import spanned
 from eke.errors import BadFile, EkeError, Unknown, closest
-from eke.types.published import QUANTITIES, Published, Relation, Same, Stated
-from eke.types.record import Record
+from eke.types.published import QUANTITIES, About, Published, Relation, Same, Stated
+from eke.types.record import Record, fields
 
 
 class FigureText(Record):
@@ -45,24 +45,12 @@ class SameText(Record):
     chips: int = 0
 
 
-class ForecastText(Record):
+class ForecastText(About):
     """The file."""
 
-    id: str
-    of: Literal["serving", "training"]
-    title: str
-    who: str
-    where: str
-    when: str
-    seen: str
-    source: str
-    claim: str = ""
-    says: str = ""
-    topics: tuple[str, ...] = ()
     figures: dict[str, FigureText]
     relations: tuple[RelationText, ...] = ()
     same: SameText | None = None
-    notes: tuple[str, ...] = ()
 
 
 def forecast_names() -> list[str]:
@@ -95,18 +83,12 @@ def read_forecast(path: Path) -> Published:
         raise BadFile(f"{path}: source: {error}") from None
     if not found.figures:
         raise BadFile(f"{path}: figures: none; expected one or more, such as chips.")
-    return Published(
-        **{name: getattr(found, name) for name in _AS_WRITTEN},
-        figures=tuple(_figure(path, name, text) for name, text in found.figures.items()),
-        relations=tuple(_relation(path, text) for text in found.relations),
-        same=_same(path, found.of, found.same) if found.same else None,
-    )
-
-
-_AS_WRITTEN = (
-    *("id", "of", "title", "who", "where", "when", "seen", "source", "claim", "says", "topics"),
-    "notes",
-)
+    resolved = {
+        "figures": tuple(_figure(path, name, text) for name, text in found.figures.items()),
+        "relations": tuple(_relation(path, text) for text in found.relations),
+        "same": _same(path, found.of, found.same) if found.same else None,
+    }
+    return Published(**{**fields(found), **resolved})
 
 
 def _figure(path: Path, name: str, text: FigureText) -> Stated:

@@ -10,7 +10,6 @@ from eke.types.need import Span
 from eke.types.published import (
     QUANTITIES,
     Chain,
-    Clash,
     Difference,
     Factor,
     Known,
@@ -87,10 +86,12 @@ def spanned(quantity: str, span: Span) -> str:
     return f"{likely} ({low} – {high})"
 
 
-def _table(found: Table) -> str:
-    rows = [
+def row_cells(found: Table) -> list[tuple[str, ...]]:
+    """Whose, by whom, when, the figure, how it compares, and whether it was said."""
+    return [
         (
             row.id,
+            row.who,
             row.when,
             spanned(found.quantity, row.value),
             f"×{number(row.ratio)}",
@@ -98,6 +99,10 @@ def _table(found: Table) -> str:
         )
         for row in found.rows
     ]
+
+
+def _table(found: Table) -> str:
+    rows = [(row[0], *row[2:]) for row in row_cells(found)]
     lines = [f"\n{found.title}", table(rows, ("forecast", "when", name(found.quantity), "", ""))]
     lines += [difference_words(each) for each in found.differences]
     lines += [_silent(each, lacks) for each, lacks in found.silent.items()]
@@ -168,7 +173,7 @@ def _chain(found: Chain) -> str:
         for each in found.known.values()
     ]
     lines = [f"\n{found.id}  {found.who}, {found.when}", table(rows, indent="  ")]
-    lines += [_clash(each) for each in found.clashes if abs(each.ratio - 1) > TOLD]
+    lines += [_line("clash", each) for each in clash_texts(found)]
     agree = [each.quantity for each in found.clashes if abs(each.ratio - 1) <= TOLD]
     if agree:
         lines.append(_line("agrees", f"{_listed(agree, 'and')}, said as well, with the rest"))
@@ -177,13 +182,14 @@ def _chain(found: Chain) -> str:
     return "\n".join(lines)
 
 
-def _clash(clash: Clash) -> str:
-    said, follows = shown(clash.quantity, clash.said), shown(clash.quantity, clash.follows)
-    return _line(
-        "clash",
-        f"{name(clash.quantity)} is said to be {said}; {clash.how} gives {follows}, "
-        f"×{clash.ratio:.4g}",
-    )
+def clash_texts(found: Chain) -> list[str]:
+    """Where a forecast contradicts itself."""
+    return [
+        f"{name(each.quantity)} is said to be {shown(each.quantity, each.said)}; {each.how} gives "
+        f"{shown(each.quantity, each.follows)}, ×{each.ratio:.4g}"
+        for each in found.clashes
+        if abs(each.ratio - 1) > TOLD
+    ]
 
 
 def unknown_text(found: Chain) -> str:

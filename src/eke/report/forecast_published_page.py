@@ -12,10 +12,12 @@ from eke.report.charts import short
 from eke.report.document import document
 from eke.report.forecast_published import (
     MARKS,
+    clash_texts,
     difference_text,
     headline,
     name,
     number,
+    row_cells,
     shown,
     spanned,
     unknown_text,
@@ -79,19 +81,11 @@ def _bars(found: Table) -> str:
     left = len(found.rows) - len(drawn)
     about = name(found.quantity) + (f"; {left} far larger in the table" if left else "")
     head = ("", "who", "when", name(found.quantity), "", "")
-    rows = [
-        (
-            row.id,
-            row.who,
-            row.when,
-            spanned(found.quantity, row.value),
-            f"×{number(row.ratio)}",
-            MARKS[row.mark],
-        )
-        for row in found.rows
-    ]
     return figure(
-        "As each has it", about, ranges(found.title, about, bars), table(head, rows, found.title)
+        "As each has it",
+        about,
+        ranges(found.title, about, bars),
+        table(head, row_cells(found), found.title),
     )
 
 
@@ -152,12 +146,7 @@ def _chain(found: Chain) -> str:
         ]
         for each in found.known.values()
     ]
-    clashes = "".join(
-        f"<li>{escape(name(c.quantity))} is said to be {escape(shown(c.quantity, c.said))}; "
-        f"{escape(c.how)} gives {escape(shown(c.quantity, c.follows))}, ×{c.ratio:.4g}.</li>"
-        for c in found.clashes
-        if abs(c.ratio - 1) > 0.005
-    )
+    clashes = "".join(f"<li>{escape(each)}.</li>" for each in clash_texts(found))
     unknown = f"<p>{escape(unknown_text(found))}.</p>" if found.unknown else ""
     return (
         f"<section><h2>{escape(short(found.id, 80))}</h2><p>{escape(found.who)}, "

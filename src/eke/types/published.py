@@ -109,10 +109,9 @@ class Same(Record):
     chips: int = 0
 
 
-class Published(Record):
-    """A forecast that somebody published. of: serving, or a training run.  topics: the tables it
-    stands in.  claim: of `eke claims`, that judges it.  hidden: quantities its author must have
-    had and did not publish."""
+class About(Record):
+    """What a published forecast is. of: serving, or a training run.  topics: the tables it stands
+    in.  claim: of `eke claims`, that judges it."""
 
     id: str
     of: Literal["serving", "training"]
@@ -125,10 +124,15 @@ class Published(Record):
     claim: str = ""
     says: str = ""
     topics: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Published(About):
+    """A forecast that somebody published. relations: that hold in it beside the common ones."""
+
     figures: tuple[Stated, ...]
     relations: tuple[Relation, ...] = ()
     same: Same | None = None
-    notes: tuple[str, ...] = ()
 
 
 class Known(Record):
