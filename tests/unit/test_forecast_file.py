@@ -260,6 +260,15 @@ def test_a_published_question_is_answered_beside_it() -> None:
     assert "eke:semianalysis-2023 is ×" in words and "(peak over mean)" in words
 
 
+def test_what_is_taken_from_a_published_forecast_is_called_so() -> None:
+    found = json.loads(run("--like", "semianalysis-2023", "--json").stdout)
+    grounds = {each["name"]: each for each in found["grounds"]}
+    assert grounds["asks users"]["kind"] == "published"
+    assert grounds["asks users"]["source"] == "semianalysis-2023"
+    assert grounds["asks peak over mean"]["kind"] == "assumed"
+    assert not any(each["unit"] == "USD" for each in found["held"]), "all are bought at once"
+
+
 def test_the_example_is_read() -> None:
     asked = read_forecast(EXAMPLE)
     assert asked.quarters == 10 and len(asked.demands) == 4 and asked.trainings

@@ -219,7 +219,7 @@ def held_words(value: float, unit: str) -> str:
     """A figure that others counted too, by the day where it is a rate."""
     if unit in ("token/s", "1/s"):
         return f"{show(value * DAY)} a day"
-    return show(value, unit)
+    return chips(value) if unit == "1" else show(value, unit)
 
 
 def _beside(each: Beside) -> str:

@@ -36,6 +36,8 @@ def held(quarters: Sequence[Quarter]) -> tuple[Held, ...]:
     found = []
     for anchor in anchors():
         during = [each for each in quarters if each.name.startswith(anchor.when)]
+        if anchor.what == "capex" and quarters[0].supply is None:
+            during = [each for each in during if each is not quarters[0]]  # it buys all there are
         if during:
             found += [_held(anchor, what, own) for what, own in _own(anchor, during).items()]
     return tuple(sorted(found, key=lambda each: (each.quarter[:4], each.what, each.quarter)))

@@ -15,6 +15,7 @@ from eke.types.record import Record, replace
 from eke.units import show
 
 MOST_ELASTIC = 10
+BORROWED = ("users", "asks", "prompt", "answer", "reuse", "peak_over_mean")  # from a published one
 
 
 class DemandText(Record):
@@ -52,7 +53,7 @@ class DemandText(Record):
 def demand_of(lines: Lines, name: str, text: DemandText) -> Demand:
     """A line of inference."""
     at = f"demand.{name}"
-    text = _from_published(lines, at, text)
+    own, text = text, _from_published(lines, at, text)
     work = work_of(lines, at, text, "utilisation")
     demand = Demand(
         name=name,
@@ -73,6 +74,7 @@ def demand_of(lines: Lines, name: str, text: DemandText) -> Demand:
         like=text.from_,
     )
     _check_demand(lines, at, demand)
+    lines.given -= {f"{at}.{each}" for each in BORROWED if not says(own, each)}
     return demand if work.model is not None else _with_senses(lines, text, at, demand)
 
 
@@ -105,6 +107,7 @@ def _from_published(lines: Lines, at: str, text: DemandText) -> DemandText:
         "answer": f"{theirs.same.answer:.10g}",
         "reuse": f"{theirs.same.reuse:.10g}",
         "peak_over_mean": "1",
+        "tpot": f"{1000 * theirs.same.tpot:.10g}ms" if theirs.same.tpot else "",
     }
     if users is not None and asks is not None:
         figures |= {"users": _written(users.value), "asks": f"{asks.value.likely * 86400:.10g}/day"}

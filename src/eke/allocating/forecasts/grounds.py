@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from eke.allocating.forecasts.cases import Uncertain
+from eke.allocating.forecasts.demands import BORROWED
 from eke.allocating.forecasts.plans import ROOM, values
 from eke.allocating.forecasts.supply import SITE, Fleet
 from eke.allocating.forecasts.uses import Wired
 from eke.catalog.chips import chip
+from eke.catalog.forecasts import published
 from eke.catalog.prices import price
 from eke.types.forecast import Asked
 from eke.types.need import Ground, GroundKind
@@ -81,6 +83,11 @@ def _known(name: str, asked: Asked, assumed: set[str]) -> tuple[GroundKind, str,
         row = price(chip_id, "buy")
         if row is not None:
             return row.kind, row.source, f"{row.date}: {row.note}"
+    of = next((each for each in asked.demands if name.startswith(f"{each.name} ")), None)
+    if of is not None and of.like and name not in assumed:
+        field = name.removeprefix(f"{of.name} ")
+        if field in BORROWED and f"demand.{of.name}.{field}" not in asked.given:
+            return "published", published(of.like).source, f"of {of.like}"
     if name in assumed:
         return "assumed", "epoch" if name == "electricity" else "eke", ""
     return "given", "the file", ""

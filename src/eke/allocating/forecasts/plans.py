@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from eke.allocating.menu import menu
 from eke.catalog.chips import chip as chip_of
 from eke.catalog.efficiencies import efficiencies
 from eke.catalog.fleets import pool, resized
@@ -18,8 +19,6 @@ from eke.errors import BadInput
 from eke.physics.layers import count_parameters
 from eke.planning import Asked, enough, plan
 from eke.search.block import Apart
-from eke.search.place import divisors
-from eke.search.serving import head_divisors
 from eke.types.chip import Chip
 from eke.types.efficiency import Efficiency
 from eke.types.fleet import Fleet, Pool
@@ -42,24 +41,10 @@ ROOM = 0.8  # largest share of the throughput one plans with, as in a plan
 JUST = ROOM * (1 - 1e-9)  # of it, since a rate is worked out twice
 Choices = Mapping[str, Any]
 
-# What is looked at of all that a plan can be: it comes within a few percent of the whole search, in
-# a tenth of its time. More sequences in flight than a single plan looks at, since many may share
-# the experts of a replica here.
-SERVING: Choices = {
-    "tensor": (1, 2, 4, 8, 16),
-    "pipeline": (1, 2, 4, 8, 16),
-    "batch": (256, 1024, 4096, 16384),
-    "token_budget": (512, 2048),
-}
-EXPERTS = (1, 8, 16, 32, 64)
-LEARNING: Choices = {
-    "tensor": (1, 2, 4, 8, 16),
-    "context": (1, 2, 4, 8),
-    "virtual": (1, 2, 4, 6),
-    "micro_batch": (1, 2),
-    "shard": (1, 3),
-}
-STAGES = (1, 2, 4, 8, 16, 32)
+# Of the menu, since a dozen layouts are wanted at once: fewer settings, and more sequences in
+# flight, as many may share the experts of a replica here.
+SERVING: Choices = {"batch": (256, 1024, 4096, 16384), "token_budget": (512, 2048)}
+LEARNING: Choices = {"virtual": (1, 2, 4, 6), "micro_batch": (1, 2)}
 
 
 class Taken(Record):
@@ -135,28 +120,14 @@ def _layout(
     job: Job, on: Pool, goal: Goal, decided: Choices, apart: Apart = "may"
 ) -> _Layout | None:
     """The best layout of those looked at; None where none will do."""
-    menu = {**_menu(job, on), **decided}
+    narrowed = SERVING if isinstance(job, Serve) else LEARNING
+    choices = {**menu(job, on), **narrowed, **decided}
     fleet = Fleet(pools=(on,))
-    asked = Asked(job=job, fleet=fleet, goal=goal, choices=menu, disaggregate=apart)
+    asked = Asked(job=job, fleet=fleet, goal=goal, choices=choices, disaggregate=apart)
     best = asked.search().best
     if not best:
         return None
     return _Layout(plan=best[0].plan, rate=best[0].figures.get("rate_most", 0.0))
-
-
-def _menu(job: Job, on: Pool) -> dict[str, Any]:
-    """What is looked at, of what divides the model."""
-    of = job.model
-    menu = dict(SERVING if isinstance(job, Serve) else LEARNING)
-    menu["tensor"] = tuple(n for n in head_divisors(of, on) if n in menu["tensor"])
-    if isinstance(job, Serve):
-        menu["pipeline"] = tuple(n for n in menu["pipeline"] if n <= of.layers)
-        if of.experts:
-            menu["expert"] = tuple(n for n in EXPERTS if of.experts % n == 0)
-        return menu
-    stages = {*STAGES, *divisors(of.layers)}
-    menu["pipeline"] = tuple(sorted(n for n in stages if n <= min(of.layers, STAGES[-1])))
-    return menu
 
 
 def _per_ask_wide(job: Serve, one: Pool, decided: Choices) -> Taken:
