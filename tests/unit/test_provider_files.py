@@ -305,12 +305,23 @@ def test_bad_files_are_one_line(tmp_path: Path) -> None:
             (tmp_path / name).write_text(text)
         with pytest.raises(EkeError):
             allocate(tmp_path / name)
-    with pytest.raises(EkeError):
-        CliRunner().invoke(
-            entry,
-            ["allocate", str(ROOT / "examples/allocate/athena.toml"), "--json"],
-            catch_exceptions=False,
-        )
+
+
+@pytest.mark.parametrize(
+    "name,verb",
+    [
+        ("athena", "chip"),
+        ("wafer", "chip"),
+        ("my-chip", "chip"),
+        ("longer-context", "tiers"),
+        ("forecast", "forecast"),
+        ("design", "design"),
+    ],
+)
+def test_a_file_of_another_question_says_whose_it_is(name: str, verb: str) -> None:
+    with pytest.raises(EkeError) as error:
+        allocate(ROOT / "examples" / "allocate" / f"{name}.toml")
+    assert f"eke allocate {verb}" in str(error.value)
 
 
 GARBAGE: list[Any] = [

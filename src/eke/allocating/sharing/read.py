@@ -86,6 +86,7 @@ def _step(path: str, field: str, at: Any, step: str, new: bool = False) -> Any:
 
 def provider_of(words: Mapping[str, Any], path: str) -> Provider:
     """The provider that the tables describe."""
+    _is_providers(words, path)
     text = to_record(dict(words), ProviderText, path)
     texts = Texts(path)
     calendar = _calendar(texts, text)
@@ -125,6 +126,25 @@ def provider_of(words: Mapping[str, Any], path: str) -> Provider:
         slip=texts.number("slip", text.slip, "s"),
         words=dict(words),
     )
+
+
+OTHERS = {  # fields by which files of other questions are known
+    **dict.fromkeys(("build", "against", "chip"), "chip"),
+    **dict.fromkeys(("base", "longer"), "tiers"),
+    **dict.fromkeys(("training", "quarters"), "forecast"),
+    **dict.fromkeys(("area", "shapes", "load"), "design"),
+}
+
+
+def _is_providers(words: Mapping[str, Any], path: str) -> None:
+    """Refuse a file of another question. Raises BadFile."""
+    field = next((name for name in OTHERS if name in words), None)
+    if "pools" not in words and field is not None:
+        verb = OTHERS[field]
+        raise BadFile(
+            f"{path}: has no pools; with `{field}` it is a file of `eke allocate {verb}`, see "
+            f"`eke allocate {verb} --help`."
+        )
 
 
 def _in_time(line: Line) -> Line:

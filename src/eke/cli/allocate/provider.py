@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from eke.writing import write_whole
+from eke.cli.allocate import page
 
 
 @click.command()
@@ -22,7 +22,7 @@ from eke.writing import write_whole
 )
 @click.option("--against", metavar="FILE.json", help="Say what moved since that answer.")
 @click.option("--no-slip", is_flag=True, help="Do not look at deliveries that come later.")
-@click.option("--report", "page", metavar="FILE.html", help="One page with every chart.")
+@page.option
 @click.option("--open", "opened", is_flag=True, help="Show that page.")
 @click.option("--json", "as_json", is_flag=True, help="The same record as JSON.")
 def command(
@@ -30,7 +30,7 @@ def command(
     changes: tuple[str, ...],
     against: str | None,
     no_slip: bool,
-    page: str | None,
+    report: str | None,
     opened: bool,
     as_json: bool,
 ) -> None:
@@ -44,7 +44,8 @@ def command(
     from eke.cli.progress import solving
     from eke.errors import BadInput
 
-    if opened and not page:
+    page.check(report)
+    if opened and not report:
         raise BadInput("--open shows the page of --report; say where that is to be written.")
     if changes and against:
         raise BadInput("--set says what to change, --against what was before; give one of them.")
@@ -56,9 +57,9 @@ def command(
             before = found
             changed = read_provider(path, changes)
             found = allocate(changed, slip=not no_slip, known=known, told=told)
-    _say(path, found, before, page, as_json)
-    if page and opened:
-        click.launch(page)
+    _say(path, found, before, report, as_json)
+    if report and opened:
+        click.launch(report)
 
 
 def _earlier(path: str) -> Any:
@@ -75,7 +76,7 @@ def _earlier(path: str) -> Any:
         raise BadFile(f"{path}: is no answer of `eke allocate FILE --json`: {error}.") from None
 
 
-def _say(path: str, found: Any, before: Any, page: str | None, as_json: bool) -> None:
+def _say(path: str, found: Any, before: Any, report: str | None, as_json: bool) -> None:
     from eke.allocating.sharing.compare import difference
     from eke.report.allocated import allocated_words, clash_words, difference_words
     from eke.report.json import to_json
@@ -85,11 +86,11 @@ def _say(path: str, found: Any, before: Any, page: str | None, as_json: bool) ->
         click.echo(to_json(found) if as_json else clash_words(found), nl=as_json)
         sys.exit(3)
     moved = difference("", before, found) if isinstance(before, Allocation) else None
-    if page:
+    if report:
         from eke.report.allocated_page import allocated_page
 
         command = " ".join(["eke", *sys.argv[1:]])
-        write_whole(Path(page), allocated_page(found, moved, command))
+        page.write(report, allocated_page(found, moved, command))
     if as_json:
         click.echo(to_json(found if moved is None else [found, moved]))
         return
