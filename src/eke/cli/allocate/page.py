@@ -12,9 +12,11 @@ option = click.option("--report", metavar="FILE.html", help="The answer as a pag
 
 
 def check(name: str | None) -> None:
-    """Refuse what is no page before anything takes long. Raises BadFile."""
+    """Refuse what is no page, or has no folder, before anything takes long. Raises BadFile."""
     if name and Path(name).suffix not in (".html", ".htm"):
         raise BadFile(f"{name}: a report is a page; give a name that ends in .html.")
+    if name and not Path(name).absolute().parent.is_dir():
+        raise BadFile(f"{name}: no such folder; make it first.")
 
 
 def write(name: str, text: str) -> None:
