@@ -21,6 +21,7 @@ from eke.types.provider import Line, Provider, Supply, Variant, Way
 from eke.types.record import replace
 from eke.verbs import values_of
 
+ALIKE = 1.03  # times as many chips as the fewest, which is told apart by nothing
 MANY = 24  # replicas at which one more or less no longer matters
 LOOKS = 3  # at larger and larger rates, until there are so many
 SIZES = (1, 2, 4, 8, 16)  # parts of a pool's chips, as sizes of a run
@@ -119,7 +120,7 @@ def _served(variant: Variant, supply: Supply, most: int) -> Way | None:
         one = Fleet(pools=(resized(supply.pool, most),))  # what no replica can do, no number can
         pool = enough(job, one, variant.choices).pools[0] if look else one.pools[0]
         found = _asked(variant, job, pool, Goal(least="chips"))
-        best = next((each for each in found if each.plan.group <= most), None)
+        best = _finest([each for each in found if each.plan.group <= most])
         if best is None:
             return None
         if best.plan.replicas >= MANY:
@@ -139,6 +140,13 @@ def _served(variant: Variant, supply: Supply, most: int) -> Way | None:
         high=high,
         plan=replace(best.plan, replicas=1),
     )
+
+
+def _finest(found: list[Candidate]) -> Candidate | None:
+    """Of layouts that need about as few chips the one with the smallest replicas, of which less is
+    lost when they have to be whole."""
+    near = [each for each in found if each.plan.chips <= ALIKE * found[0].plan.chips]
+    return min(near, key=lambda each: (each.plan.group, each.plan.chips), default=None)
 
 
 def _spread(best: Candidate, figure: str, sign: int) -> tuple[float, float]:
