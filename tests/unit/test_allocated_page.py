@@ -8,13 +8,13 @@ from datetime import date, timedelta
 from html import escape, unescape
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.page_checks import check_alone
 from tests.shares import ALLOCATIONS, EVIL, allocated, moves, provided
 from tests.unit.test_page import Reader
 
@@ -23,7 +23,6 @@ from eke.report.allocated import headline, moved_values, name, prices_words, tak
 from eke.report.allocated_figures import MOST, STEPS, chips_by_use, inks, over, times
 from eke.report.allocated_lines import LINES, STATES, rows_of
 from eke.report.allocated_page import allocated_page
-from eke.report.charts import WIDE
 from eke.types.record import replace
 from eke.types.share import Allocation
 from eke.units import show
@@ -40,22 +39,7 @@ def words_of(page: str) -> str:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_is_whole_and_stands_alone(page: str) -> None:
     text = PAGES[page]
-    read = Reader(text)
-    assert not read.open and [tag for tag, _ in read.tags].count("script") == 1
-    assert "src=" not in text and "href=" not in text
-    assert not re.search(r"[\" ,](nan|inf)\b", text)
-    charts = re.findall(r"<svg.*?</svg>", text, re.S)
-    assert len(charts) == text.count("<figure") >= 2
-    for each in charts:
-        tree = ElementTree.fromstring(each)
-        assert tree.find("title") is not None and tree.find("desc") is not None
-        high = float(tree.attrib["viewBox"].split()[3])
-        for path in tree.iter("path"):
-            for x, y in re.findall(r"[ML](-?[\d.]+),(-?[\d.]+)", path.attrib["d"]):
-                assert 0 <= float(x) <= WIDE and 0 <= float(y) <= high
-        for bar in tree.iter("rect"):
-            left, wide = float(bar.attrib["x"]), float(bar.attrib["width"])
-            assert wide >= 0 and 0 <= left <= left + wide <= WIDE + 0.1
+    check_alone(text, rounding=0.1)
     for each in re.findall(r"<figure.*?</figure>", text, re.S):
         assert each.count("<table") == 1 and each.count("<td") >= 1
 

@@ -6,17 +6,16 @@ import json
 import re
 from html import escape
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.choices import CHOICES, DESIGNS, EVIL, choice, designs
+from tests.page_checks import check_alone
 from tests.unit.test_page import Reader
 
 from eke.report.axes import around, ticks
-from eke.report.charts import WIDE
 from eke.report.chip_choice import chance, choice_words, signed
 from eke.report.chip_page import chip_page
 from eke.report.design_page import design_page
@@ -30,22 +29,7 @@ PAGES |= {f"design {name}": design_page(designs(name), f"eke {name}") for name i
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_whole_and_stands_alone(name: str) -> None:
     text = PAGES[name]
-    read = Reader(text)
-    assert not read.open and [tag for tag, _ in read.tags].count("script") == 1
-    assert "src=" not in text and "href=" not in text
-    assert not re.search(r"[\" ,](nan|inf)\b", text)
-    charts = re.findall(r"<svg.*?</svg>", text, re.S)
-    assert len(charts) == text.count("<figure") >= 2
-    for each in charts:
-        tree = ElementTree.fromstring(each)
-        assert tree.find("title") is not None and tree.find("desc") is not None
-        high = float(tree.attrib["viewBox"].split()[3])
-        for path in tree.iter("path"):
-            for x, y in re.findall(r"[ML](-?[\d.]+),(-?[\d.]+)", path.attrib["d"]):
-                assert 0 <= float(x) <= WIDE and 0 <= float(y) <= high
-        for bar in tree.iter("rect"):
-            left, wide = float(bar.attrib["x"]), float(bar.attrib["width"])
-            assert wide >= 0 and 0 <= left <= left + wide <= WIDE
+    check_alone(text)
 
 
 def test_every_page_was_looked_at_in_a_browser() -> None:

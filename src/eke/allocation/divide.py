@@ -8,13 +8,14 @@ import numpy as np
 
 from eke.allocation.conflict import Conflict, kept_or_conflict
 from eke.allocation.exact import exact, is_small
-from eke.allocation.goals import Wanted, pursue
+from eke.allocation.goals import FAIR, pursue
 from eke.allocation.master import Master
 from eke.allocation.outcome import Division, division
 from eke.allocation.problem import Problem, Project
 from eke.allocation.relaxed import Progress, Relaxed, begin
 from eke.allocation.scale import scaled
 from eke.allocation.whole import Whole, rounded, whole_of
+from eke.types.provider import Wanted
 from eke.types.record import replace
 
 MANY = 200_000  # columns there might be, from which on moves are looked at in a second step
@@ -33,7 +34,6 @@ def divide(
     turn out larger; the division says how large.  near: of the same options, to begin from.
     """
     ready, scale = scaled(problem)
-    fair = goal in ("max-min", "proportional")
     slow = ready.moving.any() and np.prod(ready.shape) > MANY
     first = replace(ready, moving=np.zeros_like(ready.moving)) if slow else ready
     begun = _begun(first, goal, told, near)
@@ -46,15 +46,15 @@ def divide(
     if told is not None:
         told("whole replicas", 0.0)
     best = _whole(master)
-    if _off(best, bound) > gap and is_small(ready, fair):
+    if _off(best, bound) > gap and not slow and is_small(ready, goal in FAIR):
         again = _begun(first, goal, None)
         assert not isinstance(again, Conflict)
         searched = exact(again[0], gap)
         if searched is not None and searched.value > best.value:
             master, best = again[0], searched
             bound = min(bound, best.bound)
-    worst = max(_off(best, bound), 0.0)
-    return division(problem, scale, master, best, bound, prices, worst, counted=goal != "cost")
+    best = replace(best, bound=bound, gap=max(_off(best, bound), 0.0))
+    return division(problem, scale, master, best, prices, counted=goal != "cost")
 
 
 def _off(found: Whole, bound: float) -> float:
@@ -69,7 +69,7 @@ def _begun(
     ready: Problem, goal: Wanted, told: Progress | None, near: Division | None = None
 ) -> tuple[Master, list[Relaxed]] | Conflict:
     """The optimum where units may be split."""
-    master = Master(ready, shares=goal in ("max-min", "proportional"))
+    master = Master(ready, shares=goal in FAIR)
     begin(master, None if near is None else (near.held.option, near.held.period, near.held.part))
     conflict = kept_or_conflict(master, told)
     if conflict is not None:
@@ -89,7 +89,7 @@ def _with_moves(ready: Problem, free: Master, goal: Wanted) -> Master:
     return master
 
 
-def _first(steps: list[Any]) -> Any:
+def _first(steps: list[Relaxed]) -> Any:
     """What more of the supply is worth to the first class that is short of it."""
     found = np.zeros(max(len(step.prices) for step in steps))
     for step in steps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -10,8 +10,9 @@ from eke.allocation.master import Aim, Master
 from eke.allocation.problem import FOREVER
 from eke.allocation.programme import NONE
 from eke.allocation.relaxed import Progress, Relaxed, relax
+from eke.types.provider import Wanted
 
-Wanted = Literal["value", "cost", "max-min", "proportional"]
+FAIR: tuple[Wanted, ...] = ("max-min", "proportional")  # goals of shares, not of money
 SLACK = 1e-7  # share by which what an earlier step has reached may be missed
 ROUNDS = 60  # of raising the lowest shares; what is left then shares by value
 POINTS = 48  # at which the logarithm is touched by lines

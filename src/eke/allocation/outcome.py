@@ -70,9 +70,7 @@ def division(
     scale: Scale,
     master: Master,
     whole: Whole,
-    bound: float,
     prices: Any,
-    gap: float,
     counted: bool = True,
 ) -> Division:
     """From what the programme has, in its own units, to the problem's. prices: of rows.  counted:
@@ -84,8 +82,8 @@ def division(
     return Division(
         value=float(counted) * _worth(problem, held, late, finished)
         - _cost(problem, master, held, values),
-        bound=bound * scale.money,
-        gap=gap,
+        bound=whole.bound * scale.money,
+        gap=whole.gap,
         held=held,
         done=_done(problem, held),
         late=late,

@@ -107,12 +107,6 @@ class Programme:
         kind = np.full(len(columns), int(highspy.HighsVarType.kInteger), np.uint8)
         self._highs.changeColsIntegrality(len(columns), columns, kind)
 
-    def start(self, values: Any) -> None:
-        """A solution to begin from."""
-        found = highspy.HighsSolution()
-        found.col_value = [float(value) for value in values]
-        self._highs.setSolution(found)
-
     def afresh(self) -> None:
         """The last optimum is no good place to go on from."""
         self._fresh = True

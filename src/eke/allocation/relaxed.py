@@ -17,7 +17,7 @@ from eke.types.record import Record
 ROUNDS = 200  # of adding columns; some ten are usual
 CLOSE = 1e-9  # share of the objective that may be missed
 Near = tuple[Any, Any, Any]  # options, periods and parts of the day of a division nearby
-Progress = Callable[[str, float], None]  # what is being done, and the proven gap so far
+Progress = Callable[[str, float], None]  # what is being done, and how far that is, or how far off
 
 
 class Relaxed(Record):

@@ -18,13 +18,15 @@ MORE = 8  # units of other options tried for what is wanted in one place
 class Whole(Record):
     """A division in whole units. values: of the programme's columns.  waste: work of each option's
     column that nobody asked for.  value: of the objective.  bound: above which no division comes,
-    infinite where nobody has looked.  missed: share that is missing of what had to be kept."""
+    infinite where nobody has looked.  missed: share that is missing of what had to be kept.  gap:
+    share by which it may be worse than the best, once that is known."""
 
     values: Any
     waste: Any
     value: float
     bound: float = FOREVER
     missed: float = 0.0
+    gap: float = FOREVER
 
 
 def rounded(master: Master) -> Whole | None:

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from eke.allocating.sharing.pools import PER_RACK
 from eke.allocating.sharing.problem import Posed
 from eke.allocating.sharing.reasons import reasons
 from eke.allocation.outcome import Division
 from eke.types.need import Span
 from eke.types.provider import Line, Provider
 from eke.types.share import Allocation, PoolShare, Served, Share, SiteShare
+from eke.units import show
 
 Arrays = Any
 
@@ -245,7 +247,27 @@ def _notes(provider: Provider) -> tuple[str, ...]:
         found.append("within a day replicas come and go without cost; between periods moves cost")
     if any(line.kind == "flow" and line.whole for line in provider.lines):
         found.append("shadow prices are those of divisible replicas, where whole ones jump")
-    return tuple(found)
+    return (*found, *_assumed(provider))
+
+
+def _assumed(provider: Provider) -> list[str]:
+    """Values that the file does not say and nobody has published."""
+    uses = provider.words["uses"]
+    usual = {each.moving for each in provider.uses if uses[each.name].get("moving") is None}
+    found = []
+    if usual and provider.periods > 1:
+        times = " or ".join(show(each, "s") for each in sorted(usual))
+        found.append(f"a chip brought to another use is idle for {times} (assumed; `moving`)")
+    pools = provider.words["pools"]
+    if any(
+        s.site.racks is not None and not pools[s.name].get("per_rack") for s in provider.supplies
+    ):
+        found.append(f"{PER_RACK:g} chips fill a rack (assumed; `per_rack`)")
+    if any(line.variants for line in provider.lines):
+        found.append(
+            "ways are the best of a menu of layouts, within a few percent of all there are"
+        )
+    return found
 
 
 def _grounds(posed: Posed) -> dict[str, int]:

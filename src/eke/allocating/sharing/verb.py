@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from eke.allocating.sharing.answer import allocation, dates, promises_lacking
@@ -14,6 +13,7 @@ from eke.allocation.conflict import Conflict
 from eke.allocation.divide import divide
 from eke.allocation.outcome import Division
 from eke.allocation.problem import Flow, Project, Queue
+from eke.allocation.relaxed import Progress
 from eke.errors import BadInput
 from eke.types.need import Span
 from eke.types.provider import Provider
@@ -21,15 +21,13 @@ from eke.types.record import replace
 from eke.types.share import Allocation, Clash, Difference
 from eke.units import quantity, show
 
-Told = Callable[[str, float], None]  # what is being done, and how far that is
-
 
 def allocate(
     provider: Provider | str | Path,
     *,
     slip: bool = True,
     known: Planned | None = None,
-    told: Told | None = None,
+    told: Progress | None = None,
 ) -> Allocation | Clash:
     """Who gets what; or the promises that clash.
 
@@ -48,7 +46,10 @@ def allocate(
 
 
 def again(
-    before: Allocation, provider: Provider, known: Planned | None = None, told: Told | None = None
+    before: Allocation,
+    provider: Provider,
+    known: Planned | None = None,
+    told: Progress | None = None,
 ) -> tuple[Allocation | Clash, Difference | None]:
     """The answer for a changed provider, and what moved since the one before."""
     after = allocate(provider, known=known, told=told)
@@ -58,7 +59,7 @@ def again(
 
 
 def _answered(
-    provider: Provider, ways: Ways, told: Told | None, near: Division | None = None
+    provider: Provider, ways: Ways, told: Progress | None, near: Division | None = None
 ) -> tuple[Allocation | Clash, Division | None]:
     posed = pose(provider, ways)
     if not posed.options:
@@ -97,7 +98,7 @@ def _slipped(
     ways: Ways,
     before: Allocation,
     near: Division | None,
-    told: Told | None,
+    told: Progress | None,
 ) -> Difference | None:
     """What changes where every delivery comes later."""
     later = provider_of(_later(provider), provider.name)

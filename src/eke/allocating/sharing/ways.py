@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from eke.allocating.menu import menu
+from eke.allocation.relaxed import Progress
 from eke.catalog.fleets import resized
 from eke.errors import EkeError
 from eke.physics.answer import answer
@@ -26,12 +26,11 @@ MANY = 24  # replicas at which one more or less no longer matters
 LOOKS = 3  # at larger and larger rates, until there are so many
 SIZES = (1, 2, 4, 8, 16)  # parts of a pool's chips, as sizes of a run
 ONE = 128  # chips of one replica, or of one job, at most
-Told = Callable[[str, float], None]
 Planned = dict[bytes, Way | None]  # by what was asked
 
 
 def ways_of(
-    provider: Provider, told: Told | None = None, known: Planned | None = None
+    provider: Provider, told: Progress | None = None, known: Planned | None = None
 ) -> tuple[tuple[Way, ...], ...]:
     """The ways of every line. known: what was planned before, to which this is added."""
     known = {} if known is None else known
