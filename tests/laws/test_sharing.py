@@ -401,7 +401,7 @@ def test_the_smallest_set_of_promises_in_conflict(seed: int) -> None:
         assert isinstance(found, Division) and not found.lacking
         return
     assert isinstance(found, Conflict)
-    named = tuple(with_floor[number] for number in found.promises)
+    named = tuple(line for _, line in found.promises)
     assert len(named) == min(map(len, sets)) and named in sets
     assert found.supply and found.supply[0][0].startswith("chips")
 

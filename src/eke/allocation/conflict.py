@@ -18,12 +18,13 @@ ROUNDS = 400  # sets looked at
 class Conflict(Record):
     """Promises of which not all can be kept, though all but any one could.
 
-    promises: their numbers.  lacks: of each, what the supply is short of by period, as shares of
-    the promise, where the others are kept as far as they go.  supply: names of what is short,
-    with the period and part of the day, the scarcest first.
+    promises: of each its use and its line, -1 where chips were promised to the use.  lacks: of
+    each, what the supply is short of by period, as shares of the promise, where the others are kept
+    as far as they go.  supply: names of what is short, with the period and part of the day, the
+    scarcest first.
     """
 
-    promises: tuple[int, ...]
+    promises: tuple[tuple[int, int], ...]
     lacks: tuple[Any, ...]
     supply: tuple[tuple[str, int, int], ...]
 
@@ -107,8 +108,12 @@ def _touching(sets: list[list[int]], number: int) -> list[int]:
 
 def _told(master: Master, chosen: list[int]) -> Conflict:
     _lacking(master, chosen, None)
-    lacks = tuple(master.programme.values[master.promises[n].lacks] for n in chosen)
-    return Conflict(promises=tuple(chosen), lacks=lacks, supply=_short_of(master))
+    promises = [master.promises[number] for number in chosen]
+    return Conflict(
+        promises=tuple((each.use, each.line) for each in promises),
+        lacks=tuple(master.programme.values[each.lacks] for each in promises),
+        supply=_short_of(master),
+    )
 
 
 def _short_of(master: Master) -> tuple[tuple[str, int, int], ...]:

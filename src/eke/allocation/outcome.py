@@ -47,7 +47,8 @@ class Division(Record):
     done: work of each line by period and part (L, T, S).  late: of it, by line and stage (T,).
     finished: of each project, the stage in which, None for never.  waiting, refused: of each queue
     by period (L, T).  rented: chips (P, T).  moved: chips that came to a pool, by use (U, P, T).
-    lacking: of each promise that whole units could not keep, its number, period and share.
+    lacking: of each promise that whole units could not keep, its use, its line (-1 for chips of the
+    use), its period and the share.
     """
 
     value: float
@@ -61,7 +62,7 @@ class Division(Record):
     refused: Any
     rented: Any
     moved: Any
-    lacking: tuple[tuple[int, int, float], ...]
+    lacking: tuple[tuple[int, int, int, float], ...]
     prices: Prices
 
 
@@ -163,10 +164,10 @@ def _moved(problem: Problem, master: Master, values: Any) -> Any:
     return found
 
 
-def _lacking(master: Master, values: Any) -> tuple[tuple[int, int, float], ...]:
+def _lacking(master: Master, values: Any) -> tuple[tuple[int, int, int, float], ...]:
     return tuple(
-        (number, int(period), float(values[column]))
-        for number, promise in enumerate(master.promises)
+        (promise.use, promise.line, int(period), float(values[column]))
+        for promise in master.promises
         for column, period in zip(promise.lacks, promise.periods, strict=True)
         if values[column] > 1e-4
     )

@@ -160,8 +160,8 @@ class Inference:
             self.name,
             "inference",
             self.demand.work,
-            self.times,
-            self.on,
-            self.plan,
-            lambda n: float(inference_flop(parameters=n, tokens=worked)),
+            times=self.times,
+            on=self.on,
+            plan=self.plan,
+            flop=lambda n: float(inference_flop(parameters=n, tokens=worked)),
         )

@@ -138,11 +138,11 @@ class Runs:
             self.name,
             "training",
             self.training.work,
-            self.times,
-            self.on,
-            self.plan,
-            lambda n: float(training_flop(parameters=n, tokens=tokens)),
-            self._notes(),
+            times=self.times,
+            on=self.on,
+            plan=self.plan,
+            flop=lambda n: float(training_flop(parameters=n, tokens=tokens)),
+            notes=self._notes(),
         )
 
     def _notes(self) -> tuple[str, ...]:

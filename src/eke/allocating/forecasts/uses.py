@@ -71,6 +71,7 @@ def use_of(
     name: str,
     what: str,
     work: Work,
+    *,
     times: dict[str, Span | None],
     on: str,
     plan: Plan | None,

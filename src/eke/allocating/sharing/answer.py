@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from eke.allocating.sharing.pools import PER_RACK
 from eke.allocating.sharing.problem import Posed
 from eke.allocating.sharing.reasons import reasons
 from eke.allocation.outcome import Division
+from eke.allocation.problem import Flow, Project
 from eke.types.need import Span
 from eke.types.provider import Line, Provider
 from eke.types.share import Allocation, PoolShare, Served, Share, SiteShare
@@ -63,7 +63,7 @@ def allocation(provider: Provider, posed: Posed, found: Division, span: Span) ->
         spent=_series(spent),
         dollar_price=_series(found.prices.dollar),
         carbon_price=found.prices.carbon,
-        lacking=(),
+        lacking=_lacking(provider, posed, found),
         notes=_notes(provider),
         grounds=_grounds(posed),
         slip=None,
@@ -276,14 +276,28 @@ def _grounds(posed: Posed) -> dict[str, int]:
     return {"planned": planned, "given": len(posed.options) - planned}
 
 
-def promises_lacking(provider: Provider, names: Sequence[str], found: Division) -> tuple[str, ...]:
+def promised(provider: Provider, posed: Posed, use: int, line: int) -> str:
+    """A promise in words. line: its number, -1 where chips were promised to the use."""
+    of = provider.uses[use]
+    if line < 0:
+        return f"uses.{of.name}: {of.least:g} chips at any time"
+    asked, text = posed.problem.lines[line], provider.lines[line]
+    label = f"uses.{of.name} {text.name}".strip()
+    if isinstance(asked, Project):
+        ends = dates(provider)[min(asked.stages[-1].until, provider.periods) - 1]
+        return f"{label}: done by the period from {ends}"
+    when = "at any time" if isinstance(asked, Flow) else "in time"
+    return f"{label}: {text.floor:.0%} of what it asks for, {when}"
+
+
+def _lacking(provider: Provider, posed: Posed, found: Division) -> tuple[str, ...]:
     """Promises that whole replicas cannot keep to the last, worst first."""
-    worst: dict[int, tuple[float, int]] = {}
-    for number, period, share in found.lacking:
-        worst[number] = max(worst.get(number, (0.0, 0)), (share, period))
+    worst: dict[tuple[int, int], tuple[float, int]] = {}
+    for use, line, period, share in found.lacking:
+        worst[use, line] = max(worst.get((use, line), (0.0, 0)), (share, period))
     when = dates(provider)
     ordered = sorted(worst.items(), key=lambda each: -each[1][0])
     return tuple(
-        f"{names[number]}: {share:.1%} short in the period from {when[period]}"
-        for number, (share, period) in ordered
+        f"{promised(provider, posed, *each)}: {share:.1%} short in the period from {when[period]}"
+        for each, (share, period) in ordered
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eke.allocating.sharing.answer import allocation, dates, promises_lacking
+from eke.allocating.sharing.answer import allocation, dates, promised
 from eke.allocating.sharing.compare import difference
 from eke.allocating.sharing.problem import Posed, Ways, pose
 from eke.allocating.sharing.read import provider_of, read_provider
@@ -12,7 +12,6 @@ from eke.allocating.sharing.ways import Planned, ways_of
 from eke.allocation.conflict import Conflict
 from eke.allocation.divide import divide
 from eke.allocation.outcome import Division
-from eke.allocation.problem import Flow, Project, Queue
 from eke.allocation.relaxed import Progress
 from eke.errors import BadInput
 from eke.types.need import Span
@@ -70,8 +69,7 @@ def _answered(
     if isinstance(found, Conflict):
         return _clash(provider, posed, found), None
     span = _span(provider, ways, found)
-    lacking = promises_lacking(provider, _promises(provider, posed), found)
-    return replace(allocation(provider, posed, found, span), lacking=lacking), found
+    return allocation(provider, posed, found, span), found
 
 
 def _span(provider: Provider, ways: Ways, found: Division) -> Span:
@@ -143,32 +141,13 @@ def _seconds(text: object) -> float:
     return quantity(str(text), "s")
 
 
-def _promises(provider: Provider, posed: Posed) -> list[str]:
-    """Every promise in words, in the order in which the division numbers them."""
-    found, seen = [], set()
-    for line, asked in zip(provider.lines, posed.problem.lines, strict=True):
-        label = f"uses.{line.use} {line.name}".strip()
-        if isinstance(asked, Flow) and line.floor and sum(map(sum, line.asked)) > 0:
-            found.append(f"{label}: {line.floor:.0%} of what it asks for, at any time")
-        elif isinstance(asked, Queue) and line.floor and sum(map(sum, line.asked)) > 0:
-            found.append(f"{label}: {line.floor:.0%} of what it asks for, in time")
-        elif isinstance(asked, Project) and asked.choice not in seen:
-            seen.add(asked.choice)
-            if line.promised:
-                ends = dates(provider)[min(asked.stages[-1].until, provider.periods) - 1]
-                found.append(f"{label}: done by the period from {ends}")
-    for use in provider.uses:
-        if use.least:
-            found.append(f"uses.{use.name}: {use.least:g} chips at any time")
-    return found
-
-
 def _clash(provider: Provider, posed: Posed, found: Conflict) -> Clash:
-    names, when = _promises(provider, posed), dates(provider)
+    when = dates(provider)
+    names = [promised(provider, posed, *each) for each in found.promises]
     lacks = []
-    for number, shares in zip(found.promises, found.lacks, strict=True):
+    for name, shares in zip(names, found.lacks, strict=True):
         if max(shares, default=0.0) > 5e-4:
-            lacks.append(f"{names[number]}: lacks up to {max(shares, default=0.0):.1%}")
+            lacks.append(f"{name}: lacks up to {max(shares, default=0.0):.1%}")
     parts = list(provider.parts)
     short = [
         f"{_supply_name(provider, posed, what)} in the period from {when[period]}"
@@ -177,7 +156,7 @@ def _clash(provider: Provider, posed: Posed, found: Conflict) -> Clash:
     ]
     return Clash(
         name=provider.name,
-        promises=tuple(names[number] for number in found.promises),
+        promises=tuple(names),
         short=tuple(short),
         lacks=tuple(lacks),
     )
