@@ -1,0 +1,1 @@
+"""An engine that answers at the speed the physics predicts, for demos and tests without chips."""
