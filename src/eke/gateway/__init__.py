@@ -1,1 +1,1 @@
-"""Promises held in front of live engines: the policies of the simulator, driven by real requests."""
+"""Promises held in front of live engines, by the policies of the simulator."""

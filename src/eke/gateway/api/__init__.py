@@ -1,0 +1,1 @@
+"""What clients see: OpenAI's API, and what eke adds to it."""

@@ -1,0 +1,73 @@
+"""The API as one ASGI application: which path goes where, who may, and how errors are told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from eke.gateway.api.proxy import proxy
+from eke.gateway.api.reading import Departed, Receive, Scope, Send, header
+from eke.gateway.asked import ENDPOINTS
+from eke.gateway.gateway import Gateway
+from eke.gateway.refusal import Refusal, not_found
+from eke.gateway.settings import Tenant
+
+log = logging.getLogger("eke.gateway")
+
+Handler = Callable[[Gateway, Tenant, Scope, Receive, Send], Awaitable[None]]
+
+
+class App:
+    """ASGI. fast: paths answered without any routing.  rest: everything else."""
+
+    def __init__(self, gateway: Gateway, rest: Handler | None = None) -> None:
+        self.gateway, self.rest = gateway, rest or _nothing
+        self.fast: dict[str, Handler] = dict.fromkeys(ENDPOINTS, proxy)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await _other(scope, receive, send)
+            return
+        gateway = self.gateway
+        gateway.open_calls += 1
+        try:
+            handler = self.fast.get(scope["path"]) if scope["method"] == "POST" else None
+            tenant = gateway.tenants.of(header(scope, b"authorization"))
+            await (handler or self.rest)(gateway, tenant, scope, receive, send)
+        except Refusal as refusal:
+            await refuse(send, refusal)
+        except Departed:
+            pass
+        except Exception as error:
+            log.exception("a request failed inside the gateway")
+            words = f"The gateway failed: {type(error).__name__}."
+            await refuse(send, Refusal(500, words, "server_error"))
+        finally:
+            gateway.open_calls -= 1
+
+
+async def refuse(send: Send, refusal: Refusal) -> None:
+    """Send an error."""
+    body = refusal.body()
+    headers = [*refusal.headers(), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _other(scope: Scope, receive: Receive, send: Send) -> None:
+    """Start and stop of the server, and what is not HTTP."""
+    if scope["type"] == "lifespan":
+        while True:
+            kind = (await receive())["type"]
+            await send({"type": f"{kind}.complete"})
+            if kind == "lifespan.shutdown":
+                return
+    elif scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1000})
+
+
+async def _nothing(
+    gateway: Gateway, tenant: Tenant, scope: Scope, receive: Receive, send: Send
+) -> None:
+    raise not_found(f"Unknown request URL: {scope['method']} {scope['path']}.")

@@ -1,0 +1,185 @@
+"""Chat completions, completions and embeddings: to an engine and back, as they are."""
+
+from __future__ import annotations
+
+from eke.gateway.api.reading import Departed, Receive, Scope, Send, body_of
+from eke.gateway.api.watching import Watch
+from eke.gateway.asked import ENDPOINTS, read
+from eke.gateway.changes import Usage, usage_of, with_fields
+from eke.gateway.errand import FAILED, FINISHED, REFUSED, STOPPED, Errand, Gone
+from eke.gateway.gateway import Gateway
+from eke.gateway.refusal import Refusal
+from eke.gateway.settings import Counted, Tenant
+from eke.gateway.stream import Broken, Stream
+
+LEFT = "the client left"
+JSON = b"application/json"
+EVENTS = b"text/event-stream"
+
+RATES: tuple[Counted, ...] = ("requests", "tokens")
+
+Headers = list[tuple[bytes, bytes]]
+
+
+async def proxy(
+    gateway: Gateway, tenant: Tenant, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answer one request. Raises Refusal where nothing was sent yet."""
+    settings = gateway.settings
+    endpoint = ENDPOINTS[scope["path"]]
+    body = await body_of(scope, receive, settings.longest_body, settings.patience.body)
+    asked = read(body, endpoint)
+    errand = Errand(gateway, tenant, endpoint, asked, body)
+    watch = Watch(gateway.loop, receive, errand.leave)
+    try:
+        await errand.ask()
+        await errand.answered()
+        if asked.stream and errand.call.status == 200 and endpoint.answers:
+            await _streamed(errand, scope, send)
+        else:
+            await _whole(errand, scope, send)
+    except Gone:
+        _stop(errand, STOPPED, LEFT)
+        raise Departed from None
+    except Refusal as refusal:
+        _stop(errand, REFUSED if refusal.status != 502 else FAILED, refusal.message)
+        refusal.more = (*refusal.more, *_told(errand))
+        raise
+    except BaseException:
+        _stop(errand, FAILED, "the gateway failed")
+        raise
+    finally:
+        watch.end()
+
+
+async def _whole(errand: Errand, scope: Scope, send: Send) -> None:
+    """An answer that is sent at once."""
+    call = errand.call
+    pieces = []
+    while data := await errand.more():
+        pieces.append(data)
+    body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    status = call.status
+    usage, body = _checked(errand, body)
+    tokens = usage.completion_tokens if usage else 0
+    row = errand.settle(usage, tokens, FINISHED if status < 400 else FAILED, _reason(status))
+    headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body)), *_told(errand)]
+    headers.append((b"x-eke-cost-usd", b"%.9f" % row.charged))
+    if row.energy:
+        headers.append((b"x-eke-energy-j", b"%.4g" % row.energy))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _checked(errand: Errand, body: bytes) -> tuple[Usage | None, bytes]:
+    """The usage in an answer, and the answer as the client gets it. Raises Refusal 502 where it is
+    none."""
+    try:
+        usage = usage_of(body)
+    except ValueError:
+        if errand.call.status >= 400:
+            return None, Refusal(
+                errand.call.status, body[:2000].decode(errors="replace") or "no reason given",
+                "upstream_error",
+            ).body()  # fmt: skip
+        raise Refusal(
+            502, "The engine's answer is not JSON.", "server_error", "bad_gateway"
+        ) from None
+    if errand.asked.service_tier and errand.call.status == 200:
+        body = with_fields(body, {"service_tier": errand.asker.tier}, True)
+    return usage, body
+
+
+async def _streamed(errand: Errand, scope: Scope, send: Send) -> None:
+    """An answer that is sent as it comes."""
+    asked = errand.asked
+    strip = not (asked.stream_options or {}).get("include_usage")
+    put = b'"service_tier":"%b",' % errand.asker.tier.encode() if asked.service_tier else b""
+    stream = Stream(strip, put)
+    first = await errand.more()
+    _is_stream(errand, first)
+    headers = [(b"content-type", b"text/event-stream; charset=utf-8"), *_told(errand)]
+    headers.append((b"cache-control", b"no-cache"))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    outcome, reason = FINISHED, ""
+    try:
+        data = first
+        while data:
+            passed = stream.feed(data)
+            if passed:
+                await send({"type": "http.response.body", "body": passed, "more_body": True})
+            data = await errand.more()
+        last = stream.end()
+    except (Broken, Refusal) as error:
+        outcome, reason = FAILED, str(error)
+        words = f"The engine broke off: {error}."
+        last = b"data: " + Refusal(502, words, "server_error", "bad_gateway").body() + b"\n\n"
+    except Gone:
+        _stop(errand, STOPPED, LEFT, stream)
+        raise
+    errand.settle(stream.usage, stream.tokens, outcome, reason)
+    await send({"type": "http.response.body", "body": last})
+
+
+def _is_stream(errand: Errand, first: bytes) -> None:
+    """Refuse what an engine calls a stream and is none."""
+    kind = dict(errand.call.headers).get(b"content-type", EVENTS)
+    if not kind.startswith(EVENTS) or not first:
+        raise Refusal(
+            502, f"The engine was asked for a stream and sent {kind.decode('latin-1')!r:.80}.",
+            "server_error", "bad_gateway",
+        )  # fmt: skip
+
+
+def _told(errand: Errand) -> Headers:
+    """Headers of every answer to a request: its number, its wait, what is left of its rates."""
+    gateway, call = errand.gateway, errand.call
+    now = gateway.clock.now()
+    found: Headers = [
+        (b"x-request-id", b"req_%x_%x" % (int(gateway.clock.wall(0.0)), errand.call.request.id)),
+        (b"openai-processing-ms", b"%d" % ((now - errand.call.request.arrived) * 1e3)),
+    ]
+    if call.started is not None and call.started > errand.call.request.arrived:
+        found.append(
+            (b"x-eke-wait-ms", b"%d" % ((call.started - errand.call.request.arrived) * 1e3))
+        )
+    if call.rung:
+        found.append((b"x-eke-degraded", call.rung.encode()))
+    if errand.tenant.limits:
+        found += _rates(errand)
+    return found
+
+
+def _rates(errand: Errand) -> Headers:
+    gateway, found = errand.gateway, Headers()
+    wall = gateway.clock.wall()
+    for what in RATES:
+        left = gateway.ledger.left(errand.tenant, what, wall)
+        if left is not None:
+            limit, rest, seconds = left
+            name = what.encode()
+            found.append((b"x-ratelimit-limit-" + name, b"%d" % limit))
+            found.append((b"x-ratelimit-remaining-" + name, b"%d" % rest))
+            found.append((b"x-ratelimit-reset-" + name, duration(seconds).encode()))
+    return found
+
+
+def duration(seconds: float) -> str:
+    """As OpenAI's headers have it: "6m0s", "1s", "20ms"."""
+    if seconds < 1:
+        return f"{max(round(seconds * 1e3), 1)}ms"
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    words = f"{hours}h" if hours else ""
+    return words + (f"{minutes}m" if hours or minutes else "") + f"{whole % 60}s"
+
+
+def _reason(status: int) -> str:
+    return "" if status < 400 else f"the engine answered {status}"
+
+
+def _stop(errand: Errand, outcome: str, reason: str, stream: Stream | None = None) -> None:
+    """Settle what came to a bad end, once."""
+    if not errand.settled:
+        usage = stream.usage if stream else None
+        errand.settle(usage, stream.tokens if stream else 0, outcome, reason)

@@ -1,0 +1,127 @@
+"""One request on its way between its client, the policy and an engine."""
+
+from __future__ import annotations
+
+from asyncio import Future, get_running_loop
+from typing import TYPE_CHECKING, Any
+
+from eke.policy.protocol import Reject
+from eke.types.request import Request
+
+if TYPE_CHECKING:
+    from eke.gateway.engines.engine import Engine
+
+HIGH = 1 << 18  # bytes taken from an engine and not yet by the client, before it is held back
+
+
+class Call:
+    """What happens to one request, as others tell it; whoever answers the client waits for news.
+
+    The policy starts or refuses it, its engine sends a head, pieces of a body and an end, or
+    breaks; its client may leave. Each is noted here and wakes the one who waits.
+
+    request: as the policy sees it.  engine, most, rung: where it was started, with what taken away.
+    refusal: why not.  began: when it was last started [s].  first: when its first byte was there.
+    status, headers: of the engine's answer.  broken: why nothing more will come.
+    """
+
+    __slots__ = (
+        *("began", "broken", "done", "engine", "exchange", "first", "headers", "left", "most"),
+        *("news", "pieces", "refusal", "request", "rung", "scheduled", "size", "started"),
+        *("status", "tries"),
+    )
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.engine: Engine | None = None
+        self.most: int | None = None
+        self.rung = ""
+        self.refusal: Reject | None = None
+        self.started: float | None = None
+        self.first: float | None = None
+        self.left = False
+        self.tries = 0
+        self.news: Future[None] | None = None
+        self.exchange: Any = None
+        self.fresh()
+
+    def fresh(self) -> None:
+        """Nothing has come from any engine."""
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.pieces: list[bytes] = []
+        self.size = 0
+        self.done = False
+        self.broken = ""
+
+    def wake(self) -> None:
+        """There is news."""
+        news = self.news
+        if news is not None and not news.done():
+            news.set_result(None)
+
+    async def hear(self) -> None:
+        """Wait for news; whoever waits looks first at what is there."""
+        self.news = get_running_loop().create_future()
+        try:
+            await self.news
+        finally:
+            self.news = None
+
+    def begin(self, engine: Engine, most: int | None, rung: str, now: float) -> None:
+        """The policy hands it to an engine."""
+        self.engine, self.most, self.rung, self.started = engine, most, rung, now
+        self.wake()
+
+    def refuse(self, refusal: Reject) -> None:
+        """The policy says no."""
+        self.refusal = refusal
+        self.wake()
+
+    def leave(self) -> None:
+        """Its client is gone."""
+        self.left = True
+        self.wake()
+
+    def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """The engine's answer begins."""
+        self.status, self.headers = status, headers
+        self.wake()
+
+    def on_piece(self, data: bytes) -> None:
+        """A piece of the engine's answer."""
+        self.pieces.append(data)
+        self.size += len(data)
+        if self.size > HIGH:
+            self.exchange.hold()
+        news = self.news
+        if news is not None and not news.done():
+            news.set_result(None)
+
+    def on_end(self) -> None:
+        """The engine's answer is complete."""
+        self.done = True
+        self.exchange = None
+        self.wake()
+
+    def on_broken(self, reason: str) -> None:
+        """Nothing more will come."""
+        self.broken = reason
+        self.exchange = None
+        self.wake()
+
+    def taken(self) -> bytes:
+        """All pieces that are there, as one."""
+        pieces = self.pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self.pieces = []
+        if self.size > HIGH and self.exchange is not None:
+            self.exchange.go_on()
+        self.size = 0
+        return data
+
+    def cut(self) -> None:
+        """Tell the engine, by closing its connection, that nobody wants the rest."""
+        if self.exchange is not None:
+            self.exchange.abort()
+            self.exchange = None

@@ -1,0 +1,144 @@
+"""The clock of the gateway: events to a policy as they happen, its actions to calls and engines.
+
+The counterpart of `eke.simulation.driver`; nothing here decides who goes where.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, TimerHandle
+from collections.abc import Callable, Sequence
+
+from eke.gateway.call import Call
+from eke.gateway.clock import Clock
+from eke.gateway.engines.engine import Engine
+from eke.policy.protocol import (
+    Action,
+    Arrived,
+    Event,
+    Failed,
+    Finished,
+    FirstToken,
+    Left,
+    Place,
+    Policy,
+    Reject,
+    Start,
+    Tick,
+)
+
+Recorder = Callable[[float, Event, Sequence[Action]], None]
+
+
+class Desk:
+    """One policy, the engines that stand in for each other under it, and the calls it decides on.
+
+    calls: by number, until they are over.  waiting: how many are not started.
+    record: is given every event with its time and what the policy answered.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        engines: dict[int, Engine],
+        clock: Clock,
+        loop: AbstractEventLoop,
+        record: Recorder | None = None,
+    ) -> None:
+        self.policy, self.engines, self.clock, self.loop = policy, engines, clock, loop
+        self.record = record
+        self.calls: dict[int, Call] = {}
+        self.waiting = 0
+        self._alarm: float | None = None
+        self._timer: TimerHandle | None = None
+
+    def arrive(self, call: Call) -> None:
+        """A request comes; it is started or refused at once, or it waits."""
+        self.calls[call.request.id] = call
+        self.waiting += 1
+        self.tell(Arrived(call.request))
+
+    def first(self, call: Call) -> None:
+        """The first of an answer is there."""
+        if self.policy.hear_first:
+            self.tell(FirstToken(call.request.id))
+
+    def finished(self, call: Call, tokens: int, cached: int) -> None:
+        """A request is answered."""
+        del self.calls[call.request.id]
+        self.tell(Finished(call.request.id, tokens, cached))
+
+    def failed(self, call: Call, reason: str) -> None:
+        """Its engine gave nothing: the policy starts it anew, or refuses it."""
+        self.waiting += 1
+        call.engine = None
+        self.tell(Failed(call.request.id, reason))
+
+    def left(self, call: Call) -> None:
+        """Nobody waits for a request any more."""
+        if self.calls.pop(call.request.id, None) is not None:
+            self.waiting -= call.engine is None
+            self.tell(Left(call.request.id))
+
+    def report(self, engine: Engine) -> None:
+        """What an engine says of itself, or what was found out."""
+        self.tell(engine.report(self.clock.now()))
+
+    def place(self, call: Call) -> Place | None:
+        """Where a request stands; None when it does not wait."""
+        return self.policy.place(call.request.id, self.clock.now())
+
+    def tell(self, event: Event) -> None:
+        """An event to the policy, and what it wants done."""
+        now = self.clock.now()
+        policy = self.policy
+        actions = policy.on(event, now)
+        if self.record is not None:
+            self.record(now, event, actions)
+        if actions:
+            self._act(actions, now)
+        if policy.alarm != self._alarm:
+            self._set(policy.alarm, now)
+
+    def _act(self, actions: Sequence[Action], now: float) -> None:
+        for action in actions:
+            call = self.calls.get(action.request)
+            if call is None:
+                continue
+            if type(action) is Start:
+                self.waiting -= 1
+                call.begin(self.engines[action.engine], action.most, action.rung, now)
+            elif type(action) is Reject:
+                self.waiting -= 1
+                del self.calls[action.request]
+                call.refuse(action)
+            else:
+                self.waiting += 1
+                self._take_back(call, now)
+
+    def _take_back(self, call: Call, now: float) -> None:
+        """The policy wants a started request to wait again; what was computed is lost."""
+        engine, call.engine = call.engine, None
+        call.cut()
+        if engine is not None and call.request.id in engine.flights:
+            engine.end(call, 0, 0, now)
+        call.wake()
+
+    def _set(self, alarm: float | None, now: float) -> None:
+        """Wake the policy when it wants."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._alarm = alarm
+        if alarm is not None:
+            self._timer = self.loop.call_later(max(alarm - now, 0.0), self._ring)
+
+    def _ring(self) -> None:
+        """The alarm; one that the policy leaves as it was has rung."""
+        alarm, self._timer = self._alarm, None
+        now = self.clock.now()
+        if alarm is not None and now < alarm:  # timers may be a little early
+            self._set(alarm, now)
+            return
+        self.tell(Tick())
+        if self._timer is None:
+            self._alarm = self.policy.alarm = None

@@ -1,0 +1,1 @@
+"""Engines behind the gateway: their connections, their health, and how much each takes."""

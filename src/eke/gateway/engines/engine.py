@@ -1,0 +1,99 @@
+"""One engine: what it is given, what it does with it, and what is told of it."""
+
+from __future__ import annotations
+
+from eke.gateway.call import Call
+from eke.gateway.engines.breaker import Breaker
+from eke.gateway.engines.capacity import PROMPT, Capacity
+from eke.gateway.engines.meter import Meter
+from eke.gateway.engines.wire import Wire
+from eke.gateway.settings import EngineSettings, Patience
+from eke.policy.protocol import EngineReport
+
+UNBOUNDED = 1 << 40  # tokens, where nobody says
+SMOOTH = 0.1  # of a new request in running means
+
+
+class Flight:
+    """A request on an engine. level: requests at once when it started.  mark, weight: of its share
+    of the engine's time."""
+
+    __slots__ = ("began", "level", "mark", "weight")
+
+    def __init__(self, began: float, level: int, mark: float, weight: float) -> None:
+        self.began, self.level, self.mark, self.weight = began, level, mark, weight
+
+
+class Engine:
+    """What the gateway knows of one engine.
+
+    models: name in requests → name there.  longest: context it is set up for [tokens].
+    running: requests on it from this gateway.  inside, held, room: requests waiting in its own
+    queue, tokens its cache holds and could hold, from its metrics.  pace: seconds per token.
+    draining: it gets nothing new.  given: slots of it that this gateway may use, where several
+    share it; None for all.
+    """
+
+    def __init__(
+        self, number: int, settings: EngineSettings, patience: Patience, now: float
+    ) -> None:
+        self.number, self.settings, self.name = number, settings, settings.name
+        self.wire = Wire(settings.url, settings.key, patience.connect)
+        self.capacity = Capacity(settings.slots)
+        self.breaker = Breaker()
+        self.meter = Meter(now)
+        self.models = dict(settings.models or {})
+        self.longest = UNBOUNDED
+        self.room = settings.room or UNBOUNDED
+        self.ready = False
+        self.draining = False
+        self.given: float | None = None
+        self.running = self.inside = self.held = 0
+        self.pace: float | None = None
+        self.mean = 500.0  # tokens of a request, running mean (assumed at first)
+        self.flights: dict[int, Flight] = {}
+        self.finished = self.failed = self.tokens = 0
+        self.trouble = ""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it takes requests."""
+        return self.ready and self.breaker.closed and not self.draining
+
+    @property
+    def slots(self) -> int:
+        """Requests that this gateway gives it at once."""
+        limit = self.capacity.limit
+        return limit if self.given is None else max(1, round(limit * self.given))
+
+    def report(self, now: float) -> EngineReport:
+        """As policies hear of it."""
+        return EngineReport(
+            *(self.number, now, self.slots, self.room, self.running, self.inside, self.held),
+            *(min(self.longest, UNBOUNDED), self.alive, next(iter(self.models), "")),
+            self.pace,
+        )
+
+    def begin(self, call: Call, size: float, now: float) -> None:
+        """A request is sent to it. size: tokens it will hold."""
+        self.running += 1
+        weight = 0.5 + 0.5 * size / self.mean  # half for its place, half for its memory (assumed)
+        mark = self.meter.begin(weight, now)
+        self.flights[call.request.id] = Flight(now, self.running, mark, weight)
+
+    def end(self, call: Call, prompt: int, tokens: int, now: float) -> float:
+        """A request is off it; its share of the engine's time [s]. prompt: computed, not cached.
+        tokens: of its answer, 0 when it failed or was left."""
+        flight = self.flights.pop(call.request.id)
+        level = (flight.level, self.running)
+        self.running -= 1
+        share = self.meter.end(flight.mark, flight.weight, now)
+        if tokens:
+            taken = now - flight.began
+            self.finished += 1
+            self.tokens += tokens
+            self.mean += SMOOTH * (prompt + tokens - self.mean)
+            self.capacity.ended(level, tokens + PROMPT * prompt, taken, now)
+            pace = taken / max(flight.level, 1) / max(prompt + tokens, 1)
+            self.pace = pace if self.pace is None else self.pace + SMOOTH * (pace - self.pace)
+        return share

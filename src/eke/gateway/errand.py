@@ -1,0 +1,293 @@
+"""One request from its admission to its settlement, whatever happens on the way."""
+
+from __future__ import annotations
+
+from asyncio import TimerHandle
+
+from eke.errors import closest
+from eke.gateway.asked import Asked, Endpoint, tier_of
+from eke.gateway.call import Call
+from eke.gateway.changes import Usage
+from eke.gateway.engines.engine import Engine
+from eke.gateway.gateway import Gateway
+from eke.gateway.ledger import FREE, Hold, Use
+from eke.gateway.outgoing import body_for
+from eke.gateway.refusal import Refusal, not_found, overloaded
+from eke.gateway.row import Row
+from eke.gateway.settings import Tenant
+from eke.gateway.sizing import Asker, most_use, sized, too_long
+
+BUSY = (429, 503, 529)  # statuses by which engines say that they are full
+TRANSIENT = (408, 500, 502, 504)  # worth a try on another engine
+FINISHED, REFUSED, STOPPED, FAILED = "finished", "refused", "stopped", "failed"
+
+
+class Gone(Exception):
+    """The client left; there is nobody to answer."""
+
+
+class Errand:
+    """One request on its way.
+
+    `ask` admits it and hands it to the policy, `answered` waits until an engine's answer begins,
+    `more` gives its pieces, `settle` is called once at the end, whatever came.
+
+    body: as the client sent it.  tier: None takes what the request says.  kind: "" takes the
+    endpoint's.  deadline: promised time to the last token [s].
+    Raises Refusal where it can never be answered.
+    """
+
+    __slots__ = (
+        *("asker", "body", "call", "characters", "desk", "gateway", "hold", "settled"),
+        *("tenant", "timer"),
+    )
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        tenant: Tenant,
+        endpoint: Endpoint,
+        asked: Asked,
+        body: bytes,
+        tier: str | None = None,
+        kind: str = "",
+        deadline: float | None = None,
+    ) -> None:
+        self.gateway, self.tenant, self.body = gateway, tenant, body
+        tier = tier or tier_of(asked, tenant.tiers)
+        self.asker = Asker(tenant, endpoint, asked, tier, kind)
+        self.hold: Hold = FREE
+        self.settled = False
+        self.timer: TimerHandle | None = None
+        desk = gateway.desks.get(asked.model)
+        if desk is None or not _may_use(tenant, asked.model):
+            raise _unknown_model(gateway, tenant, asked.model)
+        self.desk = desk
+        request, self.characters = sized(gateway, self.asker, deadline)
+        self.call = Call(request)
+
+    @property
+    def asked(self) -> Asked:
+        """What the gateway read of the request."""
+        return self.asker.asked
+
+    async def ask(self) -> None:
+        """Reserve what it may take, and hand it to the policy. Raises Refusal."""
+        gateway, request = self.gateway, self.call.request
+        wall = gateway.clock.wall(request.arrived)
+        most = most_use(gateway, self.desk, self.asked.model, request)
+        hold = gateway.ledger.reserve(self.tenant, most, wall)
+        if hold is None:
+            hold = await gateway.ledger.fetch(self.tenant, most, wall)
+        self.hold = hold
+        self.desk.arrive(self.call)
+
+    async def answered(self) -> None:
+        """Wait until an engine's answer begins. Raises Refusal or Gone.
+
+        What engines fail at before their first byte is tried again, as often as settings say.
+        """
+        call = self.call
+        while True:
+            while call.engine is None:
+                if call.left:
+                    raise Gone
+                if call.refusal is not None:
+                    raise self._refusal()
+                await call.hear()
+            await self._send(call.engine)
+            while not (call.status or call.broken or call.left) and call.engine is not None:
+                await call.hear()
+            if call.left:
+                raise Gone
+            if call.engine is None or self._failed(call.engine):
+                continue  # the policy took it back, or has it again
+            self._no_alarm()
+            call.first = self.gateway.clock.now()
+            self.desk.first(call)
+            return
+
+    async def more(self) -> bytes:
+        """The next piece of the answer; nothing at its end. Raises Gone, or Refusal 502 where the
+        engine broke off."""
+        call = self.call
+        while True:
+            if call.pieces:
+                return call.taken()
+            if call.left:
+                raise Gone
+            if call.broken:
+                raise Refusal(502, f"The engine broke off: {call.broken}.", "server_error")
+            if call.done:
+                return b""
+            self._alarm(self.gateway.settings.patience.between)
+            await call.hear()
+            self._no_alarm()
+
+    def settle(self, usage: Usage | None, tokens: int, outcome: str, reason: str = "") -> Row:
+        """It is over: tell the policy, the engine's meter, the ledger and the log.
+
+        usage: as the engine counted, None where it did not.  tokens: of the answer.
+        """
+        assert not self.settled
+        self.settled = True
+        gateway, call, request = self.gateway, self.call, self.call.request
+        now = gateway.clock.now()
+        self._no_alarm()
+        prompt, cached = request.prompt, 0
+        if usage is not None:
+            prompt, cached = usage.prompt_tokens or prompt, usage.cached
+            gateway.lengths_of(self.asked.model).counted(self.characters, prompt)
+        engine, share = call.engine, 0.0
+        if engine is not None and request.id in engine.flights:
+            call.cut()
+            share = engine.end(call, prompt - cached, tokens, now)
+        if outcome == FINISHED:
+            self._finished(engine, tokens, cached, now)
+        else:
+            self.desk.left(call)
+        row = self._row(share, (prompt, tokens, cached), (outcome, reason), now)
+        took = Use(outcome != REFUSED, prompt + tokens, row.charged, row.seconds)
+        gateway.ledger.settle(self.hold, took)
+        gateway.write(row)
+        return row
+
+    def leave(self) -> None:
+        """The client is gone."""
+        self.call.leave()
+
+    def _finished(self, engine: Engine | None, tokens: int, cached: int, now: float) -> None:
+        asker = self.asker
+        if asker.endpoint.answers:
+            lengths = self.gateway.lengths_of(asker.asked.model)
+            lengths.answered(self.tenant.name, asker.kind, tokens)
+        self.desk.finished(self.call, tokens, cached)
+        if engine is not None and self.desk.waiting and engine.capacity.look(now, True):
+            self.gateway.report(engine)
+
+    async def _send(self, engine: Engine) -> None:
+        """Send it to the engine that the policy chose."""
+        gateway, call, request = self.gateway, self.call, self.call.request
+        call.fresh()
+        engine.begin(call, request.prompt + request.likely, gateway.clock.now())
+        self._alarm(gateway.settings.patience.first)
+        try:
+            body = body_for(gateway, self.asker, call, engine, self.body)
+            await engine.wire.post(call, self.asker.endpoint.path, body)
+        except OSError as error:
+            call.on_broken(f"no connection: {error}")
+
+    def _failed(self, engine: Engine) -> bool:
+        """Whether the engine gave nothing, and the policy was told; then it waits again."""
+        gateway, call = self.gateway, self.call
+        status, now = call.status, gateway.clock.now()
+        if status and status not in BUSY and status not in TRANSIENT:
+            engine.breaker.worked()
+            return False
+        reason = engine.trouble = call.broken or f"it answered {status}"
+        if status in BUSY:
+            engine.capacity.full(engine.running - 1, now)
+        elif engine.breaker.failed(now):
+            gateway.report(engine)
+        call.tries += 1
+        last = call.tries > gateway.settings.patience.retries
+        if last and status:
+            return False  # its own words are better than ours
+        call.cut()
+        engine.end(call, 0, 0, now)
+        engine.failed += 1
+        if last:
+            words = f"No engine answered; the last one: {reason}."
+            raise Refusal(502, words, "server_error", "bad_gateway")
+        self.desk.failed(call, reason)
+        return True
+
+    def _refusal(self) -> Refusal:
+        """What the policy's no is to the client."""
+        said = self.call.refusal
+        assert said is not None
+        if said.reason == "too long":
+            return too_long(self.gateway, self.asker, self.call.request.prompt, None)
+        if self.asker.tier == "flex":
+            words, code = f"Resource Unavailable: {said.reason}.", "resource_unavailable"
+            return Refusal(429, words, code, code, retry_after=said.retry_after)
+        refusal = overloaded(f"The engines are overloaded: {said.reason}.", said.retry_after)
+        if said.place is not None:
+            refusal.more = ((b"x-eke-queue-place", b"%d" % said.place),)
+        return refusal
+
+    def _alarm(self, seconds: float) -> None:
+        self._no_alarm()
+        self.timer = self.gateway.loop.call_later(seconds, self._too_slow, seconds)
+
+    def _no_alarm(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def _too_slow(self, seconds: float) -> None:
+        """The engine said nothing for too long."""
+        self.timer = None
+        self.call.cut()
+        self.call.on_broken(f"nothing came for {seconds:g} s")
+
+    def _row(
+        self, share: float, counts: tuple[int, int, int], end: tuple[str, str], now: float
+    ) -> Row:
+        """What is kept of it. share: of its engine's time [s].  counts: tokens of prompt and
+        answer, and those cached.  end: how and why."""
+        call, request, asker = self.call, self.call.request, self.asker
+        (prompt, tokens, cached), (outcome, reason), engine = counts, end, call.engine
+        seconds = cost = energy = 0.0
+        if engine is not None:
+            said = engine.settings
+            seconds, cost, energy = share * said.chips, share * said.rate, share * said.power
+        charged, saved = cost, 0.0
+        price = self.gateway.model(asker.asked.model).price
+        if price is not None and outcome not in (REFUSED, FAILED):
+            fresh = (prompt - cached) * price.prompt + cached * price.cached
+            charged = fresh + tokens * price.answer
+            saved = cached * (price.prompt - price.cached)
+        return Row(
+            number=request.id,
+            arrived_at=self.gateway.clock.wall(request.arrived),
+            arrived=request.arrived,
+            started=call.started,
+            first=call.first,
+            finished=now,
+            prompt=prompt,
+            asked=min(request.most, 1 << 30),
+            tokens=tokens,
+            cached=cached,
+            tenant=self.tenant.name,
+            kind=asker.kind,
+            model=asker.asked.model,
+            priority=request.priority,
+            tier=asker.tier,
+            engine="" if engine is None else engine.name,
+            outcome=outcome,
+            reason=reason,
+            tries=call.tries,
+            session=request.session,
+            ttft=request.ttft,
+            deadline=request.deadline,
+            seconds=seconds,
+            energy=energy,
+            cost=cost,
+            charged=charged,
+            saved=saved,
+        )
+
+
+def _may_use(tenant: Tenant, model: str) -> bool:
+    return tenant.models is None or model in tenant.models
+
+
+def _unknown_model(gateway: Gateway, tenant: Tenant, model: str) -> Refusal:
+    near = closest(model[:80], [name for name in gateway.names() if _may_use(tenant, name)])
+    more = f" Closest: {near}." if near else ""
+    return not_found(
+        f"The model `{model:.80}` does not exist or you do not have access to it.{more}",
+        "model",
+        "model_not_found",
+    )

@@ -1,0 +1,153 @@
+"""The gateway: its engines and desks, and what it knows of models and tenants."""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop
+from collections import Counter
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+from eke.gateway.clock import Clock
+from eke.gateway.desk import Desk, Recorder
+from eke.gateway.engines.engine import UNBOUNDED, Engine
+from eke.gateway.ledger import Leases, Ledger
+from eke.gateway.lengths import Lengths
+from eke.gateway.row import Row
+from eke.gateway.settings import ModelSettings, Settings, Tenant
+from eke.gateway.tenants import Tenants
+from eke.policy.naming import ORDERS, make
+from eke.policy.protocol import Policy
+
+Write = Callable[[Row], None]
+
+
+class Gateway:
+    """Everything that requests need on their way, in one process.
+
+    engines: by number.  desks: by model as clients name it; models with the same engines share
+    one.  write: is given a row for each request that is over.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        loop: AbstractEventLoop,
+        clock: Clock | None = None,
+        leases: Leases | None = None,
+        record: Recorder | None = None,
+        write: Write | None = None,
+    ) -> None:
+        self.settings, self.loop = settings, loop
+        self.clock = clock or Clock()
+        self.record, self.write = record, write or (lambda row: None)
+        self.tenants = Tenants(settings.tenants, settings.open)
+        self.ledger = Ledger(leases)
+        self.models = {model.name: model for model in settings.models}
+        self.lengths: dict[str, Lengths] = {}
+        self.engines: dict[int, Engine] = {}
+        self.desks: dict[str, Desk] = {}
+        self.counts: Counter[tuple[str, ...]] = Counter()
+        self.open_calls = 0
+        self.closing = False
+        self._number = 0
+        self._contexts: dict[str, float] = {}
+        for each in settings.engines:
+            self._add(each)
+
+    def number(self) -> int:
+        """Of the next request."""
+        self._number += 1
+        return self._number - 1
+
+    def model(self, name: str) -> ModelSettings:
+        """What is said of a model."""
+        return self.models.get(name) or ModelSettings(name=name)
+
+    def lengths_of(self, model: str) -> Lengths:
+        """Forecasts for a model."""
+        found = self.lengths.get(model)
+        if found is None:
+            found = self.lengths[model] = Lengths()
+        return found
+
+    def context(self, tenant: Tenant, model: str) -> float:
+        """Longest prompt and answer of a tenant's requests to a model [tokens]."""
+        own = self._contexts.get(tenant.name)
+        if own is None:
+            own = self._contexts[tenant.name] = self._context_tier(tenant)
+        return min(own, self.model_context(model))
+
+    def model_context(self, model: str) -> float:
+        """Longest prompt and answer that some engine takes for a model [tokens]."""
+        said = self.models.get(model)
+        if said is not None and said.context is not None:
+            return said.context
+        longest = [each.longest for each in self.engines.values() if model in each.models]
+        found = max(longest, default=UNBOUNDED)
+        return inf if found >= UNBOUNDED else found
+
+    def names(self) -> list[str]:
+        """Models that some engine serves, as clients name them."""
+        return sorted({name for engine in self.engines.values() for name in engine.models})
+
+    def found_models(self) -> None:
+        """Engines said what they serve: give each set of models with the same engines a desk."""
+        groups: dict[tuple[int, ...], list[str]] = {}
+        for name in self.names():
+            numbers = [engine.number for engine in self.engines.values() if name in engine.models]
+            small = self.model(name).smaller
+            if small:
+                numbers += [e.number for e in self.engines.values() if small in e.models]
+            groups.setdefault(tuple(dict.fromkeys(numbers)), []).append(name)
+        for shared, names in groups.items():
+            known = next((self.desks[name] for name in names if name in self.desks), None)
+            desk = known or Desk(self._policy(), {}, self.clock, self.loop, self.record)
+            for number in shared:
+                desk.engines.setdefault(number, self.engines[number])
+            for name in names:
+                self.desks.setdefault(name, desk)
+
+    def report(self, engine: Engine) -> None:
+        """Tell every desk that has an engine how it is."""
+        for desk in self.all_desks():
+            if engine.number in desk.engines:
+                desk.report(engine)
+
+    def all_desks(self) -> list[Desk]:
+        """Each once."""
+        return list({id(desk): desk for desk in self.desks.values()}.values())
+
+    def _add(self, settings: Any) -> Engine:
+        number = max(self.engines, default=-1) + 1
+        engine = Engine(number, settings, self.settings.patience, self.clock.now())
+        self.engines[number] = engine
+        return engine
+
+    def _policy(self) -> Policy:
+        """A policy with the tenants' weights, floors and ceilings."""
+        tenants = self.settings.tenants
+        said: dict[str, dict[str, float]] = {
+            "weights": {each.name: each.weight for each in tenants if each.weight != 1.0},
+            "floors": {each.name: each.floor for each in tenants if each.floor},
+            "ceilings": {each.name: each.ceiling for each in tenants if each.ceiling},
+        }
+        policy = self.settings.policy
+        given = {name: value for name, value in said.items() if value and _takes(policy, name)}
+        return make(policy, **given)
+
+    def _context_tier(self, tenant: Tenant) -> float:
+        """Longest context of a tenant, by the tiers it belongs to."""
+        tiers = self.settings.contexts
+        names = {"all", tenant.name, tenant.group}
+        own = [edge for edge, whose in tiers.items() if names & set(whose)]
+        allowed = max(own) if own else (min(tiers) if tiers else inf)
+        return min(allowed, tenant.context)
+
+
+def _takes(policy: str, setting: str) -> bool:
+    """Whether the order of a policy has a setting."""
+    order = policy.partition("+")[0].partition("@")[0].partition("(")[0].strip()
+    part = ORDERS.get(order)
+    shared = setting in ("floors", "ceilings") and order != "tiers"
+    return part is not None and (shared or setting in part.settings)

@@ -1,0 +1,81 @@
+"""No, said as OpenAI's clients understand it."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import msgspec
+
+LONGEST = 120  # seconds after which OpenAI's clients give up instead of asking again
+
+
+class Refusal(Exception):
+    """A request that is not answered, and what its client is told.
+
+    status: of HTTP.  kind, code, param: as OpenAI's error bodies have them.  retry_after: when
+    asking again may help [s]; None where it will not.  again: False tells clients not to.
+    headers: more of them.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        kind: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: float | None = None,
+        again: bool | None = None,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.kind = status, message, kind
+        self.code, self.param = code, param
+        self.retry_after, self.again, self.more = retry_after, again, headers
+
+    def body(self) -> bytes:
+        """OpenAI's error body, all four keys in it."""
+        error = {
+            "message": self.message,
+            "type": self.kind,
+            "param": self.param,
+            "code": self.code,
+        }
+        return msgspec.json.encode({"error": error})
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Of the answer. Retry-After is whole seconds, at least 1, and missing where the user must
+        act first."""
+        found = [(b"content-type", b"application/json"), *self.more]
+        if self.retry_after is not None:
+            found.append((b"retry-after", b"%d" % max(ceil(self.retry_after), 1)))
+            found.append((b"retry-after-ms", b"%d" % max(ceil(self.retry_after * 1e3), 1)))
+        if self.again is not None:
+            found.append((b"x-should-retry", b"true" if self.again else b"false"))
+        return found
+
+
+def bad(message: str, param: str | None = None, code: str | None = None) -> Refusal:
+    """What was sent makes no sense."""
+    return Refusal(400, message, code=code, param=param)
+
+
+def not_found(message: str, param: str | None = None, code: str | None = None) -> Refusal:
+    """No such thing."""
+    return Refusal(404, message, code=code, param=param)
+
+
+def too_fast(message: str, retry_after: float) -> Refusal:
+    """A rate that comes back by itself was used up."""
+    return Refusal(429, message, "rate_limit_error", "rate_limit_exceeded", retry_after=retry_after)
+
+
+def spent(message: str, code: str) -> Refusal:
+    """A budget is spent; asking again does not help."""
+    return Refusal(429, message, "insufficient_quota", code, again=False)
+
+
+def overloaded(message: str, retry_after: float | None) -> Refusal:
+    """Too much to do for now."""
+    kind, code = "service_unavailable_error", "server_is_overloaded"
+    return Refusal(503, message, kind, code, retry_after=retry_after)

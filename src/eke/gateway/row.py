@@ -1,0 +1,42 @@
+"""What is kept of every request: numbers and names, no text."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One request that is over. Times are the gateway's [s], None where it never happened.
+
+    arrived_at: UTC [s].  asked: longest answer asked for.  cached: of the prompt, not computed.
+    seconds: of accelerators.  energy [J].  cost: of the chips [USD].  charged: by the price list
+    [USD].  saved: what the cached tokens would have taken more [USD].
+    """
+
+    number: int
+    arrived_at: float
+    arrived: float
+    started: float | None
+    first: float | None
+    finished: float
+    prompt: int
+    asked: int
+    tokens: int
+    cached: int
+    tenant: str
+    kind: str
+    model: str
+    priority: int
+    tier: str
+    engine: str
+    outcome: str
+    reason: str
+    tries: int
+    session: int | None
+    ttft: float | None
+    deadline: float | None
+    seconds: float
+    energy: float
+    cost: float
+    charged: float
+    saved: float

@@ -1,0 +1,154 @@
+"""What a gateway is told: records, read once, replaced whole when the file changes."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Literal
+
+from eke.types.record import Record
+
+Counted = Literal["requests", "tokens", "USD", "seconds"]
+
+EVERYONE = "everyone"  # the tenant of those who give no key, where none is asked for
+PERIODS = {"second": 1.0, "min": 60.0, "hour": 3600.0, "day": 86400.0, "month": 30 * 86400.0}
+
+
+class Limit(Record):
+    """A most that a tenant may use in a window of time.
+
+    what: requests, tokens (prompt and answer), USD by the price list, or accelerator-seconds.
+    amount: of it.  period: length of a window, counted from 1970 [s]; inf for ever.
+    """
+
+    what: Counted
+    amount: float
+    period: float = inf
+
+    @property
+    def name(self) -> str:
+        """How it is called in messages and tables, such as "tokens/day"."""
+        for word, seconds in PERIODS.items():
+            if seconds == self.period:
+                return f"{self.what}/{word}"
+        return self.what if self.period == inf else f"{self.what}/{self.period:g}s"
+
+    @property
+    def quick(self) -> bool:
+        """Whether it comes back soon enough to ask again: a rate, not a budget."""
+        return self.period <= 3600.0
+
+
+class Tenant(Record):
+    """Whose requests they are.
+
+    keys: SHA-256 of its API keys, in hex.  group: what context tiers call it.  weight: of its
+    share.  floor, ceiling: shares of the engines it is sure of, and never exceeds.  context:
+    longest prompt and answer [tokens].  tiers: service tiers it may ask for; the first is the one
+    of "auto".  limits: budgets and rates.  models: that it may use; None for all.
+    store: whether any text of it may be kept.  retention: how long what is stored is kept [s].
+    seal: name of the environment variable with the key its stored text is sealed with.
+    rung: whether the gateway may answer it shorter or from a smaller model when it is short.
+    """
+
+    name: str
+    keys: tuple[str, ...] = ()
+    group: str = ""
+    weight: float = 1.0
+    floor: float | None = None
+    ceiling: float | None = None
+    context: float = inf
+    tiers: tuple[str, ...] = ("default", "priority", "flex")
+    limits: tuple[Limit, ...] = ()
+    models: tuple[str, ...] | None = None
+    store: bool = True
+    retention: float = 30 * 86400.0
+    seal: str | None = None
+
+
+class Price(Record):
+    """What tokens are charged at [USD/token]."""
+
+    prompt: float = 0.0
+    cached: float = 0.0
+    answer: float = 0.0
+
+
+class ModelSettings(Record):
+    """One model as clients see it.
+
+    name: in requests.  context: longest prompt and answer [tokens]; None asks its engines.
+    price: by tokens; None charges what the chips cost.  ttft: promised time to first token, of
+    requests that stream [s].  smaller: model that stands in for it on the ladder.
+    """
+
+    name: str
+    context: int | None = None
+    price: Price | None = None
+    ttft: float | None = None
+    smaller: str | None = None
+
+
+class EngineSettings(Record):
+    """One engine.
+
+    url: up to and including /v1.  key: sent to it.  models: name in requests → name there; None
+    asks it.  slots: sequences it takes at most; None finds out.  room: tokens its cache holds;
+    None asks its metrics, else no bound.  chips: how many it has.  rate: what they cost [USD/s].
+    power: they draw at work [W].  idle: and without [W].  metrics: where its Prometheus metrics
+    are, "" for nowhere.  ordered: whether it is sent priorities (vLLM's --scheduling-policy).
+    """
+
+    name: str
+    url: str
+    key: str = ""
+    models: dict[str, str] | None = None
+    slots: int | None = None
+    room: int | None = None
+    chips: float = 1.0
+    rate: float = 0.0
+    power: float = 0.0
+    idle: float = 0.0
+    metrics: str | None = None
+    ordered: bool = False
+
+
+class Patience(Record):
+    """How long the gateway waits for whom [s].
+
+    connect: for a connection.  first: for the first byte of an answer.  between: for the next.
+    body: for a client to send its request.  drain: for answers under way at the end.
+    retries: of a request whose engine gave no byte.
+    """
+
+    connect: float = 5.0
+    first: float = 600.0
+    between: float = 120.0
+    body: float = 30.0
+    drain: float = 30.0
+    retries: int = 2
+
+
+class Settings(Record):
+    """All of it.
+
+    policy: who is answered next, as eke.policy.naming reads it.  open: whether requests without a
+    known key are answered, each key a tenant of its own.  longest_body: of a request [B].
+    state: path of an SQLite file, or postgresql://…  admin: port of the administration on the
+    loopback interface; None for none.  record: file for every event and action, to be replayed.
+    """
+
+    engines: tuple[EngineSettings, ...]
+    tenants: tuple[Tenant, ...] = ()
+    models: tuple[ModelSettings, ...] = ()
+    policy: str = "classes+queue@prefix"
+    open: bool = True
+    host: str = "127.0.0.1"
+    port: int = 8080
+    admin: int | None = None
+    admin_key: str = ""
+    state: str = ""
+    record: str = ""
+    longest_body: int = 32 * 2**20
+    patience: Patience = Patience()
+    contexts: dict[float, tuple[str, ...]] = {}
+    trainer: str = ""

@@ -1,0 +1,99 @@
+"""How much a request may take, before any engine has seen it."""
+
+from __future__ import annotations
+
+from math import inf
+from zlib import crc32
+
+from eke.gateway.asked import CLASSES, HEAD, Asked, Endpoint
+from eke.gateway.desk import Desk
+from eke.gateway.engines.engine import UNBOUNDED
+from eke.gateway.gateway import Gateway
+from eke.gateway.ledger import Use
+from eke.gateway.parts import characters_of
+from eke.gateway.refusal import Refusal, bad
+from eke.gateway.settings import Tenant
+from eke.types.request import Request
+
+SLACK = 1.1  # of a context, since prompts are only estimated before an engine counts them
+IMAGE = 1000  # tokens of an image or a sound, until an engine has counted (assumed)
+ENDLESS = 10.0  # times its likely length that an answer without bound may have (assumed)
+
+
+class Asker:
+    """Who asks for what, in which way.
+
+    tier: service tier it is served by.  kind: what it counts as, such as "chat" or "batch".
+    """
+
+    __slots__ = ("asked", "endpoint", "kind", "tenant", "tier")
+
+    def __init__(
+        self, tenant: Tenant, endpoint: Endpoint, asked: Asked, tier: str, kind: str = ""
+    ) -> None:
+        self.tenant, self.endpoint, self.asked, self.tier = tenant, endpoint, asked, tier
+        self.kind = kind or endpoint.kind
+
+
+def sized(gateway: Gateway, asker: Asker, deadline: float | None = None) -> tuple[Request, int]:
+    """The request as policies see it, and the characters of its prompt. deadline: promised time to
+    the last token [s].  Raises Refusal 400 where its context is too short."""
+    asked, endpoint, tenant = asker.asked, asker.endpoint, asker.tenant
+    raw = bytes(getattr(asked, endpoint.text))
+    characters, media = characters_of(raw)
+    lengths = gateway.lengths_of(asked.model)
+    prompt = lengths.prompt(characters) + media * IMAGE
+    most, likely = 0, 0.0
+    if endpoint.answers:
+        copies = max(asked.n or 1, asked.best_of or 1)
+        longest = _longest(gateway, asker, prompt)
+        most = longest * copies
+        likely = min(lengths.answer(tenant.name, asker.kind), longest) * copies
+    key, whose = asked.prompt_cache_key, crc32(tenant.name.encode())
+    ttft = gateway.model(asked.model).ttft if asked.stream else None
+    request = Request(
+        *(gateway.number(), gateway.clock.now(), prompt, likely, most, tenant.name, asker.kind),
+        *(CLASSES[asker.tier], ttft, deadline),
+        session=None if key is None else crc32(key.encode(), whose),
+        stem=crc32(raw[:HEAD], whose),
+    )
+    return request, characters
+
+
+def most_use(gateway: Gateway, desk: Desk, model: str, request: Request) -> Use:
+    """What a request may take at most; an answer without bound is taken as ENDLESS times as long
+    as it is likely to be."""
+    answer = request.most if request.most < UNBOUNDED else ENDLESS * request.likely
+    tokens = request.prompt + answer
+    engine = next(iter(desk.engines.values()))
+    share = tokens * (engine.pace or 0.0)  # of that engine's time [s]
+    price = gateway.model(model).price
+    usd = share * engine.settings.rate
+    if price is not None:
+        usd = price.prompt * request.prompt + price.answer * answer
+    return Use(1.0, tokens, usd, share * engine.settings.chips)
+
+
+def too_long(gateway: Gateway, asker: Asker, prompt: int, said: int | None) -> Refusal:
+    """A prompt, with the answer asked for, that is longer than the context its tenant has."""
+    context = gateway.context(asker.tenant, asker.asked.model)
+    whole = gateway.model_context(asker.asked.model)
+    whose = "This model's maximum" if context >= whole else "The maximum of your plan's"
+    return bad(
+        f"{whose} context length is {context:,.0f} tokens. However, your request has about "
+        f"{prompt:,} tokens of prompt and asks for {said or 0:,} more. Shorten either.",
+        asker.endpoint.text,
+        "context_length_exceeded",
+    )
+
+
+def _longest(gateway: Gateway, asker: Asker, prompt: int) -> int:
+    """Longest answer there may be [tokens]."""
+    context = gateway.context(asker.tenant, asker.asked.model)
+    said = asker.asked.max_completion_tokens or asker.asked.max_tokens
+    if prompt + (said or 0) > context * SLACK:
+        raise too_long(gateway, asker, prompt, said)
+    if context == inf:
+        return said or UNBOUNDED
+    room = max(int(context) - prompt, 1)
+    return room if said is None else min(said, room)

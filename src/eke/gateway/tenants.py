@@ -1,0 +1,71 @@
+"""Whose request it is, by its key."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable
+from hashlib import sha256
+from hmac import compare_digest
+
+from eke.gateway.refusal import Refusal
+from eke.gateway.settings import EVERYONE, Tenant
+from eke.types.record import replace
+
+STRANGERS = 10_000  # keys of an open gateway that are told apart; older ones are forgotten
+_PLAIN = re.compile(rb"[a-z][a-z0-9_-]{0,23}")  # a word, not a secret
+_SECRET = (b"sk-", b"sk_", b"key-")
+
+
+class Tenants:
+    """Tenants by the SHA-256 of their keys; keys themselves are not kept.
+
+    An open gateway answers keys it does not know too: each is a tenant of its own, called by the
+    key where it is a plain word, else by the head of its hash.
+    """
+
+    def __init__(self, tenants: Iterable[Tenant], is_open: bool) -> None:
+        self.by_name = {tenant.name: tenant for tenant in tenants}
+        self.by_hash = {key: tenant for tenant in self.by_name.values() for key in tenant.keys}
+        self.open = is_open
+        self._strangers: OrderedDict[str, Tenant] = OrderedDict()
+        self._anybody = self.by_name.get(EVERYONE) or Tenant(name=EVERYONE)
+
+    def of(self, authorization: bytes) -> Tenant:
+        """The tenant of an Authorization header. Raises Refusal 401."""
+        scheme, _, key = authorization.partition(b" ")
+        key = key.strip()
+        if scheme.lower() != b"bearer" or not key:
+            if self.open:
+                return self._anybody
+            raise Refusal(
+                401,
+                "You didn't provide an API key. Send it as 'Authorization: Bearer KEY'.",
+                code="invalid_api_key" if authorization else None,
+            )
+        digest = sha256(key).hexdigest()
+        tenant = self.by_hash.get(digest)
+        if tenant is not None and any(compare_digest(digest, each) for each in tenant.keys):
+            return tenant
+        if self.open:
+            return self._stranger(key, digest)
+        raise Refusal(401, "Incorrect API key provided.", code="invalid_api_key")
+
+    def _stranger(self, key: bytes, digest: str) -> Tenant:
+        plain = _PLAIN.fullmatch(key) and not key.startswith(_SECRET)
+        name = key.decode() if plain else ""
+        named = self.by_name.get(name)
+        if named is not None and not named.keys:
+            return named
+        if not name or named is not None:  # a name alone does not make anybody a tenant with keys
+            name = f"key-{digest[:8]}"
+        found = self._strangers.pop(name, None) or replace(self._anybody, name=name, keys=())
+        self._strangers[name] = found
+        if len(self._strangers) > STRANGERS:
+            self._strangers.popitem(last=False)
+        return found
+
+
+def hashed(key: str) -> str:
+    """What is kept of a key: the SHA-256 of it, in hex."""
+    return sha256(key.encode()).hexdigest()
