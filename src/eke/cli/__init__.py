@@ -12,6 +12,7 @@ VERBS = {
     "need": "what a model takes to train, fine-tune, align or serve",
     "plan": "the layout that needs least, why, and how to start it",
     "simulate": "what each user sees when traffic meets a plan",
+    "serve": "hold the promises in front of live engines",
     "allocate": "who gets which chips, what one more is worth; buy, rent or build",
     "explain": "where every number of an answer comes from",
     "catalog": "chips, systems, models and sources",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from eke.gateway.call import Call
 from eke.gateway.clock import Clock
 from eke.gateway.engines.engine import Engine
+from eke.gateway.recording import Record
 from eke.policy.protocol import (
     Action,
     Arrived,
@@ -26,28 +27,31 @@ from eke.policy.protocol import (
     Tick,
 )
 
-Recorder = Callable[[float, Event, Sequence[Action]], None]
+Begin = Callable[[], tuple[Policy, Record | None]]
 
 
 class Desk:
     """One policy, the engines that stand in for each other under it, and the calls it decides on.
 
     calls: by number, until they are over.  waiting: how many are not started.
-    record: is given every event with its time and what the policy answered.
+    begin: makes a fresh policy, and what is given every event with its time and what the policy
+    answered; None for nothing.  alone: since when none
+    of its engines is there [s].
     """
 
     def __init__(
         self,
-        policy: Policy,
+        begin: Begin,
         engines: dict[int, Engine],
         clock: Clock,
         loop: AbstractEventLoop,
-        record: Recorder | None = None,
     ) -> None:
-        self.policy, self.engines, self.clock, self.loop = policy, engines, clock, loop
-        self.record = record
+        self._begin, self.engines, self.clock, self.loop = begin, engines, clock, loop
+        self.policy, self.record = begin()
         self.calls: dict[int, Call] = {}
         self.waiting = 0
+        self.alone: float | None = None
+        self._strangers: dict[int, Call] = {}  # started by a policy before this one
         self._alarm: float | None = None
         self._timer: TimerHandle | None = None
 
@@ -65,19 +69,44 @@ class Desk:
     def finished(self, call: Call, tokens: int, cached: int) -> None:
         """A request is answered."""
         del self.calls[call.request.id]
+        if self._strangers and self._was_stranger(call):
+            return
         self.tell(Finished(call.request.id, tokens, cached))
 
     def failed(self, call: Call, reason: str) -> None:
         """Its engine gave nothing: the policy starts it anew, or refuses it."""
         self.waiting += 1
+        stranger = self._was_stranger(call)
         call.engine = None
-        self.tell(Failed(call.request.id, reason))
+        self.tell(Arrived(call.request) if stranger else Failed(call.request.id, reason))
 
     def left(self, call: Call) -> None:
         """Nobody waits for a request any more."""
         if self.calls.pop(call.request.id, None) is not None:
             self.waiting -= call.engine is None
-            self.tell(Left(call.request.id))
+            if not self._was_stranger(call):
+                self.tell(Left(call.request.id))
+
+    def turn_away(self, reason: str, retry_after: float) -> None:
+        """Refuse everybody who waits."""
+        for call in [each for each in self.calls.values() if each.engine is None]:
+            self.left(call)
+            call.refuse(Reject(call.request.id, reason, retry_after))
+
+    def swap(self) -> None:
+        """Another policy decides from now on. It knows nothing of what is under way, which takes
+        places from it; those waiting come to it in the order of their numbers."""
+        self.policy, self.record = self._begin()
+        self._set(None, self.clock.now())
+        for call in self.calls.values():
+            if call.engine is not None and call.request.id not in self._strangers:
+                self._strangers[call.request.id] = call
+                call.engine.strangers += 1
+        for engine in self.engines.values():
+            self.report(engine)
+        for _, call in sorted(self.calls.items()):
+            if call.engine is None:
+                self.tell(Arrived(call.request))
 
     def report(self, engine: Engine) -> None:
         """What an engine says of itself, or what was found out."""
@@ -122,6 +151,15 @@ class Desk:
         if engine is not None and call.request.id in engine.flights:
             engine.end(call, 0, 0, now)
         call.wake()
+
+    def _was_stranger(self, call: Call) -> bool:
+        """Whether a call that is off its engine was started by an earlier policy."""
+        if self._strangers.pop(call.request.id, None) is None:
+            return False
+        if call.engine is not None:
+            call.engine.strangers -= 1
+            self.report(call.engine)
+        return True
 
     def _set(self, alarm: float | None, now: float) -> None:
         """Wake the policy when it wants."""

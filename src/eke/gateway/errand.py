@@ -19,6 +19,7 @@ from eke.gateway.sizing import Asker, most_use, sized, too_long
 
 BUSY = (429, 503, 529)  # statuses by which engines say that they are full
 TRANSIENT = (408, 500, 502, 504)  # worth a try on another engine
+STARTING = 2.0  # when to ask again while engines start [s]
 FINISHED, REFUSED, STOPPED, FAILED = "finished", "refused", "stopped", "failed"
 
 
@@ -284,6 +285,8 @@ def _may_use(tenant: Tenant, model: str) -> bool:
 
 
 def _unknown_model(gateway: Gateway, tenant: Tenant, model: str) -> Refusal:
+    if not all(engine.ready for engine in gateway.engines.values()):
+        raise overloaded("Engines are starting; models are not all known yet.", STARTING)
     near = closest(model[:80], [name for name in gateway.names() if _may_use(tenant, name)])
     more = f" Closest: {near}." if near else ""
     return not_found(

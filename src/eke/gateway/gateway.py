@@ -6,15 +6,15 @@ from asyncio import AbstractEventLoop
 from collections import Counter
 from collections.abc import Callable
 from math import inf
-from typing import Any
 
 from eke.gateway.clock import Clock
-from eke.gateway.desk import Desk, Recorder
+from eke.gateway.desk import Desk
 from eke.gateway.engines.engine import UNBOUNDED, Engine
 from eke.gateway.ledger import Leases, Ledger
 from eke.gateway.lengths import Lengths
+from eke.gateway.recording import Record, Recorder, Shares
 from eke.gateway.row import Row
-from eke.gateway.settings import ModelSettings, Settings, Tenant
+from eke.gateway.settings import EngineSettings, ModelSettings, Settings, Tenant
 from eke.gateway.tenants import Tenants
 from eke.policy.naming import ORDERS, make
 from eke.policy.protocol import Policy
@@ -53,7 +53,7 @@ class Gateway:
         self._number = 0
         self._contexts: dict[str, float] = {}
         for each in settings.engines:
-            self._add(each)
+            self.add_engine(each)
 
     def number(self) -> int:
         """Of the next request."""
@@ -102,7 +102,7 @@ class Gateway:
             groups.setdefault(tuple(dict.fromkeys(numbers)), []).append(name)
         for shared, names in groups.items():
             known = next((self.desks[name] for name in names if name in self.desks), None)
-            desk = known or Desk(self._policy(), {}, self.clock, self.loop, self.record)
+            desk = known or self._desk()
             for number in shared:
                 desk.engines.setdefault(number, self.engines[number])
             for name in names:
@@ -114,27 +114,56 @@ class Gateway:
             if engine.number in desk.engines:
                 desk.report(engine)
 
+    def presses(self, engine: Engine) -> bool:
+        """Whether requests wait that an engine could take."""
+        desks = [desk for desk in self.all_desks() if engine.number in desk.engines]
+        return any(desk.waiting for desk in desks)
+
+    def orphaned(self, seconds: float) -> None:
+        """Tell those who wait where no engine has been there for so long."""
+        for desk in self.all_desks():
+            if any(engine.alive for engine in desk.engines.values()):
+                desk.alone = None
+                continue
+            now = self.clock.now()
+            desk.alone = now if desk.alone is None else desk.alone
+            if now - desk.alone >= seconds:
+                desk.turn_away("no engine is there", seconds)
+
     def all_desks(self) -> list[Desk]:
         """Each once."""
         return list({id(desk): desk for desk in self.desks.values()}.values())
 
-    def _add(self, settings: Any) -> Engine:
+    def add_engine(self, settings: EngineSettings) -> Engine:
+        """One more engine; it takes requests when it was looked at."""
         number = max(self.engines, default=-1) + 1
         engine = Engine(number, settings, self.settings.patience, self.clock.now())
         self.engines[number] = engine
         return engine
 
-    def _policy(self) -> Policy:
-        """A policy with the tenants' weights, floors and ceilings."""
-        tenants = self.settings.tenants
-        said: dict[str, dict[str, float]] = {
+    def forget_contexts(self) -> None:
+        """Who may have which context is to be worked out anew."""
+        self._contexts.clear()
+
+    def shares(self) -> Shares:
+        """What the policy is told of tenants: their weights, floors and ceilings."""
+        tenants, policy = self.settings.tenants, self.settings.policy
+        said: Shares = {
             "weights": {each.name: each.weight for each in tenants if each.weight != 1.0},
             "floors": {each.name: each.floor for each in tenants if each.floor},
             "ceilings": {each.name: each.ceiling for each in tenants if each.ceiling},
         }
-        policy = self.settings.policy
-        given = {name: value for name, value in said.items() if value and _takes(policy, name)}
-        return make(policy, **given)
+        return {name: value for name, value in said.items() if value and _takes(policy, name)}
+
+    def _desk(self) -> Desk:
+        number = len(self.all_desks())
+
+        def begin() -> tuple[Policy, Record | None]:
+            policy, shares = self.settings.policy, self.shares()
+            record = self.record.desk(number, policy, shares) if self.record else None
+            return make(policy, **shares), record
+
+        return Desk(begin, {}, self.clock, self.loop)
 
     def _context_tier(self, tenant: Tenant) -> float:
         """Longest context of a tenant, by the tiers it belongs to."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from eke.types.record import Record
 
@@ -11,6 +11,16 @@ Counted = Literal["requests", "tokens", "USD", "seconds"]
 
 EVERYONE = "everyone"  # the tenant of those who give no key, where none is asked for
 PERIODS = {"second": 1.0, "min": 60.0, "hour": 3600.0, "day": 86400.0, "month": 30 * 86400.0}
+
+
+class Chips(NamedTuple):
+    """What some chips are. number: of them.  rate: their rent [USD/s].  power, idle: they draw at
+    work and without, at the site's meter [W]."""
+
+    number: float
+    rate: float
+    power: float
+    idle: float
 
 
 class Limit(Record):
@@ -117,6 +127,7 @@ class Patience(Record):
 
     connect: for a connection.  first: for the first byte of an answer.  between: for the next.
     body: for a client to send its request.  drain: for answers under way at the end.
+    alone: in the queue while no engine is there.
     retries: of a request whose engine gave no byte.
     """
 
@@ -125,6 +136,7 @@ class Patience(Record):
     between: float = 120.0
     body: float = 30.0
     drain: float = 30.0
+    alone: float = 15.0
     retries: int = 2
 
 

@@ -31,10 +31,12 @@ class Capacity:
     limit are tried, one round each, until none is better. Sources: little1961; kleinrock1979
     (operating at the knee).
 
+    Where an engine tells how many wait inside it, the limit doubles at every look until any do.
+
     limit: requests at once.  fixed: nothing is to be found out.
     """
 
-    __slots__ = ("_cap", "_cap_until", "_round", "_target", "fixed", "levels", "limit")
+    __slots__ = ("_calm", "_cap", "_cap_until", "_round", "_target", "fixed", "levels", "limit")
 
     def __init__(self, slots: int | None = None) -> None:
         self.fixed = slots is not None
@@ -42,6 +44,7 @@ class Capacity:
         self.levels: dict[int, Level] = {}
         self._target = self.limit  # the knee as far as known; the limit may be trying another
         self._round = 0
+        self._calm = True  # nobody was ever seen waiting inside
         self._cap, self._cap_until = MOST, float("-inf")
 
     def ended(self, at: tuple[int, int], work: float, seconds: float, now: float) -> None:
@@ -73,6 +76,16 @@ class Capacity:
         self._target = self._knee(now)
         self.limit = min(self._next(now), self._most(now))
         return self.limit != before
+
+    def told(self, inside: int, pressed: bool, now: float) -> None:
+        """How many wait inside the engine, as it says itself. pressed: and outside, for it."""
+        if self.fixed:
+            return
+        if inside:
+            self._calm = False
+            self.limit = self._target = max(1, self.limit - inside)
+        elif pressed and self._calm:
+            self.limit = self._target = min(2 * self.limit, self._most(now))
 
     def full(self, running: int, now: float, seconds: float = 30.0) -> None:
         """The engine refused more than so many."""

@@ -30,8 +30,10 @@ class Engine:
     models: name in requests → name there.  longest: context it is set up for [tokens].
     running: requests on it from this gateway.  inside, held, room: requests waiting in its own
     queue, tokens its cache holds and could hold, from its metrics.  pace: seconds per token.
-    draining: it gets nothing new.  given: slots of it that this gateway may use, where several
-    share it; None for all.
+    used: share of its cache, as it says.  silent: it has no metrics.  metered: they
+    say how many wait inside it.  draining: it gets nothing
+    new.  given: share of its slots that this gateway may use; None for all.  strangers: requests
+    on it that its policy does not know.
     """
 
     def __init__(
@@ -45,10 +47,11 @@ class Engine:
         self.models = dict(settings.models or {})
         self.longest = UNBOUNDED
         self.room = settings.room or UNBOUNDED
-        self.ready = False
+        self.ready = self.silent = self.metered = False
+        self.used = 0.0
         self.draining = False
         self.given: float | None = None
-        self.running = self.inside = self.held = 0
+        self.running = self.inside = self.held = self.strangers = 0
         self.pace: float | None = None
         self.mean = 500.0  # tokens of a request, running mean (assumed at first)
         self.flights: dict[int, Flight] = {}
@@ -64,7 +67,8 @@ class Engine:
     def slots(self) -> int:
         """Requests that this gateway gives it at once."""
         limit = self.capacity.limit
-        return limit if self.given is None else max(1, round(limit * self.given))
+        own = limit if self.given is None else max(1, round(limit * self.given))
+        return max(own - self.strangers, 0)
 
     def report(self, now: float) -> EngineReport:
         """As policies hear of it."""

@@ -1,0 +1,18 @@
+"""`eke serve key`: a new key for a tenant."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("tenant")
+def command(tenant: str) -> None:
+    """A new key for TENANT. The key goes to its owner; only its hash goes into gateway.toml."""
+    from secrets import token_urlsafe
+
+    from eke.gateway.tenants import hashed
+
+    key = f"sk-eke-{token_urlsafe(32)}"
+    click.echo(key)
+    click.echo(f'[tenants.{tenant}]\nkeys = ["sha256:{hashed(key)}"]', err=True)

@@ -1,0 +1,314 @@
+"""gateway.toml, and the flags of `eke serve`, as settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomli
+
+from eke.errors import BadFile, BadInput, BadQuantity
+from eke.gateway.limits import limit_of
+from eke.gateway.settings import (
+    Chips,
+    EngineSettings,
+    ModelSettings,
+    Patience,
+    Price,
+    Settings,
+    Tenant,
+)
+from eke.gateway.tenants import hashed
+from eke.policy import values
+from eke.policy.naming import make
+from eke.types.record import Record, fields
+from eke.units import quantity
+
+LARGEST = 4 << 20  # bytes of a file
+POLICY = "classes+queue@prefix"  # where nobody says
+
+
+PriceChips = Callable[[str], Chips]
+
+
+class EngineFile(Record):
+    """A table [engines.NAME]."""
+
+    url: str
+    key_env: str = ""
+    models: dict[str, str] | list[str] | None = None
+    chips: str = ""
+    price: str = ""
+    power: str = ""
+    idle: str = ""
+    slots: int | None = None
+    cache: str = ""
+    metrics: str | None = None
+    ordered: bool = False
+
+
+class ModelFile(Record):
+    """A table [models.NAME]. prompt, cached, answer: prices, such as "0.5 USD/Mtoken"."""
+
+    context: str = ""
+    prompt: str = ""
+    cached: str = ""
+    answer: str = ""
+    ttft: str = ""
+    smaller: str | None = None
+
+
+class TenantFile(Record):
+    """A table [tenants.NAME]."""
+
+    keys: list[str] = []
+    key_env: list[str] | str = []
+    group: str = ""
+    weight: float = 1.0
+    floor: str = ""
+    ceiling: str = ""
+    context: str = ""
+    service_tiers: list[str] = []
+    limits: list[str] = []
+    models: list[str] | None = None
+    store: bool = True
+    retention: str = "30d"
+    seal_env: str | None = None
+
+
+class AdminFile(Record):
+    """The table [admin]."""
+
+    port: int
+    key_env: str = "EKE_ADMIN_KEY"
+
+
+class GatewayFile(Record):
+    """The whole file."""
+
+    engines: dict[str, EngineFile]
+    models: dict[str, ModelFile] = {}
+    tenants: dict[str, TenantFile] = {}
+    tiers: dict[str, list[str] | str] = {}
+    patience: dict[str, str | int] = {}
+    admin: AdminFile | None = None
+    policy: str = POLICY
+    open: bool | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+    state: str = "eke.db"
+    record: str = ""
+    longest_body: str = "32 MB"
+    trainer: str = ""
+
+
+def read(path: Path, price: PriceChips) -> Settings:
+    """The settings that a file says. price: of chips by their words.  Raises BadFile."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise BadFile(f"{path}: is larger than {LARGEST:,} bytes; it is no gateway.toml.")
+        found = msgspec.convert(tomli.loads(path.read_text("utf-8")), GatewayFile)
+    except OSError as error:
+        raise BadFile(f"{path}: cannot be read: {error.strerror or error}.") from None
+    except (tomli.TOMLDecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise BadFile(f"{path}: is not TOML: {error}.") from None
+    except msgspec.ValidationError as error:
+        raise BadFile(f"{path}: {error}.") from None
+    try:
+        return settings_of(found, price, os.environ)
+    except (BadInput, BadQuantity) as error:
+        raise BadFile(f"{path}: {error}") from None
+
+
+def settings_of(file: GatewayFile, price: PriceChips, environment: Mapping[str, str]) -> Settings:
+    """Everything checked and in base units. Raises BadInput or BadQuantity naming the table."""
+    if not file.engines:
+        raise BadInput('there is no engine; add [engines.NAME] with url = "http://host:port/v1".')
+    engines = tuple(_engine(name, each, price, environment) for name, each in file.engines.items())
+    tenants = tuple(_tenant(name, each, environment) for name, each in file.tenants.items())
+    _distinct(tenants)
+    make(file.policy)
+    settings = Settings(
+        engines=engines,
+        tenants=tenants,
+        models=tuple(_model(name, each) for name, each in file.models.items()),
+        policy=file.policy,
+        open=not any(each.keys for each in tenants) if file.open is None else file.open,
+        host=file.host,
+        port=_port("port", file.port),
+        admin=None if file.admin is None else _port("admin.port", file.admin.port),
+        admin_key="" if file.admin is None else environment.get(file.admin.key_env, ""),
+        state=file.state,
+        record=file.record,
+        longest_body=int(_in("longest_body", file.longest_body, "B")),
+        patience=_patience(file.patience),
+        contexts=contexts_of(file.tiers),
+        trainer=file.trainer,
+    )
+    if file.admin is not None and not settings.admin_key:
+        raise BadInput(
+            f"[admin]: the environment variable {file.admin.key_env} has no key; set it to a "
+            "secret of your own."
+        )
+    return settings
+
+
+def contexts_of(tiers: Mapping[str, list[str] | str]) -> dict[float, tuple[str, ...]]:
+    """Contexts by length, and who may have them: {"8k": "all", "32k": ["gold"]}."""
+    found = {}
+    for text, whose in tiers.items():
+        length = _in(f"tiers: {text}", text, "token")
+        found[length] = (whose,) if isinstance(whose, str) else tuple(whose)
+    return found
+
+
+def tiers_of(text: str) -> dict[float, tuple[str, ...]]:
+    """The same from a flag: "8k:all,32k:gold+silver"."""
+    pairs = [each.partition(":") for each in text.split(",") if each.strip()]
+    if not pairs or not all(length.strip() and whose.strip() for length, _, whose in pairs):
+        raise BadInput(f"--tier {text!r:.60} does not say who has which context: 8k:all,32k:gold.")
+    return contexts_of({length.strip(): list(values.words(whose)) for length, _, whose in pairs})
+
+
+def _engine(
+    name: str, file: EngineFile, price: PriceChips, environment: Mapping[str, str]
+) -> EngineSettings:
+    where = f"[engines.{name}]"
+    chips = price(file.chips) if file.chips else Chips(1.0, 0.0, 0.0, 0.0)
+    models = file.models
+    if file.slots is not None and file.slots < 1:
+        raise BadInput(f"{where} slots = {file.slots}: an engine takes at least one at a time.")
+    return EngineSettings(
+        name=name,
+        url=file.url,
+        key=_key(where, file.key_env, environment),
+        models=dict(zip(models, models, strict=True)) if isinstance(models, list) else models,
+        slots=file.slots,
+        room=int(_in(f"{where} cache", file.cache, "token")) if file.cache else None,
+        chips=chips.number,
+        rate=_in(f"{where} price", file.price, "USD/s") if file.price else chips.rate,
+        power=_in(f"{where} power", file.power, "W") if file.power else chips.power,
+        idle=_in(f"{where} idle", file.idle, "W") if file.idle else chips.idle,
+        metrics=file.metrics,
+        ordered=file.ordered,
+    )
+
+
+def _model(name: str, file: ModelFile) -> ModelSettings:
+    where = f"[models.{name}]"
+    price = None
+    if file.prompt or file.answer:
+        prompt = _per_token(f"{where} prompt", file.prompt)
+        cached = _per_token(f"{where} cached", file.cached) if file.cached else prompt
+        price = Price(prompt=prompt, cached=cached, answer=_per_token(where, file.answer))
+    return ModelSettings(
+        name=name,
+        context=int(_in(f"{where} context", file.context, "token")) if file.context else None,
+        price=price,
+        ttft=_in(f"{where} ttft", file.ttft, "s") if file.ttft else None,
+        smaller=file.smaller,
+    )
+
+
+def _tenant(name: str, file: TenantFile, environment: Mapping[str, str]) -> Tenant:
+    where = f"[tenants.{name}]"
+    if file.weight <= 0:
+        raise BadInput(f"{where} weight = {file.weight:g}: it must be above 0.")
+    names = [file.key_env] if isinstance(file.key_env, str) else file.key_env
+    keys = [_hash(where, key) for key in file.keys]
+    keys += [hashed(_key(where, each, environment)) for each in names if each]
+    tiers = tuple(file.service_tiers) or Tenant(name="").tiers
+    if unknown := set(tiers) - {"default", "priority", "flex"}:
+        raise BadInput(f"{where} service_tiers: {unknown.pop()!r} is none; default, priority, flex")
+    return Tenant(
+        name=name,
+        keys=tuple(keys),
+        group=file.group,
+        weight=file.weight,
+        floor=_share(f"{where} floor", file.floor),
+        ceiling=_share(f"{where} ceiling", file.ceiling),
+        context=_in(f"{where} context", file.context, "token") if file.context else inf,
+        tiers=tiers,
+        limits=tuple(limit_of(text, where) for text in file.limits),
+        models=None if file.models is None else tuple(file.models),
+        store=file.store,
+        retention=_in(f"{where} retention", file.retention, "s"),
+        seal=file.seal_env,
+    )
+
+
+def _distinct(tenants: tuple[Tenant, ...]) -> None:
+    """Refuse a key that two tenants have."""
+    owner: dict[str, str] = {}
+    for tenant in tenants:
+        for key in tenant.keys:
+            if owner.setdefault(key, tenant.name) != tenant.name:
+                raise BadInput(
+                    f"[tenants.{tenant.name}] has a key that [tenants.{owner[key]}] has too; give "
+                    "each its own."
+                )
+
+
+def _hash(where: str, key: str) -> str:
+    """A key as it is kept. In a file it is only its hash."""
+    kind, _, digest = key.partition(":")
+    if kind != "sha256" or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise BadInput(
+            f"{where} keys: write each as sha256:HEX, never the key itself; `eke serve key NAME` "
+            "makes one. A key in an environment variable goes into key_env."
+        )
+    return digest
+
+
+def _key(where: str, name: str, environment: Mapping[str, str]) -> str:
+    if not name:
+        return ""
+    if not environment.get(name):
+        raise BadInput(f"{where} key_env: the environment variable {name} is not set.")
+    return environment[name]
+
+
+def _patience(file: Mapping[str, str | int]) -> Patience:
+    found: dict[str, Any] = {}
+    usual = fields(Patience())
+    for name, value in file.items():
+        if name not in usual:
+            known = ", ".join(usual)
+            raise BadInput(f"[patience] {name}: there is no such setting; there are {known}.")
+        if name == "retries":
+            found[name] = int(value)
+        else:
+            found[name] = _in(f"[patience] {name}", str(value), "s")
+    return Patience(**found)
+
+
+def _share(where: str, text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        return values.share(text)
+    except BadQuantity as error:
+        raise BadInput(f"{where}: {error}") from None
+
+
+def _per_token(where: str, text: str) -> float:
+    """A price such as "0.5 USD/Mtoken" [USD/token]."""
+    return _in(where, text or "0 USD/token", "USD/token")
+
+
+def _port(where: str, port: int) -> int:
+    if not 0 <= port <= 65535:
+        raise BadInput(f"{where} = {port}: ports are 0 to 65535.")
+    return port
+
+
+def _in(where: str, text: str, unit: str) -> float:
+    """A quantity of a file, with its place in the message."""
+    try:
+        return quantity(text, unit)
+    except BadQuantity as error:
+        raise BadInput(f"{where}: {error}") from None

@@ -1,0 +1,79 @@
+"""What engines say of themselves: Prometheus text, in the names that engines use."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+# What is wanted → the names that engines give it. Sources: vllm2025, sglang2025, llamacpp2025,
+# tgi2024 (their metrics pages).
+RUNNING = (
+    *("vllm:num_requests_running", "sglang:num_running_reqs"),
+    *("llamacpp:requests_processing", "tgi_batch_current_size"),
+)
+WAITING = (
+    *("vllm:num_requests_waiting", "sglang:num_queue_reqs"),
+    *("llamacpp:requests_deferred", "tgi_queue_size"),
+)
+USED = (
+    *("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc", "sglang:token_usage"),
+    "llamacpp:kv_cache_usage_ratio",
+)
+ROOM = ("sglang:max_total_num_tokens",)
+CACHE = "vllm:cache_config_info"
+_LINE = re.compile(r"^([A-Za-z_:][\w:]*)(\{.*\})?\s+(\S+)", re.M)
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+class Metrics(NamedTuple):
+    """What an engine says; None for what it does not.
+
+    running, waiting: sequences in flight, and in its own queue.  used: share of the cache.
+    room: tokens its cache holds.
+    """
+
+    running: int | None = None
+    waiting: int | None = None
+    used: float | None = None
+    room: int | None = None
+
+
+def parsed(text: str) -> Metrics:
+    """The metrics of an engine, all its ranks together. Lines that make no sense are left out."""
+    sums: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    room = 0.0
+    for name, labels, value in _LINE.findall(text):
+        try:
+            number = float(value)
+        except ValueError:
+            continue
+        if number != number:  # NaN
+            continue
+        sums[name] = sums.get(name, 0.0) + number
+        counts[name] = counts.get(name, 0) + 1
+        if name == CACHE:
+            room += _room(dict(_LABEL.findall(labels)))
+    used = _first(sums, USED)
+    if used is not None:
+        used /= counts[next(name for name in USED if name in counts)]
+    return Metrics(
+        running=_whole(_first(sums, RUNNING)),
+        waiting=_whole(_first(sums, WAITING)),
+        used=used,
+        room=_whole(room or _first(sums, ROOM)),
+    )
+
+
+def _room(labels: dict[str, str]) -> float:
+    """Tokens that the cache of a vLLM holds."""
+    blocks, size = labels.get("num_gpu_blocks", ""), labels.get("block_size", "")
+    return float(blocks) * float(size) if blocks.isdecimal() and size.isdecimal() else 0.0
+
+
+def _first(sums: dict[str, float], names: tuple[str, ...]) -> float | None:
+    return next((sums[name] for name in names if name in sums), None)
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else max(int(min(value, 2.0**40)), 0)

@@ -1,0 +1,66 @@
+"""A changed configuration, taken over while requests are under way."""
+
+from __future__ import annotations
+
+from eke.gateway.engines.engine import Engine
+from eke.gateway.gateway import Gateway
+from eke.gateway.settings import EngineSettings, Settings
+from eke.gateway.tenants import Tenants
+from eke.types.record import replace
+
+FIXED = ("host", "port", "admin", "state", "record")  # only a restart changes them
+
+
+def reload(gateway: Gateway, new: Settings) -> tuple[list[Engine], list[str]]:
+    """Take over new settings. Engines that are new, to be looked at, and what changed, in words.
+
+    Engines that are gone get nothing new and are forgotten when they are empty. Those waiting wait
+    on under the new policy in the order it gives them.
+    """
+    old = gateway.settings
+    said = [f"{name} stays {getattr(old, name)!r}" for name in FIXED if _differs(name, old, new)]
+    new = replace(new, **{name: getattr(old, name) for name in FIXED})
+    gateway.settings = new
+    gateway.tenants = Tenants(new.tenants, new.open)
+    gateway.models = {model.name: model for model in new.models}
+    gateway.forget_contexts()
+    added = _engines(gateway, new, said)
+    if (old.policy, shares(old)) != (new.policy, shares(new)):
+        for desk in gateway.all_desks():
+            desk.swap()
+        said.append(f"policy {new.policy}")
+    for engine in gateway.engines.values():
+        gateway.report(engine)
+    return added, said
+
+
+def shares(settings: Settings) -> list[tuple[str, float, float | None, float | None]]:
+    """What a policy is told of tenants."""
+    return [(each.name, each.weight, each.floor, each.ceiling) for each in settings.tenants]
+
+
+def _differs(name: str, old: Settings, new: Settings) -> bool:
+    return bool(getattr(old, name) != getattr(new, name))
+
+
+def _engines(gateway: Gateway, new: Settings, said: list[str]) -> list[Engine]:
+    """Bring engines to what the settings say; those that are new."""
+    wanted = {each.name: each for each in new.engines}
+    here = {each.name: each for each in gateway.engines.values() if not each.draining}
+    for name, engine in here.items():
+        if name not in wanted or _moved(engine.settings, wanted[name]):
+            engine.draining = True
+            said.append(f"engine {name} drains")
+        else:
+            engine.settings = wanted[name]
+    added = []
+    for name, settings in wanted.items():
+        if name not in here or here[name].draining:
+            added.append(gateway.add_engine(settings))
+            said.append(f"engine {name} is new")
+    return added
+
+
+def _moved(old: EngineSettings, new: EngineSettings) -> bool:
+    """Whether it is another engine, or another number of places, under the same name."""
+    return (old.url, old.key, old.slots, old.models) != (new.url, new.key, new.slots, new.models)

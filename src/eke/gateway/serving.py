@@ -1,0 +1,203 @@
+"""The servers, and what is done again and again beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import uvicorn
+
+from eke.gateway.api.app import App
+from eke.gateway.api.models import ROUTES as MODELS
+from eke.gateway.api.routes import Routes
+from eke.gateway.engines.engine import Engine
+from eke.gateway.engines.health import look
+from eke.gateway.gateway import Gateway
+from eke.gateway.recording import recorder
+from eke.gateway.reloading import reload
+from eke.gateway.settings import Settings
+
+log = logging.getLogger("eke.gateway")
+
+OFTEN = 1.0  # between looks at an engine [s]
+SOON = 0.2  # between looks at one that is not there yet, while the gateway starts [s]
+SETTLE = 0.5  # between tellings of what was used [s]
+
+Say = Callable[[str], None]
+
+
+class Server(uvicorn.Server):
+    """A server that leaves signals to whoever runs it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+class Service:
+    """One gateway at work.
+
+    again: reads the settings anew, for SIGHUP; None where they are not in a file.  say: what is to
+    be said to whoever started it.
+    """
+
+    def __init__(
+        self, settings: Settings, say: Say, again: Callable[[], Settings] | None = None
+    ) -> None:
+        self.settings, self.say, self.again = settings, say, again
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._looks: dict[int, asyncio.Task[None]] = {}
+        self._stop = asyncio.Event()
+        self.gateway: Gateway
+        self.servers: list[Server] = []
+
+    async def run(self) -> None:
+        """Serve until told to stop."""
+        loop = asyncio.get_running_loop()
+        with recorder(self.settings.record) as record:
+            self.gateway = gateway = Gateway(self.settings, loop, record=record)
+            for engine in gateway.engines.values():
+                self._look_at(engine)
+            self._begin(self._settle())
+            await self._servers()
+            self._signals(loop)
+            try:
+                await self._stop.wait()
+            finally:
+                await self._end()
+
+    def stop(self) -> None:
+        """Answer what is under way, take nothing new, and end."""
+        self.gateway.closing = True
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Read the settings anew; what makes no sense is said and changes nothing."""
+        if self.again is None:
+            return
+        try:
+            added, said = reload(self.gateway, self.again())
+        except ValueError as error:
+            self.say(f"not taken over: {error}")
+            return
+        for engine in added:
+            self._look_at(engine)
+        self.say("taken over: " + ("; ".join(said) or "nothing that counts changed"))
+
+    async def _servers(self) -> None:
+        settings = self.settings
+        app = App(self.gateway, Routes(MODELS))
+        server = Server(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=75,
+                backlog=4096,
+            )
+        )
+        self.servers.append(server)
+        self._begin(server.serve())
+        while not server.started:
+            if not self._tasks or self._stop.is_set():
+                return
+            await asyncio.sleep(0.01)
+        host, port = self.address()
+        self.say(f"ready on http://{host}:{port}/v1")
+
+    def address(self) -> tuple[str, int]:
+        """Where clients reach it."""
+        sockets = self.servers[0].servers[0].sockets
+        host, port = sockets[0].getsockname()[:2]
+        return host, port
+
+    def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+            loop.add_signal_handler(signal.SIGTERM, self.stop)
+            loop.add_signal_handler(signal.SIGINT, self.stop)
+            loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _look_at(self, engine: Engine) -> None:
+        self._looks[engine.number] = self._begin(self._looking(engine))
+
+    async def _looking(self, engine: Engine) -> None:
+        """Look at an engine again and again, and tell the policies."""
+        gateway = self.gateway
+        while not (engine.draining and engine.running == 0):
+            await self._look(engine)
+            gateway.orphaned(gateway.settings.patience.alone)
+            await asyncio.sleep(OFTEN if engine.ready else SOON)
+        gateway.report(engine)
+        engine.wire.close()
+        self._looks.pop(engine.number, None)
+
+    async def _look(self, engine: Engine) -> None:
+        """Look at an engine once."""
+        gateway, breaker = self.gateway, engine.breaker
+        now = gateway.clock.now()
+        if not breaker.closed and now < breaker.until:
+            return
+        known = dict(engine.models)
+        healthy = await look(engine, now)
+        now = gateway.clock.now()
+        if healthy:
+            engine.ready = True
+            if breaker.looked(True, now):
+                self.say(f"engine {engine.name} is back")
+        elif breaker.closed and engine.ready and breaker.failed(now):
+            self.say(f"engine {engine.name} is not there: {engine.trouble}")
+        elif not breaker.closed:
+            breaker.looked(False, now)
+        if engine.models != known or not all(name in gateway.desks for name in engine.models):
+            gateway.found_models()
+        if engine.metered:
+            engine.capacity.told(engine.inside, gateway.presses(engine), now)
+        gateway.report(engine)
+
+    async def _settle(self) -> None:
+        """Tell what was used."""
+        while True:
+            await asyncio.sleep(SETTLE)
+            self.gateway.ledger.tell(self.gateway.clock.wall())
+
+    async def _end(self) -> None:
+        """Answer what is under way, then close everything."""
+        until = self.gateway.clock.now() + self.gateway.settings.patience.drain
+        for server in self.servers:
+            server.should_exit = True
+        while self.gateway.open_calls and self.gateway.clock.now() < until:
+            await asyncio.sleep(0.05)
+        for server in self.servers:
+            server.force_exit = True
+        for engine in self.gateway.engines.values():
+            engine.wire.close()
+        self.gateway.ledger.tell(self.gateway.clock.wall())
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def run(settings: Settings, say: Say, again: Callable[[], Settings] | None = None) -> None:
+    """Serve until a signal says stop."""
+    try:
+        import uvloop
+
+        runner: Any = uvloop.run
+    except ImportError:
+        runner = asyncio.run
+    runner(Service(settings, say, again).run())
