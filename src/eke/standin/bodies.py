@@ -1,0 +1,131 @@
+"""Bodies of requests, as far as the stand-in heeds them, and what is refused about them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+INVALID = "invalid_request_error"
+
+
+class Refused(Exception):
+    """A request that is answered with an error, in OpenAI's words."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str | None = None,
+        param: str | None = None,
+        kind: str = INVALID,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.param, self.kind = status, code, param, kind
+
+    def body(self) -> bytes:
+        """The error as JSON."""
+        said = {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}
+        return msgspec.json.encode({"error": said})
+
+
+class Body(msgspec.Struct, kw_only=True):
+    """What every request says; what is not named here is ignored."""
+
+    model: str
+
+
+class StreamOptions(msgspec.Struct):
+    """include_usage: the last event of a stream tells the tokens."""
+
+    include_usage: bool = False
+
+
+class Spoken(Body, kw_only=True):
+    """What asks for words. ignore_eos, min_tokens, priority: as vLLM has them."""
+
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = None
+    stop: str | list[str] | None = None
+    n: int | None = None
+    seed: int | None = None
+    ignore_eos: bool = False
+    min_tokens: int = 0
+    priority: int = 0
+
+
+class Turn(msgspec.Struct):
+    """One message of a conversation. content: text, or parts of several kinds."""
+
+    role: str
+    content: str | list[dict[str, Any]] | None = None
+    tool_calls: list[Any] | None = None
+
+
+class Chat(Spoken, kw_only=True):
+    """POST /v1/chat/completions."""
+
+    messages: list[Turn]
+    max_completion_tokens: int | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    response_format: dict[str, Any] | None = None
+
+
+class Completion(Spoken, kw_only=True):
+    """POST /v1/completions. prompt: a text or token numbers, alone or as a list of one."""
+
+    prompt: str | list[Any]
+
+
+class Embedding(Body, kw_only=True):
+    """POST /v1/embeddings. input: texts or lists of token numbers."""
+
+    input: str | list[Any]
+    dimensions: int | None = None
+    encoding_format: str | None = None
+
+
+B = TypeVar("B", bound=Body)
+
+
+def read(body: bytes, kind: type[B]) -> B:
+    """The body of a request. Raises Refused for what cannot be read."""
+    try:
+        found = msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        words = str(error)
+        place = re.search(r"\$\.(\w+)", words) or re.search(r"field `(\w+)`", words)
+        raise Refused(400, words, param=place[1] if place else None) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refused(400, f"the body of your request is no JSON: {error}") from None
+    if isinstance(found, Spoken):
+        _check(found)
+    return found
+
+
+def _check(body: Spoken) -> None:
+    """Refuse numbers out of their bounds."""
+    if body.n not in (None, 1):
+        raise Refused(400, f"n is {body.n}; one answer for each request here.", param="n")
+    for name in ("max_tokens", "max_completion_tokens"):
+        most = getattr(body, name, None)
+        if most is not None and most < 1:
+            raise Refused(400, f"{name} is {most}; it must be 1 or more.", param=name)
+    most = limit(body)
+    if body.min_tokens < 0 or (most is not None and body.min_tokens > most):
+        raise Refused(
+            400,
+            f"min_tokens is {body.min_tokens}; it must be from 0 to max_tokens.",
+            param="min_tokens",
+        )
+    if isinstance(body, Chat) and not body.messages:
+        raise Refused(400, "messages is empty; give at least one.", param="messages")
+
+
+def limit(body: Spoken) -> int | None:
+    """The most tokens asked for; None where nothing is said."""
+    later = body.max_completion_tokens if isinstance(body, Chat) else None
+    return body.max_tokens if later is None else later

@@ -1,0 +1,145 @@
+"""Values that fit simple JSON schemas, drawn from a number: types, choices, bounds, references."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil, floor
+from typing import Any
+
+from eke.standin.english import number_of, spoken
+
+DEEP = 5  # from here on only what is required
+DEEPEST = 40  # from here on nothing more: the schema has no end
+FORMATS = {
+    "date": "2026-02-03",
+    "time": "12:30:00Z",
+    "date-time": "2026-02-03T12:30:00Z",
+    "email": "someone@example.com",
+    "uri": "https://example.com/",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
+
+
+class _Place:
+    """Where one is in a schema: the whole of it for references, the number drawn from, how deep."""
+
+    def __init__(self, root: Any, number: int, depth: int) -> None:
+        self.root, self.number, self.depth = root, number, depth
+
+    def inside(self, name: object) -> _Place:
+        return _Place(self.root, number_of(f"{self.number}/{name}"), self.depth + 1)
+
+
+def fitting(schema: Any, number: int) -> Any:
+    """A value that fits; of what a schema says beyond the simple, nothing is heeded."""
+    return _fit(schema, _Place(schema, number, 0))
+
+
+def _fit(schema: Any, here: _Place) -> Any:
+    if not isinstance(schema, dict) or here.depth > DEEPEST:
+        return None if here.depth > DEEPEST else _text({}, here)
+    if isinstance(schema.get("$ref"), str):
+        return _fit(_referred(schema["$ref"], here.root), here.inside("$ref"))
+    if "const" in schema:
+        return schema["const"]
+    if schema.get("enum"):
+        return schema["enum"][here.number % len(schema["enum"])]
+    if schema.get("allOf"):
+        return _fit(_merged(schema), here.inside("allOf"))
+    for several in ("anyOf", "oneOf"):
+        if schema.get(several):
+            first = schema[several][-1 if here.depth > DEEP else 0]
+            return _fit(first, here.inside(several))
+    return MAKERS[_kind(schema)](schema, here)
+
+
+def _referred(reference: str, root: Any) -> Any:
+    """What a reference inside the schema points at."""
+    found = root
+    for name in reference.removeprefix("#").split("/")[1:]:
+        found = found.get(name.replace("~1", "/").replace("~0", "~")) if found else None
+    return found
+
+
+def _merged(schema: dict[str, Any]) -> dict[str, Any]:
+    """All parts of an `allOf` in one."""
+    found = {name: value for name, value in schema.items() if name != "allOf"}
+    for part in schema["allOf"]:
+        if isinstance(part, dict):
+            both = {**found.get("properties", {}), **part.get("properties", {})}
+            needed = [*found.get("required", []), *part.get("required", [])]
+            found = {**found, **part, "properties": both, "required": needed}
+    return found
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """The type to make, the first of several but null."""
+    said = schema.get("type")
+    if isinstance(said, list):
+        said = next((each for each in said if each != "null"), "null")
+    if said in MAKERS:
+        return str(said)
+    return "object" if "properties" in schema else "array" if "items" in schema else "string"
+
+
+def _object(schema: dict[str, Any], here: _Place) -> Any:
+    known = schema.get("properties") or {}
+    needed = schema.get("required") or []
+    names = [name for name in known if here.depth <= DEEP or name in needed]
+    names += [name for name in needed if name not in known]
+    return {name: _fit(known.get(name), here.inside(name)) for name in names}
+
+
+def _array(schema: dict[str, Any], here: _Place) -> Any:
+    least = schema.get("minItems", 0)
+    many = least if here.depth > DEEP else max(least, min(2, schema.get("maxItems", 2)))
+    first = schema.get("prefixItems") or []
+    kinds = [first[i] if i < len(first) else schema.get("items") for i in range(many)]
+    return [_fit(kind, here.inside(i)) for i, kind in enumerate(kinds)]
+
+
+def _text(schema: dict[str, Any], here: _Place) -> Any:
+    if schema.get("format") in FORMATS:
+        return FORMATS[schema["format"]]
+    least = schema.get("minLength", 0)
+    said = "".join(spoken(here.number, least // 2 + 1, least + 40))
+    return said[: max(schema.get("maxLength", len(said)), least)]
+
+
+def _whole(schema: dict[str, Any], here: _Place) -> Any:
+    step = max(int(schema.get("multipleOf", 1)), 1)
+    low, high = (bound / step for bound in _bounds(schema, 1))
+    least = ceil(low)
+    return step * (least + here.number % max(floor(high) - least + 1, 1))
+
+
+def _fraction(schema: dict[str, Any], here: _Place) -> Any:
+    if "multipleOf" in schema:
+        step = schema["multipleOf"]
+        low, high = (bound / step for bound in _bounds(schema, step))
+        return step * (ceil(low) + here.number % max(floor(high) - ceil(low) + 1, 1))
+    low, high = _bounds(schema, 0)
+    return low + (high - low) * (1 + here.number % 62) / 64
+
+
+def _bounds(schema: dict[str, Any], step: float) -> tuple[float, float]:
+    """The least and the largest value; `step` inside of bounds that are excluded."""
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if isinstance(schema.get("exclusiveMinimum"), int | float):
+        low = schema["exclusiveMinimum"] + step
+    if isinstance(schema.get("exclusiveMaximum"), int | float):
+        high = schema["exclusiveMaximum"] - step
+    if low is None:
+        low = 0 if high is None else min(0, high - 100)
+    return low, low + 100 if high is None else high
+
+
+MAKERS: dict[str, Callable[[dict[str, Any], _Place], Any]] = {
+    "object": _object,
+    "array": _array,
+    "string": _text,
+    "integer": _whole,
+    "number": _fraction,
+    "boolean": lambda schema, here: here.number % 2 == 0,
+    "null": lambda schema, here: None,
+}
