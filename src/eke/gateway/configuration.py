@@ -12,6 +12,7 @@ import msgspec
 import tomli
 
 from eke.errors import BadFile, BadInput, BadQuantity
+from eke.gateway.keeping import sealer
 from eke.gateway.limits import limit_of
 from eke.gateway.settings import (
     Chips,
@@ -224,6 +225,8 @@ def _tenant(name: str, file: TenantFile, environment: Mapping[str, str]) -> Tena
     tiers = tuple(file.service_tiers) or Tenant(name="").tiers
     if unknown := set(tiers) - {"default", "priority", "flex"}:
         raise BadInput(f"{where} service_tiers: {unknown.pop()!r} is none; default, priority, flex")
+    if file.seal_env:
+        sealer(file.seal_env, environment.get(file.seal_env, ""))
     return Tenant(
         name=name,
         keys=tuple(keys),

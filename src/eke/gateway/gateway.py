@@ -5,19 +5,24 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from math import inf
 
 from eke.gateway.clock import Clock
 from eke.gateway.desk import Desk
 from eke.gateway.engines.engine import UNBOUNDED, Engine
-from eke.gateway.ledger import Leases, Ledger
+from eke.gateway.keeping import Keeper, Presence
+from eke.gateway.ledger import Ledger
 from eke.gateway.lengths import Lengths
 from eke.gateway.recording import Record, Recorder, Shares
 from eke.gateway.row import Row
 from eke.gateway.settings import EngineSettings, ModelSettings, Settings, Tenant
+from eke.gateway.state.state import State
 from eke.gateway.tenants import Tenants
 from eke.policy.naming import ORDERS, make
 from eke.policy.protocol import Policy
+
+LOOKED_AT = 1000  # requests of a desk whose tenants are told to other gateways
 
 Write = Callable[[Row], None]
 
@@ -26,7 +31,8 @@ class Gateway:
     """Everything that requests need on their way, in one process.
 
     engines: by number.  desks: by model as clients name it; models with the same engines share
-    one.  write: is given a row for each request that is over.
+    one.  keeper: of what outlives this process; None keeps nothing.  write: is given a row for each
+    request that is over.
     """
 
     def __init__(
@@ -34,15 +40,16 @@ class Gateway:
         settings: Settings,
         loop: AbstractEventLoop,
         clock: Clock | None = None,
-        leases: Leases | None = None,
+        keeper: Keeper | None = None,
         record: Recorder | None = None,
         write: Write | None = None,
     ) -> None:
         self.settings, self.loop = settings, loop
         self.clock = clock or Clock()
-        self.record, self.write = record, write or (lambda row: None)
+        self.keeper, self.record = keeper, record
+        self.write = write or (keeper.write if keeper else lambda row: None)
         self.tenants = Tenants(settings.tenants, settings.open)
-        self.ledger = Ledger(leases)
+        self.ledger = Ledger(keeper)
         self.models = {model.name: model for model in settings.models}
         self.lengths: dict[str, Lengths] = {}
         self.engines: dict[int, Engine] = {}
@@ -54,6 +61,11 @@ class Gateway:
         self._contexts: dict[str, float] = {}
         for each in settings.engines:
             self.add_engine(each)
+
+    @property
+    def state(self) -> State | None:
+        """Where texts, files and work are kept; None for nowhere."""
+        return self.keeper.state if self.keeper else None
 
     def number(self) -> int:
         """Of the next request."""
@@ -113,6 +125,23 @@ class Gateway:
         for desk in self.all_desks():
             if engine.number in desk.engines:
                 desk.report(engine)
+
+    def presence(self) -> Presence:
+        """What this gateway tells the others, and how it divides engines with them."""
+        engines, desks = list(self.engines.values()), self.all_desks()
+        wanting = {
+            each.settings.url: each.running
+            + sum(desk.waiting for desk in desks if each.number in desk.engines)
+            for each in engines
+        }
+        waiting = Counter(
+            call.request.tenant
+            for desk in desks
+            for call in islice(desk.calls.values(), LOOKED_AT)
+            if call.engine is None
+        )
+        running = {each.settings.url: each.running for each in engines}
+        return Presence(running=running, wanting=wanting, waiting=dict(waiting))
 
     def presses(self, engine: Engine) -> bool:
         """Whether requests wait that an engine could take."""

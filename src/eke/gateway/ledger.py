@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Lock
 from collections.abc import Awaitable
 from math import inf
 from typing import NamedTuple, Protocol
@@ -102,6 +103,7 @@ class Ledger:
         self.leases = leases
         self._windows: dict[tuple[str, str], Window] = {}
         self._ended: list[tuple[str, Window]] = []  # with requests under way
+        self._fetching = Lock()
 
     def reserve(self, tenant: Tenant, most: Use, wall: float) -> Hold | None:
         """Reserve for a request what it may take. None where more leave must be fetched first.
@@ -120,24 +122,28 @@ class Ledger:
 
     async def fetch(self, tenant: Tenant, most: Use, wall: float) -> Hold:
         """The same, with more leave asked for where it is needed. Raises Refusal."""
-        assert self.leases is not None
         windows = [self._window(tenant.name, limit, wall) for limit in tenant.limits]
-        for window in windows:
-            wanted = most.of(window.limit.what)
-            if self._room(window, wanted):
-                continue
-            short, limit = wanted - window.free, window.limit
-            chunk = max(short, limit.amount / CHUNK)
-            window.granted += await self.leases.lease(
-                tenant.name, limit, window.index, chunk, short
-            )
-            if not self._room(window, wanted) and window.flying == 0:
-                window.granted += await self.leases.rest(tenant.name, limit, window.index)
-                window.last = True
+        async with self._fetching:  # others may find enough when it is their turn
+            for window in windows:
+                await self._fill(tenant.name, window, most.of(window.limit.what))
         for window in windows:
             if not self._room(window, most.of(window.limit.what)):
                 raise self._refusal(window, wall)
         return self._held(windows, most)
+
+    async def _fill(self, tenant: str, window: Window, wanted: float) -> None:
+        """Ask for leave where a request has no room."""
+        assert self.leases is not None
+        limit, index, short = window.limit, window.index, wanted - window.free
+        if self._room(window, wanted):
+            return
+        chunk = max(short, limit.amount / CHUNK)
+        given = await self.leases.lease(tenant, limit, index, chunk, short)
+        window.granted += given  # not before: it may have changed meanwhile
+        if not self._room(window, wanted) and window.flying == 0:
+            given = await self.leases.rest(tenant, limit, index)
+            window.granted += given
+            window.last = True
 
     def settle(self, hold: Hold, took: Use) -> None:
         """A request is over; what it took stands for what was reserved."""

@@ -14,18 +14,22 @@ import uvicorn
 from eke.gateway.api.app import App
 from eke.gateway.api.models import ROUTES as MODELS
 from eke.gateway.api.routes import Routes
+from eke.gateway.clock import Clock
 from eke.gateway.engines.engine import Engine
 from eke.gateway.engines.health import look
 from eke.gateway.gateway import Gateway
+from eke.gateway.keeping import Keeper, sealers
 from eke.gateway.recording import recorder
 from eke.gateway.reloading import reload
 from eke.gateway.settings import Settings
+from eke.gateway.state.state import open_state
 
 log = logging.getLogger("eke.gateway")
 
 OFTEN = 1.0  # between looks at an engine [s]
 SOON = 0.2  # between looks at one that is not there yet, while the gateway starts [s]
 SETTLE = 0.5  # between tellings of what was used [s]
+BEAT = 2  # of those to a sign of life
 
 Say = Callable[[str], None]
 
@@ -58,8 +62,10 @@ class Service:
     async def run(self) -> None:
         """Serve until told to stop."""
         loop = asyncio.get_running_loop()
+        clock = Clock()
         with recorder(self.settings.record) as record:
-            self.gateway = gateway = Gateway(self.settings, loop, record=record)
+            keeper = self._keeper(clock)
+            self.gateway = gateway = Gateway(self.settings, loop, clock, keeper, record)
             for engine in gateway.engines.values():
                 self._look_at(engine)
             self._begin(self._settle())
@@ -87,6 +93,14 @@ class Service:
         for engine in added:
             self._look_at(engine)
         self.say("taken over: " + ("; ".join(said) or "nothing that counts changed"))
+
+    def _keeper(self, clock: Clock) -> Keeper | None:
+        """What outlives this process, where settings say so."""
+        address = self.settings.state
+        if not address:
+            return None
+        seals = sealers(lambda: self.gateway.tenants.by_name)
+        return Keeper(open_state(address, seals), clock)
 
     async def _servers(self) -> None:
         settings = self.settings
@@ -171,9 +185,20 @@ class Service:
 
     async def _settle(self) -> None:
         """Tell what was used."""
+        gateway, keeper, beats = self.gateway, self.gateway.keeper, 0
         while True:
             await asyncio.sleep(SETTLE)
-            self.gateway.ledger.tell(self.gateway.clock.wall())
+            gateway.ledger.tell(gateway.clock.wall())
+            if keeper is None:
+                continue
+            await keeper.flush()
+            beats += 1
+            if beats % BEAT == 0:
+                presence = gateway.presence()
+                await keeper.beat(presence)
+                await keeper.state.scrub()
+                for engine in gateway.engines.values():
+                    keeper.share(engine, presence.wanting[engine.settings.url])
 
     async def _end(self) -> None:
         """Answer what is under way, then close everything."""
@@ -190,6 +215,9 @@ class Service:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.gateway.keeper is not None:
+            await self.gateway.keeper.leave()
+            await self.gateway.keeper.state.close()
 
 
 def run(settings: Settings, say: Say, again: Callable[[], Settings] | None = None) -> None:

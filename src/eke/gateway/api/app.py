@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
+from eke.errors import StateError
 from eke.gateway.api.proxy import proxy
 from eke.gateway.api.reading import Departed, Receive, Scope, Send, header
 from eke.gateway.asked import ENDPOINTS
 from eke.gateway.gateway import Gateway
-from eke.gateway.refusal import Refusal, not_found
+from eke.gateway.refusal import Refusal, not_found, overloaded
 from eke.gateway.settings import Tenant
 
 log = logging.getLogger("eke.gateway")
+
+AGAIN = 2.0  # when to ask again while the state does not answer [s]
 
 Handler = Callable[[Gateway, Tenant, Scope, Receive, Send], Awaitable[None]]
 
@@ -38,6 +41,10 @@ class App:
             await refuse(send, refusal)
         except Departed:
             pass
+        except StateError as error:
+            log.error("the state does not answer: %s", error)
+            words = "The gateway cannot reach its state for now."
+            await refuse(send, overloaded(words, AGAIN))
         except Exception as error:
             log.exception("a request failed inside the gateway")
             words = f"The gateway failed: {type(error).__name__}."

@@ -30,10 +30,10 @@ class Engine:
     models: name in requests → name there.  longest: context it is set up for [tokens].
     running: requests on it from this gateway.  inside, held, room: requests waiting in its own
     queue, tokens its cache holds and could hold, from its metrics.  pace: seconds per token.
-    used: share of its cache, as it says.  silent: it has no metrics.  metered: they
-    say how many wait inside it.  draining: it gets nothing
-    new.  given: share of its slots that this gateway may use; None for all.  strangers: requests
-    on it that its policy does not know.
+    used: share of its cache, as it says.  silent: it has no metrics.  metered: they say
+    how many wait inside it.  draining: it gets nothing new.  given: share of its slots that this
+    gateway may use; None for all.  elsewhere: requests on it from other gateways.  strangers:
+    requests on it that its policy does not know.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Engine:
         self.used = 0.0
         self.draining = False
         self.given: float | None = None
+        self.elsewhere = 0
         self.running = self.inside = self.held = self.strangers = 0
         self.pace: float | None = None
         self.mean = 500.0  # tokens of a request, running mean (assumed at first)
@@ -83,13 +84,13 @@ class Engine:
         self.running += 1
         weight = 0.5 + 0.5 * size / self.mean  # half for its place, half for its memory (assumed)
         mark = self.meter.begin(weight, now)
-        self.flights[call.request.id] = Flight(now, self.running, mark, weight)
+        self.flights[call.request.id] = Flight(now, self.running + self.elsewhere, mark, weight)
 
     def end(self, call: Call, prompt: int, tokens: int, now: float) -> float:
         """A request is off it; its share of the engine's time [s]. prompt: computed, not cached.
         tokens: of its answer, 0 when it failed or was left."""
         flight = self.flights.pop(call.request.id)
-        level = (flight.level, self.running)
+        level = (flight.level, self.running + self.elsewhere)
         self.running -= 1
         share = self.meter.end(flight.mark, flight.weight, now)
         if tokens:

@@ -1,0 +1,187 @@
+"""What a gateway keeps in its state as it goes: rows, leave to use budgets, a sign of life."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from math import inf
+
+import msgspec
+
+from eke.errors import BadInput, StateError
+from eke.gateway.clock import Clock
+from eke.gateway.engines.engine import Engine
+from eke.gateway.row import Row
+from eke.gateway.settings import Counted, Limit, Tenant
+from eke.gateway.state import budgets, gateways, rows
+from eke.gateway.state.gateways import Alive
+from eke.gateway.state.sealing import OPEN, Sealer
+from eke.gateway.state.state import State
+
+log = logging.getLogger("eke.gateway")
+
+HELD = 15.0  # leave and a sign of life are good for so long [s]
+KEPT = 200_000  # rows that wait for a state that is full, before the oldest are lost
+UNITS: dict[Counted, float] = {"requests": 1.0, "tokens": 1.0, "USD": 1e-9, "seconds": 1e-6}
+
+
+class Presence(msgspec.Struct, frozen=True):
+    """What a gateway tells the others. running, wanting: requests on each engine by its address,
+    and those that would be.  waiting: requests in its queues, by tenant."""
+
+    running: dict[str, int] = {}
+    wanting: dict[str, int] = {}
+    waiting: dict[str, int] = {}
+
+
+class Keeper:
+    """One gateway's dealings with its state.
+
+    name: of this gateway, another one at each start.  others: what the other gateways tell.
+    """
+
+    def __init__(self, state: State, clock: Clock, name: str = "") -> None:
+        self.state, self.clock = state, clock
+        self.name = name or f"{os.uname().nodename}-{os.getpid()}-{os.urandom(4).hex()}"
+        self.others: list[Presence] = []
+        self.trouble = ""
+        self._rows: list[Row] = []
+        self._settled: list[tuple[budgets.Window, int, int]] = []
+        self._busy = asyncio.Lock()
+
+    def write(self, row: Row) -> None:
+        """A request is over; it is stored a little later, with others."""
+        self._rows.append(row)
+
+    async def lease(
+        self, tenant: str, limit: Limit, window: int, wanted: float, least: float
+    ) -> float:
+        """How much more may be used here. Raises StateError."""
+        await self.flush()
+        ask = self._ask(tenant, limit, window, wanted, least)
+        given = await self.state.write(budgets.lease, self.name, [ask])
+        return given[0] * UNITS[limit.what]
+
+    async def rest(self, tenant: str, limit: Limit, window: int) -> float:
+        """All that is left, where nobody else has leave."""
+        ask = self._ask(tenant, limit, window, limit.amount, 0.0)
+        return await self.state.write(budgets.rest, self.name, ask) * UNITS[limit.what]
+
+    def settle(self, tenant: str, limit: Limit, window: int, used: float, back: float) -> None:
+        """So much of what was leased was used, and so much is given back."""
+        unit = UNITS[limit.what]
+        where = _window(tenant, limit, window)
+        self._settled.append((where, round(used / unit), int(back / unit)))
+
+    async def flush(self) -> None:
+        """Store what is over. What does not go in now is tried again later."""
+        async with self._busy:
+            try:
+                while self._settled:
+                    where, used, back = self._settled[0]
+                    await self.state.write(budgets.settle, self.name, where, used, back)
+                    del self._settled[0]
+                while batch := self._rows[:500]:
+                    await self.state.write(rows.add, self.name, batch)
+                    del self._rows[: len(batch)]
+                self.trouble = ""
+            except StateError as error:
+                self._troubled(error)
+
+    async def beat(self, presence: Presence) -> None:
+        """Say that this gateway is there, and hear of the others."""
+        wall = self.clock.wall()
+        body = msgspec.json.encode(presence)
+        alive = Alive(self.name, self.clock.wall(0.0), wall, body)
+        try:
+            await self.state.write(gateways.beat, alive)
+            await self.state.write(budgets.renew, self.name, wall + HELD)
+            for lost in await self.state.write(budgets.expire, wall):
+                log.warning("leave of gateway %s counts as spent: %s", lost.gateway, lost.name)
+            found = await self.state.read(gateways.heard, wall - HELD)
+        except StateError as error:
+            self._troubled(error)
+            return
+        others = [each for each in found if each.id != self.name]
+        self.others = [msgspec.json.decode(each.body, type=Presence) for each in others]
+
+    async def leave(self) -> None:
+        """This gateway ends."""
+        await self.flush()
+        try:
+            await self.state.write(gateways.leave, self.name)
+        except StateError as error:
+            self._troubled(error)
+
+    def share(self, engine: Engine, wanting: int) -> None:
+        """Divide an engine with the other gateways, by what each would have on it."""
+        url = engine.settings.url
+        engine.elsewhere = sum(each.running.get(url, 0) for each in self.others)
+        there = [each.wanting[url] for each in self.others if url in each.wanting]
+        whole = wanting + 1 + sum(each + 1 for each in there)
+        engine.given = (wanting + 1) / whole if there else None
+
+    def _ask(
+        self, tenant: str, limit: Limit, window: int, wanted: float, least: float
+    ) -> budgets.Ask:
+        unit = UNITS[limit.what]
+        return budgets.Ask(
+            window=_window(tenant, limit, window),
+            most=int(limit.amount / unit),
+            wanted=int(wanted / unit) + 1,
+            least=int(least / unit) + 1,
+            until=self.clock.wall() + HELD,
+        )
+
+    def _troubled(self, error: StateError) -> None:
+        if not self.trouble:
+            log.error("the state does not take what is to be kept: %s", error)
+        self.trouble = str(error)
+        lost = len(self._rows) - KEPT
+        if lost > 0:
+            log.error("%d rows are lost: the state has been full for too long", lost)
+            del self._rows[:lost]
+
+
+def sealers(tenants: Callable[[], Mapping[str, Tenant]]) -> Callable[[str], Sealer]:
+    """Who seals the text of a tenant: the key in the environment variable that its settings name,
+    32 bytes in base64. Keys that were in use before stand behind it, with commas."""
+    found: dict[tuple[str, str], Sealer] = {}
+
+    def of(name: str) -> Sealer:
+        tenant = tenants().get(name)
+        if tenant is None or tenant.seal is None:
+            return OPEN
+        text = os.environ.get(tenant.seal, "")
+        key = (tenant.seal, text)
+        if key not in found:
+            found[key] = sealer(tenant.seal, text)
+        return found[key]
+
+    return of
+
+
+def sealer(variable: str, text: str) -> Sealer:
+    """The sealer of some keys: NAME:BASE64, the one to seal with first. Raises BadInput."""
+    keys = {}
+    for each in text.split(","):
+        name, _, value = each.strip().rpartition(":")
+        try:
+            keys[name or "key"] = b64decode(value, validate=True)
+        except ValueError:
+            keys[name or "key"] = b""
+    if not all(len(key) == 32 for key in keys.values()):
+        raise BadInput(
+            f"the environment variable {variable} must hold 32 bytes in base64, such as "
+            "`openssl rand -base64 32` prints; older keys behind it, NAME:KEY with commas."
+        )
+    return Sealer(keys=keys, current=next(iter(keys)))
+
+
+def _window(tenant: str, limit: Limit, index: int) -> budgets.Window:
+    if limit.period == inf:
+        return budgets.Window(tenant, limit.name, 0.0, inf)
+    return budgets.Window(tenant, limit.name, index * limit.period, (index + 1) * limit.period)
