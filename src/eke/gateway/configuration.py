@@ -50,6 +50,8 @@ class EngineFile(Record):
     cache: str = ""
     metrics: str | None = None
     ordered: bool = False
+    sleep: str = ""
+    wake: str = ""
 
 
 class ModelFile(Record):
@@ -104,7 +106,11 @@ class GatewayFile(Record):
     state: str = "eke.db"
     record: str = ""
     longest_body: str = "32 MB"
+    longest_file: str = "512 MB"
+    longest_batch: str = "200 MB"
+    batch_discount: str = "50%"
     trainer: str = ""
+    jobs: str = "eke-jobs"
 
 
 def read(path: Path, price: PriceChips) -> Settings:
@@ -146,9 +152,13 @@ def settings_of(file: GatewayFile, price: PriceChips, environment: Mapping[str, 
         state=file.state,
         record=file.record,
         longest_body=int(_in("longest_body", file.longest_body, "B")),
+        longest_file=int(_in("longest_file", file.longest_file, "B")),
+        longest_batch=int(_in("longest_batch", file.longest_batch, "B")),
+        batch_discount=_share("batch_discount", file.batch_discount) or 0.0,
         patience=_patience(file.patience),
         contexts=contexts_of(file.tiers),
         trainer=file.trainer,
+        jobs=file.jobs,
     )
     if file.admin is not None and not settings.admin_key:
         raise BadInput(
@@ -196,6 +206,8 @@ def _engine(
         idle=_in(f"{where} idle", file.idle, "W") if file.idle else chips.idle,
         metrics=file.metrics,
         ordered=file.ordered,
+        sleep=file.sleep,
+        wake=file.wake,
     )
 
 

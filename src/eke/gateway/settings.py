@@ -106,6 +106,8 @@ class EngineSettings(Record):
     None asks its metrics, else no bound.  chips: how many it has.  rate: what they cost [USD/s].
     power: they draw at work [W].  idle: and without [W].  metrics: where its Prometheus metrics
     are, "" for nowhere.  ordered: whether it is sent priorities (vLLM's --scheduling-policy).
+    sleep, wake: paths from the root of its server that are posted to before a fine-tuning job gets
+    its chips and after, such as vLLM's /sleep?level=1 and /wake_up; "" for none.
     """
 
     name: str
@@ -120,6 +122,8 @@ class EngineSettings(Record):
     idle: float = 0.0
     metrics: str | None = None
     ordered: bool = False
+    sleep: str = ""
+    wake: str = ""
 
 
 class Patience(Record):
@@ -127,7 +131,7 @@ class Patience(Record):
 
     connect: for a connection.  first: for the first byte of an answer.  between: for the next.
     body: for a client to send its request.  drain: for answers under way at the end.
-    alone: in the queue while no engine is there.
+    alone: in the queue while no engine is there.  checkpoint: for a trainer that was told to stop.
     retries: of a request whose engine gave no byte.
     """
 
@@ -137,6 +141,7 @@ class Patience(Record):
     body: float = 30.0
     drain: float = 30.0
     alone: float = 15.0
+    checkpoint: float = 60.0
     retries: int = 2
 
 
@@ -147,6 +152,9 @@ class Settings(Record):
     known key are answered, each key a tenant of its own.  longest_body: of a request [B].
     state: path of an SQLite file, or postgresql://…  admin: port of the administration on the
     loopback interface; None for none.  record: file for every event and action, to be replayed.
+    longest_file, longest_batch: of what is uploaded [B].  batch_discount: share of the price that
+    lines of batches are spared.  trainer: command that fine-tunes, started without a shell.
+    jobs: folder in which each fine-tuning job gets one of its own.
     """
 
     engines: tuple[EngineSettings, ...]
@@ -161,6 +169,10 @@ class Settings(Record):
     state: str = ""
     record: str = ""
     longest_body: int = 32 * 2**20
+    longest_file: int = 512 * 10**6
+    longest_batch: int = 200 * 10**6
+    batch_discount: float = 0.5
     patience: Patience = Patience()
     contexts: dict[float, tuple[str, ...]] = {}
     trainer: str = ""
+    jobs: str = "eke-jobs"
