@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -136,8 +136,8 @@ def settings_of(file: GatewayFile, price: PriceChips, environment: Mapping[str, 
     if not file.engines:
         raise BadInput('there is no engine; add [engines.NAME] with url = "http://host:port/v1".')
     engines = tuple(_engine(name, each, price, environment) for name, each in file.engines.items())
-    tenants = tuple(_tenant(name, each, environment) for name, each in file.tenants.items())
-    _distinct(tenants)
+    tenants = tuple(tenant_of(name, each, environment) for name, each in file.tenants.items())
+    distinct(tenants)
     make(file.policy)
     settings = Settings(
         engines=engines,
@@ -227,7 +227,8 @@ def _model(name: str, file: ModelFile) -> ModelSettings:
     )
 
 
-def _tenant(name: str, file: TenantFile, environment: Mapping[str, str]) -> Tenant:
+def tenant_of(name: str, file: TenantFile, environment: Mapping[str, str]) -> Tenant:
+    """A tenant of a file's table, or of the administration. Raises BadInput."""
     where = f"[tenants.{name}]"
     if file.weight <= 0:
         raise BadInput(f"{where} weight = {file.weight:g}: it must be above 0.")
@@ -256,7 +257,7 @@ def _tenant(name: str, file: TenantFile, environment: Mapping[str, str]) -> Tena
     )
 
 
-def _distinct(tenants: tuple[Tenant, ...]) -> None:
+def distinct(tenants: Sequence[Tenant]) -> None:
     """Refuse a key that two tenants have."""
     owner: dict[str, str] = {}
     for tenant in tenants:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import islice
 from math import inf
+from typing import TYPE_CHECKING
 
 from eke.gateway.clock import Clock
 from eke.gateway.desk import Desk
@@ -25,6 +26,9 @@ from eke.policy.protocol import Policy
 LOOKED_AT = 1000  # requests of a desk whose tenants are told to other gateways
 
 Write = Callable[[Row], None]
+
+if TYPE_CHECKING:
+    from eke.gateway.membership import Membership
 
 
 class Gateway:
@@ -48,6 +52,8 @@ class Gateway:
         self.clock = clock or Clock()
         self.keeper, self.record = keeper, record
         self.write = write or (keeper.write if keeper else lambda row: None)
+        self.members: tuple[Tenant, ...] = ()
+        self.membership: Membership | None = None
         self.tenants = Tenants(settings.tenants, settings.open)
         self.ledger = Ledger(keeper)
         self.models = {model.name: model for model in settings.models}
@@ -170,13 +176,22 @@ class Gateway:
         self.engines[number] = engine
         return engine
 
-    def forget_contexts(self) -> None:
-        """Who may have which context is to be worked out anew."""
+    def take_over(self, settings: Settings, members: tuple[Tenant, ...]) -> bool:
+        """Other settings and tenants from now on; whether the policy was begun anew for them."""
+        before = self.settings.policy, self.shares()
+        self.settings, self.members = settings, members
+        self.models = {model.name: model for model in settings.models}
+        self.tenants = Tenants((*settings.tenants, *members), settings.open)
         self._contexts.clear()
+        if before == (settings.policy, self.shares()):
+            return False
+        for desk in self.all_desks():
+            desk.swap()
+        return True
 
     def shares(self) -> Shares:
         """What the policy is told of tenants: their weights, floors and ceilings."""
-        tenants, policy = self.settings.tenants, self.settings.policy
+        tenants, policy = self.tenants.by_name.values(), self.settings.policy
         said: Shares = {
             "weights": {each.name: each.weight for each in tenants if each.weight != 1.0},
             "floors": {each.name: each.floor for each in tenants if each.floor},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.settings import EngineSettings, Settings
-from eke.gateway.tenants import Tenants
 from eke.types.record import replace
 
 FIXED = ("host", "port", "admin", "state", "record")  # only a restart changes them
@@ -20,23 +19,12 @@ def reload(gateway: Gateway, new: Settings) -> tuple[list[Engine], list[str]]:
     old = gateway.settings
     said = [f"{name} stays {getattr(old, name)!r}" for name in FIXED if _differs(name, old, new)]
     new = replace(new, **{name: getattr(old, name) for name in FIXED})
-    gateway.settings = new
-    gateway.tenants = Tenants(new.tenants, new.open)
-    gateway.models = {model.name: model for model in new.models}
-    gateway.forget_contexts()
     added = _engines(gateway, new, said)
-    if (old.policy, shares(old)) != (new.policy, shares(new)):
-        for desk in gateway.all_desks():
-            desk.swap()
+    if gateway.take_over(new, gateway.members):
         said.append(f"policy {new.policy}")
     for engine in gateway.engines.values():
         gateway.report(engine)
     return added, said
-
-
-def shares(settings: Settings) -> list[tuple[str, float, float | None, float | None]]:
-    """What a policy is told of tenants."""
-    return [(each.name, each.weight, each.floor, each.ceiling) for each in settings.tenants]
 
 
 def _differs(name: str, old: Settings, new: Settings) -> bool:

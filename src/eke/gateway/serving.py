@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import uvicorn
 
-from eke.gateway.api.app import App
+from eke.errors import BadInput, StateError
+from eke.gateway.api.admin import ROUTES as ADMIN
+from eke.gateway.api.app import Admin, App
 from eke.gateway.api.models import ROUTES as MODELS
 from eke.gateway.api.routes import Routes
 from eke.gateway.clock import Clock
@@ -19,6 +22,7 @@ from eke.gateway.engines.engine import Engine
 from eke.gateway.engines.health import look
 from eke.gateway.gateway import Gateway
 from eke.gateway.keeping import Keeper, sealers
+from eke.gateway.membership import Membership
 from eke.gateway.recording import recorder
 from eke.gateway.reloading import reload
 from eke.gateway.settings import Settings
@@ -29,7 +33,12 @@ log = logging.getLogger("eke.gateway")
 OFTEN = 1.0  # between looks at an engine [s]
 SOON = 0.2  # between looks at one that is not there yet, while the gateway starts [s]
 SETTLE = 0.5  # between tellings of what was used [s]
+LOOPBACK = "127.0.0.1"  # the only address of the administration
+BACKLOG = 4096  # connections that wait to be taken
+LONGEST_HEAD = 1 << 16  # bytes of a request's head
 BEAT = 2  # of those to a sign of life
+
+PUBLIC = MODELS
 
 Say = Callable[[str], None]
 
@@ -68,6 +77,9 @@ class Service:
             self.gateway = gateway = Gateway(self.settings, loop, clock, keeper, record)
             for engine in gateway.engines.values():
                 self._look_at(engine)
+            if keeper is not None:
+                gateway.membership = Membership(gateway, keeper.state)
+                await gateway.membership.refresh()
             self._begin(self._settle())
             await self._servers()
             self._signals(loop)
@@ -104,33 +116,36 @@ class Service:
 
     async def _servers(self) -> None:
         settings = self.settings
-        app = App(self.gateway, Routes(MODELS))
-        server = Server(
-            uvicorn.Config(
-                app,
-                host=settings.host,
-                port=settings.port,
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                date_header=False,
-                timeout_keep_alive=75,
-                backlog=4096,
-            )
-        )
-        self.servers.append(server)
-        self._begin(server.serve())
-        while not server.started:
-            if not self._tasks or self._stop.is_set():
-                return
-            await asyncio.sleep(0.01)
+        public = App(self.gateway, Routes(PUBLIC))
+        await self._serve(public, settings.host, settings.port)
         host, port = self.address()
         self.say(f"ready on http://{host}:{port}/v1")
+        if settings.admin is not None:
+            await self._serve(Admin(self.gateway, Routes(ADMIN)), LOOPBACK, settings.admin)
+            host, port = self.address(1)
+            self.say(f"administration on http://{host}:{port}/")
 
-    def address(self) -> tuple[str, int]:
-        """Where clients reach it."""
-        sockets = self.servers[0].servers[0].sockets
+    async def _serve(self, app: Any, host: str, port: int) -> None:
+        """Serve an application; listening when this returns. Raises BadInput."""
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=75,
+            h11_max_incomplete_event_size=LONGEST_HEAD,
+        )
+        server = Server(config)
+        self.servers.append(server)
+        self._begin(server.serve(sockets=[bound(host, port)]))
+        while not server.started:
+            await asyncio.sleep(0.005)
+
+    def address(self, which: int = 0) -> tuple[str, int]:
+        """Where the public server, or the other one, is reached."""
+        sockets = self.servers[which].servers[0].sockets
         host, port = sockets[0].getsockname()[:2]
         return host, port
 
@@ -196,9 +211,16 @@ class Service:
             if beats % BEAT == 0:
                 presence = gateway.presence()
                 await keeper.beat(presence)
+                await self._refresh()
                 await keeper.state.scrub()
                 for engine in gateway.engines.values():
                     keeper.share(engine, presence.wanting[engine.settings.url])
+
+    async def _refresh(self) -> None:
+        """Take over tenants and keys that another gateway's administration changed."""
+        if self.gateway.membership is not None:
+            with contextlib.suppress(StateError):
+                await self.gateway.membership.refresh()
 
     async def _end(self) -> None:
         """Answer what is under way, then close everything."""
@@ -218,6 +240,20 @@ class Service:
         if self.gateway.keeper is not None:
             await self.gateway.keeper.leave()
             await self.gateway.keeper.state.close()
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises BadInput."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    here = socket.socket(family, socket.SOCK_STREAM)
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        here.bind((host, port))
+        here.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        here.close()
+        raise BadInput(f"{host}:{port} cannot be had: {error}. Give another port.") from None
+    return here
 
 
 def run(settings: Settings, say: Say, again: Callable[[], Settings] | None = None) -> None:

@@ -6,11 +6,12 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from eke.errors import StateError
+from eke.gateway.api.admin import ADMIN, allowed, refused
 from eke.gateway.api.proxy import proxy
 from eke.gateway.api.reading import Departed, Receive, Scope, Send, header
 from eke.gateway.asked import ENDPOINTS
 from eke.gateway.gateway import Gateway
-from eke.gateway.refusal import Refusal, not_found, overloaded
+from eke.gateway.refusal import Refusal, overloaded
 from eke.gateway.settings import Tenant
 
 log = logging.getLogger("eke.gateway")
@@ -23,8 +24,8 @@ Handler = Callable[[Gateway, Tenant, Scope, Receive, Send], Awaitable[None]]
 class App:
     """ASGI. fast: paths answered without any routing.  rest: everything else."""
 
-    def __init__(self, gateway: Gateway, rest: Handler | None = None) -> None:
-        self.gateway, self.rest = gateway, rest or _nothing
+    def __init__(self, gateway: Gateway, rest: Handler) -> None:
+        self.gateway, self.rest = gateway, rest
         self.fast: dict[str, Handler] = dict.fromkeys(ENDPOINTS, proxy)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,9 +35,7 @@ class App:
         gateway = self.gateway
         gateway.open_calls += 1
         try:
-            handler = self.fast.get(scope["path"]) if scope["method"] == "POST" else None
-            tenant = gateway.tenants.of(header(scope, b"authorization"))
-            await (handler or self.rest)(gateway, tenant, scope, receive, send)
+            await self.answer(scope, receive, send)
         except Refusal as refusal:
             await refuse(send, refusal)
         except Departed:
@@ -51,6 +50,21 @@ class App:
             await refuse(send, Refusal(500, words, "server_error"))
         finally:
             gateway.open_calls -= 1
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request. Raises Refusal where nothing was sent yet."""
+        handler = self.fast.get(scope["path"]) if scope["method"] == "POST" else None
+        tenant = self.gateway.tenants.of(header(scope, b"authorization"))
+        await (handler or self.rest)(self.gateway, tenant, scope, receive, send)
+
+
+class Admin(App):
+    """The administration: nothing without its key."""
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not allowed(header(scope, b"authorization"), self.gateway.settings.admin_key):
+            raise refused()
+        await self.rest(self.gateway, ADMIN, scope, receive, send)
 
 
 async def refuse(send: Send, refusal: Refusal) -> None:
@@ -72,9 +86,3 @@ async def _other(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1000})
-
-
-async def _nothing(
-    gateway: Gateway, tenant: Tenant, scope: Scope, receive: Receive, send: Send
-) -> None:
-    raise not_found(f"Unknown request URL: {scope['method']} {scope['path']}.")

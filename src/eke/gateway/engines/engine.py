@@ -31,7 +31,8 @@ class Engine:
     running: requests on it from this gateway.  inside, held, room: requests waiting in its own
     queue, tokens its cache holds and could hold, from its metrics.  pace: seconds per token.
     used: share of its cache, as it says.  silent: it has no metrics.  metered: they say
-    how many wait inside it.  draining: it gets nothing new.  given: share of its slots that this
+    how many wait inside it.  draining, resting: it gets nothing new, for
+    good or until the administration says so.  given: share of its slots that this
     gateway may use; None for all.  elsewhere: requests on it from other gateways.  strangers:
     requests on it that its policy does not know.
     """
@@ -49,7 +50,7 @@ class Engine:
         self.room = settings.room or UNBOUNDED
         self.ready = self.silent = self.metered = False
         self.used = 0.0
-        self.draining = False
+        self.draining = self.resting = False
         self.given: float | None = None
         self.elsewhere = 0
         self.running = self.inside = self.held = self.strangers = 0
@@ -62,7 +63,7 @@ class Engine:
     @property
     def alive(self) -> bool:
         """Whether it takes requests."""
-        return self.ready and self.breaker.closed and not self.draining
+        return self.ready and self.breaker.closed and not (self.draining or self.resting)
 
     @property
     def slots(self) -> int:
