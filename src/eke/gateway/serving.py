@@ -94,11 +94,16 @@ class Service:
         self._stop.set()
 
     def reload(self) -> None:
-        """Read the settings anew; what makes no sense is said and changes nothing."""
+        """Read the settings anew, without keeping anybody waiting."""
+        self._begin(self._reload())
+
+    async def _reload(self) -> None:
+        """Take over what the settings say now; what makes no sense is said and changes nothing."""
         if self.again is None:
+            self.say("nothing to read anew: the settings came from flags")
             return
         try:
-            added, said = reload(self.gateway, self.again())
+            added, said = reload(self.gateway, await asyncio.to_thread(self.again))
         except ValueError as error:
             self.say(f"not taken over: {error}")
             return

@@ -41,7 +41,7 @@ else:
 R = TypeVar("R", bound=Record | Message)
 
 
-def replace(record: R, **changes: Any) -> R:
+def replace(record: R, /, **changes: Any) -> R:
     """The same record with some fields changed."""
     return msgspec.structs.replace(record, **changes)  # type: ignore[type-var]
 
