@@ -12,7 +12,9 @@ import pytest
 from tests.standins import REPLICA, SPEED, Ask, Played, ask, chat, standin, told
 
 from eke.errors import BadInput
+from eke.standin.driver import SLACK
 from eke.standin.manner import Manner
+from eke.standin.steps import Load, mixed_time
 from eke.types.record import replace
 
 CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
@@ -168,6 +170,7 @@ def test_embeddings_are_vectors_of_their_texts():
     ("path", "body", "status", "code", "param"),
     [
         (CHAT, b"{", 400, None, None),
+        (CHAT, b'{"model":"toy","tools":[' + b'{"a":' * 100_000, 400, None, None),
         (CHAT, {"model": "toy"}, 400, None, "messages"),
         (CHAT, {"model": "toy", "messages": []}, 400, None, "messages"),
         (CHAT, chat(max_tokens="many"), 400, None, "max_tokens"),
@@ -202,6 +205,29 @@ def test_what_makes_no_sense_is_refused_in_openais_words(path, body, status, cod
     app = standin()
     refused(told(app, path, body), status, code, param)
     assert not (app.driver.engine.busy or app.driver.waiting)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"minItems": "x", "type": "array"}}},
+        {"properties": []},
+        {"$ref": "#/nowhere/else", "$defs": 5},
+        {"type": "integer", "minimum": "low"},
+    ],
+)
+def test_a_schema_that_is_none_is_refused(schema):
+    shape = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    reply = told(standin(), body=chat(response_format=shape))
+    assert reply.status == 200 or "no JSON schema" in refused(reply, 400)
+
+
+def test_a_schema_without_an_end_is_cut_somewhere():
+    names = {name: {"$ref": "#"} for name in "abcdefgh"}
+    for schema in ({"properties": names, "required": list(names)}, {"items": {"$ref": "#"}}):
+        shape = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+        reply = told(standin(), body=chat(response_format=shape, max_tokens=50))
+        assert reply.json()["choices"][0]["finish_reason"] in ("length", "stop")
 
 
 def test_a_body_may_have_64_megabytes():
@@ -250,28 +276,43 @@ def test_metrics_have_vllms_names_and_count_what_was_done():
 def test_those_who_wait_and_those_who_run_are_told_apart():
     async def crowd() -> tuple[int, int]:
         app = standin(replace(REPLICA, most=2), pace=1.0)
-        asked = [
-            asyncio.ensure_future(ask(app, CHAT, chat(max_tokens=3, ignore_eos=True)))
-            for _ in range(5)
-        ]
-        await asyncio.sleep(0.015)
+        body = chat(max_tokens=1000, ignore_eos=True)
+        asked = [asyncio.ensure_future(ask(app, CHAT, body)) for _ in range(5)]
+        await asyncio.sleep(0.03)
         engine = app.driver.engine
         seen = (len(engine.decoding) + len(engine.filling), app.driver.waiting)
-        await asyncio.gather(*asked)
+        for each in asked:
+            each.cancel()
+        await asyncio.wait(asked)
+        assert not (engine.busy or app.driver.waiting)
         return seen
 
     assert asyncio.run(crowd()) == (2, 3)
 
 
 def test_requests_take_as_long_as_the_engine_says():
-    """20 tokens at 10 ms each, ten times as fast; late wake-ups do not add up."""
+    """20 tokens at 10 ms each, ten times as fast, and never sooner than they are due."""
     app = standin(pace=10.0)
-    body = chat(max_tokens=20, ignore_eos=True)
-    begin = time.perf_counter()
-    told(app, body=body)
-    took = time.perf_counter() - begin
-    assert 0.0201 < took < 0.2
-    assert app.driver.clock == pytest.approx(0.2, rel=0.05)
+    begin = time.monotonic()
+    tokens = told(app, body=chat(max_tokens=20, ignore_eos=True)).json()["usage"]["prompt_tokens"]
+    assert time.monotonic() - begin > 20 * 0.01 / 10 - SLACK
+    chunk = Load(decoding=0, context=0.0, chunks=[(tokens, 0)])
+    assert app.driver.counts.first.sum * 10 == pytest.approx(mixed_time(SPEED.steps, chunk)[0])
+
+
+def test_first_tokens_pass_all_stages_of_a_pipeline():
+    app = standin(replace(REPLICA, step=replace(REPLICA.step, ranks=2, stages=2)), pace=1.0)
+    body = chat("word " * 200, max_tokens=3, stream=True)
+    begin = time.monotonic()
+    reply = told(app, body=body)
+    took = time.monotonic() - begin
+    steps = app.driver.engine.steps
+    tokens = app.driver.counts.prompts
+    mean, lag = mixed_time(steps, Load(decoding=0, context=0.0, chunks=[(tokens, 0)]))
+    assert lag > 0.01
+    assert app.driver.counts.first.sum == pytest.approx(mean + lag)
+    assert took > mean + lag - SLACK
+    assert reply.events()[-1] == "[DONE]"
 
 
 def test_who_is_more_important_goes_first_where_that_counts():
@@ -310,6 +351,7 @@ def test_streams_break_as_they_are_asked_to():
     cut = told(app, body=chat("!die 3", stream=True))
     assert cut.cut
     assert cut.body.count(b'"content":') == 1 + 3
+    assert not app.driver.engine.busy
     half = told(app, body=chat("!half", stream=True))
     assert not half.cut
     assert b"[DONE]" not in half.body

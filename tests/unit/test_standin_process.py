@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -72,17 +73,43 @@ def test_it_answers_over_http_and_ends_quietly_when_told():
 
 
 def test_it_ends_in_the_middle_of_answers():
-    with serving(pace=0.01) as (process, address):
-        host, port = address.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as client:
-            body = posted(address, "a long one", stream=True).data
-            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}"
-            client.sendall(f"{head}\r\n\r\n".encode() + body)
-            assert client.recv(15) == b"HTTP/1.1 200 OK"
-            process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=10)
+    with serving(pace=1.0) as (process, address), asking(address, stream=True) as client:
+        assert client.recv(15) == b"HTTP/1.1 200 OK"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
         assert process.returncode == 0
         assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_goes_frees_its_place(stream):
+    with serving(pace=1.0) as (_, address):
+        with asking(address, stream):
+            until(address, "vllm:num_requests_running", 1.0)
+        until(address, "vllm:num_requests_running", 0.0)
+        until(address, "vllm:kv_cache_usage_perc", 0.0)
+
+
+@contextmanager
+def asking(address: str, stream: bool) -> Iterator[socket.socket]:
+    """A client with a long request under way, who then goes."""
+    host, port = address.removeprefix("http://").split(":")
+    body = posted(address, "a long one", stream=stream, max_tokens=100_000, ignore_eos=True).data
+    with socket.create_connection((host, int(port))) as client:
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}"
+        client.sendall(f"{head}\r\n\r\n".encode() + body)
+        yield client
+
+
+def until(address: str, name: str, value: float) -> None:
+    """Wait until a figure of /metrics has a value."""
+    for _ in range(500):
+        with urllib.request.urlopen(f"{address}/metrics", timeout=10) as reply:
+            lines = reply.read().decode().splitlines()
+        if next(float(line.split()[-1]) for line in lines if line.startswith(f"{name}{{")) == value:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{name} did not become {value}")
 
 
 def test_it_ends_with_its_parent():

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from eke.errors import BadInput
 from eke.standin.bodies import Chat, Refused, Spoken, limit
 from eke.standin.english import number_of, spoken, usual_length
 from eke.standin.prompt import Prompt
@@ -28,13 +29,13 @@ class Answer(Message):
 def answer_of(body: Spoken, prompt: Prompt, context: int, median: float, length: int = 0) -> Answer:
     """The answer to a request. context: tokens of prompt and answer at most.  median: tokens of an
     answer.  length: so many are wanted instead, 0 for as many as the prompt's number says.
-    Raises Refused where the context is too short, and for a tool that is not there.
+    Raises Refused where the context is too short, for a tool that is not there, and a bad schema.
     """
     most = _room(body, prompt, context)
     number = prompt.number if body.seed is None else number_of(f"{prompt.number}/{body.seed}")
     tool, shape = _tool(body, number) if isinstance(body, Chat) else ("", None)
     if shape is not None:
-        written = pieces(msgspec.json.encode(fitting(shape, number)).decode())
+        written = pieces(_written(shape, number))
         end = _finish(body, tool) if len(written) <= most else "length"
         return Answer(written[:most], end, tool)
     said, finish = _words(body, number, most, length or usual_length(number, median), bool(length))
@@ -43,6 +44,14 @@ def answer_of(body: Spoken, prompt: Prompt, context: int, median: float, length:
     if stop:
         return Answer(_up_to(said, at, at + len(stop)), "stop")
     return Answer(said, finish)
+
+
+def _written(shape: Any, number: int) -> str:
+    """JSON of a shape."""
+    try:
+        return msgspec.json.encode(fitting(shape, number)).decode()
+    except BadInput as error:
+        raise Refused(400, str(error)) from None
 
 
 def _room(body: Spoken, prompt: Prompt, context: int) -> int:

@@ -146,10 +146,8 @@ class StandIn:
         for ticket in tickets:
             self.driver.ask(ticket)
         with watched(receive, lambda: self._leave(tickets)):
-            for ticket in tickets:
-                await ticket.more()
-        if not any(ticket.left for ticket in tickets):
-            await respond(send, 200, _embedded(body, prompts, size))
+            if all([await ticket.more() for ticket in tickets]):
+                await respond(send, 200, _embedded(body, prompts, size))
 
     def _leave(self, tickets: list[Ticket]) -> None:
         for ticket in tickets:

@@ -99,7 +99,7 @@ def read(body: bytes, kind: type[B]) -> B:
         words = str(error)
         place = re.search(r"\$\.(\w+)", words) or re.search(r"field `(\w+)`", words)
         raise Refused(400, words, param=place[1] if place else None) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(400, f"the body of your request is no JSON: {error}") from None
     if isinstance(found, Spoken):
         _check(found)

@@ -65,7 +65,7 @@ async def part(send: Send, body: bytes, more: bool = True) -> None:
 
 @contextmanager
 def watched(receive: Receive, left: Callable[[], None]) -> Iterator[None]:
-    """While it is answered, call `left` once the client goes."""
+    """While it is answered, call `left` once the client goes; and at the end, however it comes."""
 
     async def watching() -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -77,3 +77,4 @@ def watched(receive: Receive, left: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         task.cancel()
+        left()

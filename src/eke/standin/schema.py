@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from math import ceil, floor
 from typing import Any
 
+from eke.errors import BadInput
 from eke.standin.english import number_of, spoken
 
-DEEP = 5  # from here on only what is required
-DEEPEST = 40  # from here on nothing more: the schema has no end
+DEEP, MANY = 5, 1000  # so deep, or after so many values, there is only what is required
+DEEPEST, MOST = 40, 10_000  # and then nothing more: the schema has no end
+LONGEST = 100_000  # letters of a text, whatever it is to have at least
 FORMATS = {
     "date": "2026-02-03",
     "time": "12:30:00Z",
@@ -21,23 +24,36 @@ FORMATS = {
 
 
 class _Place:
-    """Where one is in a schema: the whole of it for references, the number drawn from, how deep."""
+    """Where one is in a schema: the whole of it for references, the number drawn from, how deep,
+    and how many values there are so far."""
 
-    def __init__(self, root: Any, number: int, depth: int) -> None:
-        self.root, self.number, self.depth = root, number, depth
+    def __init__(self, root: Any, number: int, depth: int, made: Iterator[int]) -> None:
+        self.root, self.number, self.depth, self.made = root, number, depth, made
+        many = next(made)
+        self.tight = depth > DEEP or many > MANY
+        self.over = depth > DEEPEST or many > MOST
 
     def inside(self, name: object) -> _Place:
-        return _Place(self.root, number_of(f"{self.number}/{name}"), self.depth + 1)
+        number = number_of(f"{self.number}/{name}")
+        return _Place(self.root, number, self.depth + 1, self.made)
 
 
 def fitting(schema: Any, number: int) -> Any:
-    """A value that fits; of what a schema says beyond the simple, nothing is heeded."""
-    return _fit(schema, _Place(schema, number, 0))
+    """A value that fits; of what a schema says beyond the simple, nothing is heeded.
+
+    Raises BadInput for what is no schema.
+    """
+    try:
+        return _fit(schema, _Place(schema, number, 0, count()))
+    except (AttributeError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise BadInput(f"this is no JSON schema that is understood here: {error!r:.200}") from None
 
 
 def _fit(schema: Any, here: _Place) -> Any:
-    if not isinstance(schema, dict) or here.depth > DEEPEST:
-        return None if here.depth > DEEPEST else _text({}, here)
+    if here.over:
+        return None
+    if not isinstance(schema, dict):
+        return _text({}, here)
     if isinstance(schema.get("$ref"), str):
         return _fit(_referred(schema["$ref"], here.root), here.inside("$ref"))
     if "const" in schema:
@@ -48,7 +64,7 @@ def _fit(schema: Any, here: _Place) -> Any:
         return _fit(_merged(schema), here.inside("allOf"))
     for several in ("anyOf", "oneOf"):
         if schema.get(several):
-            first = schema[several][-1 if here.depth > DEEP else 0]
+            first = schema[several][-1 if here.tight else 0]
             return _fit(first, here.inside(several))
     return MAKERS[_kind(schema)](schema, here)
 
@@ -85,14 +101,14 @@ def _kind(schema: dict[str, Any]) -> str:
 def _object(schema: dict[str, Any], here: _Place) -> Any:
     known = schema.get("properties") or {}
     needed = schema.get("required") or []
-    names = [name for name in known if here.depth <= DEEP or name in needed]
+    names = [name for name in known if name in needed or not here.tight]
     names += [name for name in needed if name not in known]
     return {name: _fit(known.get(name), here.inside(name)) for name in names}
 
 
 def _array(schema: dict[str, Any], here: _Place) -> Any:
-    least = schema.get("minItems", 0)
-    many = least if here.depth > DEEP else max(least, min(2, schema.get("maxItems", 2)))
+    least = min(schema.get("minItems", 0), MOST)
+    many = least if here.tight else max(least, min(2, schema.get("maxItems", 2)))
     first = schema.get("prefixItems") or []
     kinds = [first[i] if i < len(first) else schema.get("items") for i in range(many)]
     return [_fit(kind, here.inside(i)) for i, kind in enumerate(kinds)]
@@ -101,7 +117,7 @@ def _array(schema: dict[str, Any], here: _Place) -> Any:
 def _text(schema: dict[str, Any], here: _Place) -> Any:
     if schema.get("format") in FORMATS:
         return FORMATS[schema["format"]]
-    least = schema.get("minLength", 0)
+    least = min(schema.get("minLength", 0), LONGEST)
     said = "".join(spoken(here.number, least // 2 + 1, least + 40))
     return said[: max(schema.get("maxLength", len(said)), least)]
 
