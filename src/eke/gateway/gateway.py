@@ -63,10 +63,18 @@ class Gateway:
         self.counts: Counter[tuple[str, ...]] = Counter()
         self.open_calls = 0
         self.closing = False
-        self._number = 0
+        self._number = self._engines = 0
         self._contexts: dict[str, float] = {}
         for each in settings.engines:
             self.add_engine(each)
+
+    def remove_engine(self, engine: Engine) -> None:
+        """One engine less; nothing is on it any more."""
+        self.report(engine)
+        del self.engines[engine.number]
+        for desk in self.all_desks():
+            desk.engines.pop(engine.number, None)
+        engine.wire.close()
 
     @property
     def state(self) -> State | None:
@@ -171,7 +179,7 @@ class Gateway:
 
     def add_engine(self, settings: EngineSettings) -> Engine:
         """One more engine; it takes requests when it was looked at."""
-        number = max(self.engines, default=-1) + 1
+        number, self._engines = self._engines, self._engines + 1
         engine = Engine(number, settings, self.settings.patience, self.clock.now())
         self.engines[number] = engine
         return engine

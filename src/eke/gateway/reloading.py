@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eke.gateway.engines.capacity import Capacity
 from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.settings import EngineSettings, Settings
@@ -40,6 +41,8 @@ def _engines(gateway: Gateway, new: Settings, said: list[str]) -> list[Engine]:
             engine.draining = True
             said.append(f"engine {name} drains")
         else:
+            if engine.settings.slots != wanted[name].slots:
+                engine.capacity = Capacity(wanted[name].slots)
             engine.settings = wanted[name]
     added = []
     for name, settings in wanted.items():
@@ -50,5 +53,5 @@ def _engines(gateway: Gateway, new: Settings, said: list[str]) -> list[Engine]:
 
 
 def _moved(old: EngineSettings, new: EngineSettings) -> bool:
-    """Whether it is another engine, or another number of places, under the same name."""
-    return (old.url, old.key, old.slots, old.models) != (new.url, new.key, new.slots, new.models)
+    """Whether it is another engine under the same name."""
+    return (old.url, old.key, old.models) != (new.url, new.key, new.models)

@@ -176,8 +176,7 @@ class Service:
             await self._look(engine)
             gateway.orphaned(gateway.settings.patience.alone)
             await asyncio.sleep(OFTEN if engine.ready else SOON)
-        gateway.report(engine)
-        engine.wire.close()
+        gateway.remove_engine(engine)
         self._looks.pop(engine.number, None)
 
     async def _look(self, engine: Engine) -> None:
