@@ -33,7 +33,8 @@ Begin = Callable[[], tuple[Policy, Record | None]]
 class Desk:
     """One policy, the engines that stand in for each other under it, and the calls it decides on.
 
-    calls: by number, until they are over.  waiting: how many are not started.
+    calls: by number, until they are over.  waiting: how many requests are not started; work of a
+    whole engine is not counted.
     begin: makes a fresh policy, and what is given every event with its time and what the policy
     answered; None for nothing.  alone: since when none
     of its engines is there [s].
@@ -58,7 +59,7 @@ class Desk:
     def arrive(self, call: Call) -> None:
         """A request comes; it is started or refused at once, or it waits."""
         self.calls[call.request.id] = call
-        self.waiting += 1
+        self.waiting += not call.request.work
         self.tell(Arrived(call.request))
 
     def first(self, call: Call) -> None:
@@ -75,7 +76,7 @@ class Desk:
 
     def failed(self, call: Call, reason: str) -> None:
         """Its engine gave nothing: the policy starts it anew, or refuses it."""
-        self.waiting += 1
+        self.waiting += not call.request.work
         stranger = self._was_stranger(call)
         call.engine = None
         self.tell(Arrived(call.request) if stranger else Failed(call.request.id, reason))
@@ -83,13 +84,14 @@ class Desk:
     def left(self, call: Call) -> None:
         """Nobody waits for a request any more."""
         if self.calls.pop(call.request.id, None) is not None:
-            self.waiting -= call.engine is None
+            self.waiting -= call.engine is None and not call.request.work
             if not self._was_stranger(call):
                 self.tell(Left(call.request.id))
 
     def turn_away(self, reason: str, retry_after: float) -> None:
-        """Refuse everybody who waits."""
-        for call in [each for each in self.calls.values() if each.engine is None]:
+        """Refuse every request that waits."""
+        waiting = [each for each in self.calls.values() if each.engine is None]
+        for call in [each for each in waiting if not each.request.work]:
             self.left(call)
             call.refuse(Reject(call.request.id, reason, retry_after))
 
@@ -134,14 +136,14 @@ class Desk:
             if call is None:
                 continue
             if type(action) is Start:
-                self.waiting -= 1
+                self.waiting -= not call.request.work
                 call.begin(self.engines[action.engine], action.most, action.rung, now)
             elif type(action) is Reject:
-                self.waiting -= 1
+                self.waiting -= not call.request.work
                 del self.calls[action.request]
                 call.refuse(action)
             else:
-                self.waiting += 1
+                self.waiting += not call.request.work
                 self._take_back(call, now)
 
     def _take_back(self, call: Call, now: float) -> None:

@@ -21,6 +21,7 @@ BUSY = (429, 503, 529)  # statuses by which engines say that they are full
 TRANSIENT = (408, 500, 502, 504)  # worth a try on another engine
 STARTING = 2.0  # when to ask again while engines start [s]
 FINISHED, REFUSED, STOPPED, FAILED = "finished", "refused", "stopped", "failed"
+NOTHING = Use(0.0, 0.0, 0.0, 0.0)
 
 
 class Gone(Exception):
@@ -31,7 +32,8 @@ class Errand:
     """One request on its way.
 
     `ask` admits it and hands it to the policy, `answered` waits until an engine's answer begins,
-    `more` gives its pieces, `settle` is called once at the end, whatever came.
+    `more` gives its pieces, `settle` is called once at the end, whatever came; or `over` and, when
+    it is known what is to be charged, `charge`.
 
     body: as the client sent it.  tier: None takes what the request says.  kind: "" takes the
     endpoint's.  deadline: promised time to the last token [s].
@@ -90,13 +92,15 @@ class Errand:
         """
         call = self.call
         while True:
-            while call.engine is None:
+            while (engine := call.engine) is None or engine.holder is not None:
                 if call.left:
                     raise Gone
                 if call.refusal is not None:
                     raise self._refusal()
+                if engine is not None and engine.holder is not None:
+                    engine.holder.knock(call)
                 await call.hear()
-            await self._send(call.engine)
+            await self._send(engine)
             while not (call.status or call.broken or call.left) and call.engine is not None:
                 await call.hear()
             if call.left:
@@ -130,6 +134,12 @@ class Errand:
 
         usage: as the engine counted, None where it did not.  tokens: of the answer.
         """
+        row = self.over(usage, tokens, outcome, reason)
+        self.charge(row)
+        return row
+
+    def over(self, usage: Usage | None, tokens: int, outcome: str, reason: str = "") -> Row:
+        """It is over: tell the policy and the engine's meter."""
         assert not self.settled
         self.settled = True
         gateway, call, request = self.gateway, self.call, self.call.request
@@ -147,11 +157,22 @@ class Errand:
             self._finished(engine, tokens, cached, now)
         else:
             self.desk.left(call)
-        row = self._row(share, (prompt, tokens, cached), (outcome, reason), now)
-        took = Use(outcome != REFUSED, prompt + tokens, row.charged, row.seconds)
-        gateway.ledger.settle(self.hold, took)
-        gateway.write(row)
-        return row
+        return self._row(share, (prompt, tokens, cached), (outcome, reason), now)
+
+    def charge(self, row: Row) -> None:
+        """Tell the ledger and the log what it took."""
+        took = Use(row.outcome != REFUSED, row.prompt + row.tokens, row.charged, row.seconds)
+        self.gateway.ledger.settle(self.hold, took)
+        self.gateway.write(row)
+
+    def take_back(self) -> None:
+        """While it waits: as if it had never been asked. Whoever waits for it hears that it is
+        gone."""
+        assert self.call.engine is None and not self.settled
+        self.settled = True
+        self.desk.left(self.call)
+        self.gateway.ledger.settle(self.hold, NOTHING)
+        self.call.leave()
 
     def leave(self) -> None:
         """The client is gone."""
@@ -246,9 +267,10 @@ class Errand:
         charged, saved = cost, 0.0
         price = self.gateway.model(asker.asked.model).price
         if price is not None and outcome not in (REFUSED, FAILED):
+            part = 1.0 - self.gateway.settings.batch_discount if asker.tier == "batch" else 1.0
             fresh = (prompt - cached) * price.prompt + cached * price.cached
-            charged = fresh + tokens * price.answer
-            saved = cached * (price.prompt - price.cached)
+            charged = part * (fresh + tokens * price.answer)
+            saved = part * cached * (price.prompt - price.cached)
         return Row(
             number=request.id,
             arrived_at=self.gateway.clock.wall(request.arrived),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from eke.gateway.call import Call
 from eke.gateway.engines.breaker import Breaker
 from eke.gateway.engines.capacity import PROMPT, Capacity
@@ -12,6 +14,13 @@ from eke.policy.protocol import EngineReport
 
 UNBOUNDED = 1 << 40  # tokens, where nobody says
 SMOOTH = 0.1  # of a new request in running means
+
+
+class Holder(Protocol):
+    """A job that has a whole engine, until the last of it is gone."""
+
+    def knock(self, call: Call) -> None:
+        """A request was started on the engine; it is woken when the engine is free for it."""
 
 
 class Flight:
@@ -34,7 +43,7 @@ class Engine:
     how many wait inside it.  draining, resting: it gets nothing new, for
     good or until the administration says so.  given: share of its slots that this
     gateway may use; None for all.  elsewhere: requests on it from other gateways.  strangers:
-    requests on it that its policy does not know.
+    requests on it that its policy does not know.  holder: job that has it; requests wait for it.
     """
 
     def __init__(
@@ -53,6 +62,7 @@ class Engine:
         self.draining = self.resting = False
         self.given: float | None = None
         self.elsewhere = 0
+        self.holder: Holder | None = None
         self.running = self.inside = self.held = self.strangers = 0
         self.pace: float | None = None
         self.mean = 500.0  # tokens of a request, running mean (assumed at first)

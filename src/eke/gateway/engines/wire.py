@@ -196,6 +196,11 @@ class Wire:
         """Ask for a path from the root of the server."""
         await self._send(receiver, b"GET %b HTTP/1.1\r\n%b\r\n" % (path.encode(), self._fixed))
 
+    async def order(self, receiver: Receiver, path: str) -> None:
+        """Post nothing to a path from the root of the server. Raises OSError."""
+        head = b"POST %b HTTP/1.1\r\n%bContent-Length: 0\r\n\r\n"
+        await self._send(receiver, head % (path.encode(), self._fixed))
+
     def opened(self, connection: Connection) -> None:
         self._all.add(connection)
 
