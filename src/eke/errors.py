@@ -5,6 +5,9 @@ EkeError                 a mistake in what was given; the command line exits wit
 ├── BadFile              a file that cannot be read as what it should be; names file and field
 ├── BadInput             an option, field or combination that makes no sense
 ├── BadEngine            an engine that does not answer as an OpenAI-compatible one does
+├── StateError           a database of the gateway that does not answer, or is not its own
+│   ├── StateFull        there is no room for what was to be stored
+│   └── Sealed           what is stored cannot be opened with the keys that are there
 └── Unknown              a name the catalogue does not hold
     ├── UnknownChip
     ├── UnknownSystem
@@ -37,6 +40,18 @@ class BadInput(EkeError):
 
 class BadEngine(EkeError):
     """An engine that does not answer as an OpenAI-compatible one does."""
+
+
+class StateError(EkeError):
+    """A database of the gateway that does not answer, or is not its own."""
+
+
+class StateFull(StateError):
+    """There is no room for what was to be stored; nothing of it was."""
+
+
+class Sealed(StateError):
+    """What is stored cannot be opened with the keys that are there."""
 
 
 class Unknown(EkeError):

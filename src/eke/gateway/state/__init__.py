@@ -1,0 +1,1 @@
+"""What outlives a request: documents, works, budgets and rows, in SQLite or PostgreSQL."""

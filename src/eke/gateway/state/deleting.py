@@ -1,0 +1,51 @@
+"""Deleting a document with all that belongs to it: items, contents, works."""
+
+from __future__ import annotations
+
+from eke.gateway.state.transaction import Transaction
+from eke.types.record import Message
+
+
+class Deleted(Message):
+    """What was deleted."""
+
+    id: str
+    kind: str
+    tenant: str
+
+
+def delete(transaction: Transaction, kind: str, id: str, tenant: str) -> bool:
+    """Delete a document; False where the tenant has none such.
+
+    Its items, the contents of a file, the lines of a batch and the work of its id go with it.
+    """
+    found = transaction.erase(
+        "DELETE FROM documents WHERE id = ? AND kind = ? AND tenant = ?", id, kind, tenant
+    )
+    if found:
+        transaction.run("DELETE FROM blobs WHERE id = ? AND tenant = ?", id, tenant)
+        transaction.run(
+            "DELETE FROM works WHERE (id = ? OR parent = ?) AND tenant = ?", id, id, tenant
+        )
+    return bool(found)
+
+
+def sweep(transaction: Transaction, now: float, most: int = 200) -> list[Deleted]:
+    """Delete documents that have expired, so many at once; which they were."""
+    rows = transaction.all(
+        "SELECT id, kind, tenant FROM documents WHERE expires < ? ORDER BY expires, id "
+        f"LIMIT ?{transaction.dialect.skip}",
+        *(now, most),
+    )
+    return [
+        Deleted(id, kind, tenant)
+        for id, kind, tenant in rows
+        if delete(transaction, kind, id, tenant)
+    ]
+
+
+def forget(transaction: Transaction, tenant: str) -> None:
+    """Delete every text of a tenant, and its budgets, keys and settings. What it used is kept."""
+    for table in ("documents", "blobs", "works", "budgets", "keys"):
+        transaction.erase(f"DELETE FROM {table} WHERE tenant = ?", tenant)
+    transaction.erase("DELETE FROM tenants WHERE name = ?", tenant)

@@ -1,0 +1,121 @@
+"""Sealed text opens with its key in its place, and in no other way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("cryptography")
+
+from tests.states import KINDS, address, every, opened, read, run, write
+
+from eke.errors import BadInput, Sealed
+from eke.gateway.state import blobs, documents, items, works
+from eke.gateway.state.documents import Document
+from eke.gateway.state.items import Item, Slice
+from eke.gateway.state.sealing import OPEN, Place, Sealer, seal, unseal
+from eke.gateway.state.works import Claim, Work
+
+ONE, TWO = bytes(range(32)), bytes(range(32, 64))
+OLD = Sealer(keys={"2024": ONE}, current="2024")
+NEW = Sealer(keys={"2024": ONE, "2025": TWO}, current="2025")
+names = st.text(max_size=6)
+places = st.builds(Place, names, names, names)
+
+
+@given(place=places, text=st.binary(max_size=200))
+def test_what_is_sealed_opens(place: Place, text: bytes) -> None:
+    for sealer in (OPEN, OLD, NEW):
+        assert unseal(sealer, place, seal(sealer, place, text)) == text
+    stored = seal(NEW, place, text)
+    assert stored != seal(NEW, place, text)  # another nonce each time
+    if len(text) > 3:
+        assert text not in stored
+
+
+@given(place=places, text=st.binary(max_size=50))
+def test_older_keys_and_text_from_before_any_key_open(place: Place, text: bytes) -> None:
+    assert unseal(NEW, place, seal(OLD, place, text)) == text
+    assert unseal(NEW, place, seal(OPEN, place, text)) == text
+
+
+@given(place=places, other=places, text=st.binary(max_size=50))
+def test_a_row_in_the_place_of_another_does_not_open(
+    place: Place, other: Place, text: bytes
+) -> None:
+    stored = seal(OLD, place, text)
+    if place != other:
+        with pytest.raises(Sealed, match="does not open with the key '2024'"):
+            unseal(OLD, other, stored)
+
+
+@given(text=st.binary(max_size=50), data=st.data())
+def test_a_changed_byte_does_not_open(text: bytes, data: st.DataObject) -> None:
+    place = Place("item", "i", "acme")
+    stored = bytearray(seal(OLD, place, text))
+    index = data.draw(st.integers(1, len(stored) - 1))
+    stored[index] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(Sealed):
+        unseal(OLD, place, bytes(stored))
+    for cut in (b"", bytes(stored[: index - 1])):
+        with pytest.raises(Sealed):
+            unseal(OLD, place, cut)
+
+
+def test_missing_and_wrong_keys_are_told() -> None:
+    place = Place("response", "resp_1", "acme")
+    stored = seal(OLD, place, b"text")
+    with pytest.raises(Sealed, match=r"'resp_1' is sealed with the key '2024' of tenant 'acme'"):
+        unseal(OPEN, place, stored)
+    with pytest.raises(Sealed, match="another key has this name"):
+        unseal(Sealer(keys={"2024": TWO}), place, stored)
+    with pytest.raises(BadInput, match="32 bytes"):
+        Sealer(keys={"short": b"x"})
+    with pytest.raises(BadInput, match="'b'"):
+        Sealer(keys={"a": ONE}, current="b")
+
+
+def test_keys_are_not_shown() -> None:
+    assert repr(NEW) == str(NEW) == "Sealer(2024, 2025; current='2025')"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_everything_that_holds_text_is_sealed(kind: str, tmp_path: Path) -> None:
+    where, secret = address(kind, tmp_path), b"SECRET" * 9
+    with opened(where, sealers=lambda tenant: NEW) as state:
+        document = Document("d", "response", "acme", 0.0, "done", secret)
+        file = Document("f", "file", "acme", 0.0, "done", secret)
+        write(state, documents.create, document)
+        write(state, items.append, "d", "acme", [Item("i", secret)])
+        write(state, works.add, [Work("w", "batch", "acme", secret, 0.0, "b")])
+        claim = Claim(owner="a", kinds=("batch",), most=1, now=0.0, until=1.0)
+        (work,) = write(state, works.claim, claim)
+        write(state, works.finish, work, "done", secret)
+        blob = run(_uploaded(state, file, secret))
+        assert blob.size == len(secret)
+        for table, column in (
+            ("documents", "body"),
+            ("items", "body"),
+            ("pieces", "body"),
+            ("works", "body"),
+            ("works", "result"),
+        ):
+            query = f"SELECT {column} FROM {table}"
+            found = read(state, lambda transaction, query=query: transaction.all(query))
+            assert found and all(b"SECRET" not in text and b"2025" in text for (text,) in found)
+        assert read(state, documents.get, "response", "d", "acme") == document
+        (item,), _ = read(state, items.page, Slice(owner="d", tenant="acme"))
+        assert item.body == work.body == secret
+        assert every(lambda: state.results("b", "acme"))[0].result == secret
+        assert every(lambda: state.pieces(blob)) == [secret]
+    with opened(where) as state, pytest.raises(Sealed):
+        read(state, documents.get, "response", "d", "acme")
+
+
+async def _uploaded(state, file: Document, text: bytes) -> blobs.Blob:
+    async with state.upload(file.id, file.tenant, 0.0, 1000) as upload:
+        await upload.write(text)
+        return await upload.finish(file)
