@@ -7,18 +7,17 @@ import pytest
 from tests.fleets import play, traffic
 from tests.standins import Ask, Played
 
+from eke.asking import ask
 from eke.errors import BadInput
+from eke.simulating import deployed
+from eke.simulation.deployment import Settings
+from eke.simulation.survey import survey
+from eke.standin.engine import Engine
+from eke.standin.speed import speed, words
 
 
 def test_a_real_model_answers_when_the_simulator_says():
     """60 requests to a 70B on 8 H100s, some of them at once."""
-    from eke.asking import ask as asked
-    from eke.simulating import deployed
-    from eke.simulation.deployment import Settings
-    from eke.simulation.survey import survey
-    from eke.standin.engine import Engine
-    from eke.standin.speed import speed, words
-
     found = speed("llama-3.1-70b", "8xh100-sxm")
     assert words(found).startswith("llama-3.1-70b on 8xh100-sxm (tensor 8, bf16 weights)")
     assert found.context == 131_072
@@ -26,7 +25,7 @@ def test_a_real_model_answers_when_the_simulator_says():
     times = np.cumsum(numbers.choice([0.0, 0.05, 0.4], 60))
     prompts, answers = numbers.integers(10, 12_000, 60), numbers.integers(1, 200, 60)
     coming = traffic(times, prompts, answers)
-    job, fleet, _ = asked("serve", {"model": "llama-3.1-70b", "fleet": "8xh100-sxm"})
+    job, fleet, _ = ask("serve", {"model": "llama-3.1-70b", "fleet": "8xh100-sxm"})
     ready = deployed(job, found.plan, fleet, survey(coming), Settings())
     run = play(ready, coming).requests
     wanted = [
