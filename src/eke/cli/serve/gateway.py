@@ -102,7 +102,7 @@ def _stand_in(given: dict[str, Any]) -> None:
 
     if given["upstream"] or given["file"]:
         raise BadInput("--stand-in runs alone; start the gateway with --upstream in front of it.")
-    from eke.standin.app import Manner
+    from eke.standin.manner import Manner
     from eke.standin.run import Settings, main
 
     port = 8000 if given["port"] is None else given["port"]
