@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from asyncio import TimerHandle
+from asyncio import TimerHandle, timeout
+from contextlib import suppress
 
 from eke.errors import closest
 from eke.gateway.asked import Asked, Endpoint, tier_of
@@ -16,9 +17,11 @@ from eke.gateway.refusal import Refusal, not_found, overloaded
 from eke.gateway.row import Row
 from eke.gateway.settings import Tenant
 from eke.gateway.sizing import Asker, most_use, sized, too_long
+from eke.policy.protocol import Place
 
 BUSY = (429, 503, 529)  # statuses by which engines say that they are full
 TRANSIENT = (408, 500, 502, 504)  # worth a try on another engine
+TOLD = 500  # requests in a queue, up to which each is told its place when it comes
 STARTING = 2.0  # when to ask again while engines start [s]
 FINISHED, REFUSED, STOPPED, FAILED = "finished", "refused", "stopped", "failed"
 NOTHING = Use(0.0, 0.0, 0.0, 0.0)
@@ -35,13 +38,13 @@ class Errand:
     `more` gives its pieces, `settle` is called once at the end, whatever came; or `over` and, when
     it is known what is to be charged, `charge`.
 
-    body: as the client sent it.  tier: None takes what the request says.  kind: "" takes the
-    endpoint's.  deadline: promised time to the last token [s].
+    place: where it stood when it came, if it had to wait.  body: as the client sent it.
+    tier: None takes what the request says.  kind: "" takes the endpoint's.  deadline: promised time to the last token [s].
     Raises Refusal where it can never be answered.
     """
 
     __slots__ = (
-        *("asker", "body", "call", "characters", "desk", "gateway", "hold", "settled"),
+        *("asker", "body", "call", "characters", "desk", "gateway", "hold", "place", "settled"),
         *("tenant", "timer"),
     )
 
@@ -62,6 +65,7 @@ class Errand:
         self.hold: Hold = FREE
         self.settled = False
         self.timer: TimerHandle | None = None
+        self.place: Place | None = None
         desk = gateway.desks.get(asked.model)
         if desk is None or not _may_use(tenant, asked.model):
             raise _unknown_model(gateway, tenant, asked.model)
@@ -84,6 +88,22 @@ class Errand:
             hold = await gateway.ledger.fetch(self.tenant, most, wall)
         self.hold = hold
         self.desk.arrive(self.call)
+        if self.waits and self.desk.waiting <= TOLD:
+            self.place = self.desk.place(self.call)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the policy has neither started nor refused it, and somebody still wants it."""
+        call = self.call
+        return call.engine is None and call.refusal is None and not call.left
+
+    async def queued(self, seconds: float) -> Place | None:
+        """Wait that long for its turn; where it stands if that has not come [s]."""
+        if self.waits:
+            with suppress(TimeoutError):
+                async with timeout(seconds):
+                    await self.call.hear()
+        return self.desk.place(self.call) if self.waits else None
 
     async def answered(self) -> None:
         """Wait until an engine's answer begins. Raises Refusal or Gone.

@@ -17,11 +17,11 @@ class Lengths:
     running mean of its tenant's answers of that kind.
     """
 
-    __slots__ = ("_answers", "_characters", "_mean", "_tokens")
+    __slots__ = ("_answers", "_characters", "_count", "_mean", "_tokens")
 
     def __init__(self) -> None:
         self._characters, self._tokens = CHARACTERS * 1000.0, 1000.0
-        self._mean = ANSWER
+        self._mean, self._count = ANSWER, 0
         self._answers: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def prompt(self, characters: int) -> int:
@@ -43,6 +43,7 @@ class Lengths:
         key = (tenant, kind)
         before = self._answers.pop(key, None)
         self._answers[key] = tokens if before is None else before + SMOOTH * (tokens - before)
-        self._mean += SMOOTH * (tokens - self._mean)
+        self._count += 1
+        self._mean += max(SMOOTH, 1.0 / self._count) * (tokens - self._mean)
         if len(self._answers) > KEPT:
             self._answers.popitem(last=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from eke.gateway.api.reading import Departed, Receive, Scope, Send, body_of
+from typing import Any
+
+from eke.gateway.api.reading import Departed, Receive, Scope, Send, body_of, header
 from eke.gateway.api.watching import Watch
 from eke.gateway.asked import ENDPOINTS, read
 from eke.gateway.changes import Usage, usage_of, with_fields
@@ -12,6 +14,8 @@ from eke.gateway.refusal import Refusal
 from eke.gateway.settings import Counted, Tenant
 from eke.gateway.stream import Broken, Stream
 
+PROGRESS = b"x-eke-progress"  # header of streams that want to be told their place while they wait
+OFTEN = 1.0  # between two tellings [s]
 LEFT = "the client left"
 JSON = b"application/json"
 EVENTS = b"text/event-stream"
@@ -31,18 +35,24 @@ async def proxy(
     asked = read(body, endpoint)
     errand = Errand(gateway, tenant, endpoint, asked, body)
     watch = Watch(gateway.loop, receive, errand.leave)
+    begun = False
     try:
         await errand.ask()
+        if asked.stream and endpoint.answers and header(scope, PROGRESS):
+            begun = await _told_place(errand, send)
         await errand.answered()
         if asked.stream and errand.call.status == 200 and endpoint.answers:
-            await _streamed(errand, scope, send)
+            await _streamed(errand, send, begun)
         else:
-            await _whole(errand, scope, send)
+            await _whole(errand, send)
     except Gone:
         _stop(errand, STOPPED, LEFT)
         raise Departed from None
     except Refusal as refusal:
         _stop(errand, REFUSED if refusal.status != 502 else FAILED, refusal.message)
+        if begun:
+            await send({"type": "http.response.body", "body": _event(refusal)})
+            return
         refusal.more = (*refusal.more, *_told(errand))
         raise
     except BaseException:
@@ -52,7 +62,32 @@ async def proxy(
         watch.end()
 
 
-async def _whole(errand: Errand, scope: Scope, send: Send) -> None:
+async def _told_place(errand: Errand, send: Send) -> bool:
+    """Tell who waits where it stands, as comments of its stream; whether the stream has begun."""
+    begun = False
+    while (place := await errand.queued(OFTEN)) is not None:
+        if not begun:
+            await send(_start(errand))
+            begun = True
+        eta = "" if place.eta is None else f" eta={place.eta:.1f}s"
+        words = f": queued place={place.before}{eta}\n\n".encode()
+        await send({"type": "http.response.body", "body": words, "more_body": True})
+    return begun
+
+
+def _start(errand: Errand) -> dict[str, Any]:
+    """The head of a stream."""
+    headers = [(b"content-type", b"text/event-stream; charset=utf-8"), *_told(errand)]
+    headers.append((b"cache-control", b"no-cache"))
+    return {"type": "http.response.start", "status": 200, "headers": headers}
+
+
+def _event(refusal: Refusal) -> bytes:
+    """An error inside a stream."""
+    return b"data: " + refusal.body() + b"\n\n"
+
+
+async def _whole(errand: Errand, send: Send) -> None:
     """An answer that is sent at once."""
     call = errand.call
     pieces = []
@@ -90,17 +125,16 @@ def _checked(errand: Errand, body: bytes) -> tuple[Usage | None, bytes]:
     return usage, body
 
 
-async def _streamed(errand: Errand, scope: Scope, send: Send) -> None:
-    """An answer that is sent as it comes."""
+async def _streamed(errand: Errand, send: Send, begun: bool) -> None:
+    """An answer that is sent as it comes. begun: its head is sent already."""
     asked = errand.asked
     strip = not (asked.stream_options or {}).get("include_usage")
     put = b'"service_tier":"%b",' % errand.asker.tier.encode() if asked.service_tier else b""
     stream = Stream(strip, put)
     first = await errand.more()
     _is_stream(errand, first)
-    headers = [(b"content-type", b"text/event-stream; charset=utf-8"), *_told(errand)]
-    headers.append((b"cache-control", b"no-cache"))
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if not begun:
+        await send(_start(errand))
     outcome, reason = FINISHED, ""
     try:
         data = first
@@ -113,7 +147,7 @@ async def _streamed(errand: Errand, scope: Scope, send: Send) -> None:
     except (Broken, Refusal) as error:
         outcome, reason = FAILED, str(error)
         words = f"The engine broke off: {error}."
-        last = b"data: " + Refusal(502, words, "server_error", "bad_gateway").body() + b"\n\n"
+        last = _event(Refusal(502, words, "server_error", "bad_gateway"))
     except Gone:
         _stop(errand, STOPPED, LEFT, stream)
         raise
@@ -143,6 +177,8 @@ def _told(errand: Errand) -> Headers:
         found.append(
             (b"x-eke-wait-ms", b"%d" % ((call.started - errand.call.request.arrived) * 1e3))
         )
+    if errand.place is not None:
+        found.append((b"x-eke-queue-place", b"%d" % errand.place.before))
     if call.rung:
         found.append((b"x-eke-degraded", call.rung.encode()))
     if errand.tenant.limits:
