@@ -39,7 +39,8 @@ class Errand:
     it is known what is to be charged, `charge`.
 
     place: where it stood when it came, if it had to wait.  body: as the client sent it.
-    tier: None takes what the request says.  kind: "" takes the endpoint's.  deadline: promised time to the last token [s].
+    tier: None takes what the request says.  kind: "" takes the endpoint's.  deadline: promised
+    time to the last token [s].
     Raises Refusal where it can never be answered.
     """
 
@@ -253,7 +254,9 @@ class Errand:
         if self.asker.tier == "flex":
             words, code = f"Resource Unavailable: {said.reason}.", "resource_unavailable"
             return Refusal(429, words, code, code, retry_after=said.retry_after)
-        refusal = overloaded(f"The engines are overloaded: {said.reason}.", said.retry_after)
+        later = ", or send it as a background response or in a batch" if self.gateway.state else ""
+        words = f"The engines are overloaded: {said.reason}. Ask again later{later}."
+        refusal = overloaded(words, said.retry_after)
         if said.place is not None:
             refusal.more = ((b"x-eke-queue-place", b"%d" % said.place),)
         return refusal
