@@ -42,7 +42,8 @@ class Database:
         """What a verb answers, run in a transaction that is stored when this returns.
 
         Runs more than once where others are in the way. Raises StateFull where there is no room
-        and StateError where the database does not answer; then nothing is stored.
+        and StateError where the database does not answer; then nothing is stored. Who is
+        cancelled while waiting does not know whether it is.
         """
         work = partial(self._insist, True, lambda within: verb(within, *nouns, **named))
         return await asyncio.get_running_loop().run_in_executor(self._writers, work)
@@ -107,7 +108,9 @@ class Database:
         if trouble is None:
             raise error
         if trouble == "full":
-            raise StateFull(f"{name}: no room to store anything: {words}. Make room.") from error
+            raise StateFull(
+                f"{name}: no room to store anything: {words}. Make room; then it goes on by itself."
+            ) from error
         if trouble == "value":
             raise BadInput(f"A value cannot be stored: {words}.") from error
         if trouble == "broken" or last:
