@@ -16,7 +16,7 @@ from eke.gateway.clock import Clock
 from eke.gateway.engines.engine import Engine
 from eke.gateway.row import Row
 from eke.gateway.settings import Counted, Limit, Tenant
-from eke.gateway.state import budgets, gateways, rows
+from eke.gateway.state import blobs, budgets, deleting, gateways, rows
 from eke.gateway.state.gateways import Alive
 from eke.gateway.state.sealing import OPEN, Sealer
 from eke.gateway.state.state import State
@@ -24,6 +24,8 @@ from eke.gateway.state.state import State
 log = logging.getLogger("eke.gateway")
 
 HELD = 15.0  # leave and a sign of life are good for so long [s]
+DAY = 86400.0  # s
+TOLD = 400  # days for which rows and budgets can be asked for; a year, and the month after it
 KEPT = 200_000  # rows that wait for a state that is full, before the oldest are lost
 UNITS: dict[Counted, float] = {"requests": 1.0, "tokens": 1.0, "USD": 1e-9, "seconds": 1e-6}
 
@@ -107,6 +109,19 @@ class Keeper:
             return
         others = [each for each in found if each.id != self.name]
         self.others = [msgspec.json.decode(each.body, type=Presence) for each in others]
+
+    async def sweep(self) -> None:
+        """Delete what has been kept long enough. To be called every minute or so."""
+        wall = self.clock.wall()
+        try:
+            while await self.state.write(deleting.sweep, wall):
+                pass  # so many at a time, that nobody waits long
+            await self.state.write(blobs.sweep, wall - DAY)
+            await self.state.write(budgets.sweep, wall - TOLD * DAY)
+            await self.state.write(rows.sweep, wall - TOLD * DAY)
+            await self.state.write(gateways.sweep, wall - DAY)
+        except StateError as error:
+            self._troubled(error)
 
     async def leave(self) -> None:
         """This gateway ends."""

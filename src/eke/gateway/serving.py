@@ -37,6 +37,7 @@ LOOPBACK = "127.0.0.1"  # the only address of the administration
 BACKLOG = 4096  # connections that wait to be taken
 LONGEST_HEAD = 1 << 16  # bytes of a request's head
 BEAT = 2  # of those to a sign of life
+SWEEP = 120  # and to a look for what may be deleted
 
 PUBLIC = MODELS
 
@@ -44,7 +45,18 @@ Say = Callable[[str], None]
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals to whoever runs it."""
+    """A server that leaves signals to whoever runs it. here: the socket on which it listens."""
+
+    def __init__(self, config: uvicorn.Config, here: socket.socket) -> None:
+        super().__init__(config)
+        self.here = here
+
+    async def end(self) -> None:
+        """Close it and its connections at once."""
+        self.force_exit = True
+        if self.started:
+            await self.shutdown(sockets=[self.here])
+        self.here.close()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
@@ -142,16 +154,15 @@ class Service:
             timeout_keep_alive=75,
             h11_max_incomplete_event_size=LONGEST_HEAD,
         )
-        server = Server(config)
+        server = Server(config, bound(host, port))
         self.servers.append(server)
-        self._begin(server.serve(sockets=[bound(host, port)]))
+        self._begin(server.serve(sockets=[server.here]))
         while not server.started:
             await asyncio.sleep(0.005)
 
     def address(self, which: int = 0) -> tuple[str, int]:
         """Where the public server, or the other one, is reached."""
-        sockets = self.servers[which].servers[0].sockets
-        host, port = sockets[0].getsockname()[:2]
+        host, port = self.servers[which].here.getsockname()[:2]
         return host, port
 
     def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -211,6 +222,8 @@ class Service:
             if keeper is None:
                 continue
             await keeper.flush()
+            if beats % SWEEP == 0:
+                await keeper.sweep()
             beats += 1
             if beats % BEAT == 0:
                 presence = gateway.presence()
@@ -230,17 +243,18 @@ class Service:
         """Answer what is under way, then close everything."""
         until = self.gateway.clock.now() + self.gateway.settings.patience.drain
         for server in self.servers:
-            server.should_exit = True
+            for listening in server.servers:
+                listening.close()
         while self.gateway.open_calls and self.gateway.clock.now() < until:
-            await asyncio.sleep(0.05)
-        for server in self.servers:
-            server.force_exit = True
+            await asyncio.sleep(0.02)
         for engine in self.gateway.engines.values():
             engine.wire.close()
         self.gateway.ledger.tell(self.gateway.clock.wall())
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for server in self.servers:
+            await server.end()
         if self.gateway.keeper is not None:
             await self.gateway.keeper.leave()
             await self.gateway.keeper.state.close()
