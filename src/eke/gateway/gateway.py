@@ -140,6 +140,10 @@ class Gateway:
             if engine.number in desk.engines:
                 desk.report(engine)
 
+    def queued(self) -> int:
+        """Requests that the policies hold back."""
+        return sum(desk.waiting for desk in self.all_desks())
+
     def presence(self) -> Presence:
         """What this gateway tells the others, and how it divides engines with them."""
         engines, desks = list(self.engines.values()), self.all_desks()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
 import msgspec
@@ -52,6 +52,7 @@ class Keeper:
         self.trouble = ""
         self._rows: list[Row] = []
         self._settled: list[tuple[budgets.Window, int, int]] = []
+        self._sampled: dict[str, tuple[float, float, int]] = {}  # engine: busy, idle, tokens
         self._busy = asyncio.Lock()
 
     def write(self, row: Row) -> None:
@@ -110,6 +111,15 @@ class Keeper:
         others = [each for each in found if each.id != self.name]
         self.others = [msgspec.json.decode(each.body, type=Presence) for each in others]
 
+    async def sample(self, engines: Sequence[Engine], queued: int) -> None:
+        """Keep how engines stand. queued: requests that the policies hold back."""
+        now = self.clock.now()
+        found = [self._sample(engine, queued, now) for engine in engines]
+        try:
+            await self.state.write(rows.add_samples, self.name, found)
+        except StateError as error:
+            self._troubled(error)
+
     async def sweep(self) -> None:
         """Delete what has been kept long enough. To be called every minute or so."""
         wall = self.clock.wall()
@@ -149,6 +159,23 @@ class Keeper:
             wanted=int(wanted / unit) + 1,
             least=int(least / unit) + 1,
             until=self.clock.wall() + HELD,
+        )
+
+    def _sample(self, engine: Engine, queued: int, now: float) -> rows.Sample:
+        busy, idle = engine.meter.read(now)
+        before = self._sampled.get(engine.name, (0.0, 0.0, 0))
+        self._sampled[engine.name] = busy, idle, engine.tokens
+        passed = busy + idle - before[0] - before[1]
+        return rows.Sample(
+            engine=engine.name,
+            time=self.clock.wall(now),
+            running=engine.running,
+            waiting=engine.inside,
+            queued=queued,
+            cache=engine.used,
+            busy=(busy - before[0]) / passed if passed > 0 else 0.0,
+            tokens=engine.tokens - before[2],
+            alive=int(engine.alive),
         )
 
     def _troubled(self, error: StateError) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import uvicorn
@@ -37,6 +37,7 @@ LOOPBACK = "127.0.0.1"  # the only address of the administration
 BACKLOG = 4096  # connections that wait to be taken
 LONGEST_HEAD = 1 << 16  # bytes of a request's head
 BEAT = 2  # of those to a sign of life
+SAMPLE = 10  # and to a look at how engines stand
 SWEEP = 120  # and to a look for what may be deleted
 
 PUBLIC = MODELS
@@ -184,8 +185,9 @@ class Service:
         """Look at an engine again and again, and tell the policies."""
         gateway = self.gateway
         while not (engine.draining and engine.running == 0):
-            await self._look(engine)
-            gateway.orphaned(gateway.settings.patience.alone)
+            with troubles(f"a look at engine {engine.name}"):
+                await self._look(engine)
+                gateway.orphaned(gateway.settings.patience.alone)
             await asyncio.sleep(OFTEN if engine.ready else SOON)
         gateway.remove_engine(engine)
         self._looks.pop(engine.number, None)
@@ -214,24 +216,31 @@ class Service:
         gateway.report(engine)
 
     async def _settle(self) -> None:
-        """Tell what was used."""
-        gateway, keeper, beats = self.gateway, self.gateway.keeper, 0
+        """Tell what was used, again and again."""
+        beats = 0
         while True:
             await asyncio.sleep(SETTLE)
-            gateway.ledger.tell(gateway.clock.wall())
-            if keeper is None:
-                continue
-            await keeper.flush()
-            if beats % SWEEP == 0:
-                await keeper.sweep()
+            with troubles("keeping the books"):
+                self.gateway.ledger.tell(self.gateway.clock.wall())
+                if self.gateway.keeper is not None:
+                    await self._keep(self.gateway.keeper, beats)
             beats += 1
-            if beats % BEAT == 0:
-                presence = gateway.presence()
-                await keeper.beat(presence)
-                await self._refresh()
-                await keeper.state.scrub()
-                for engine in gateway.engines.values():
-                    keeper.share(engine, presence.wanting[engine.settings.url])
+
+    async def _keep(self, keeper: Keeper, beats: int) -> None:
+        """Store what is over; now and then say that we are there, and clear up."""
+        gateway = self.gateway
+        await keeper.flush()
+        if beats % BEAT == 0:
+            presence = gateway.presence()
+            await keeper.beat(presence)
+            await self._refresh()
+            await keeper.state.scrub()
+            for engine in gateway.engines.values():
+                keeper.share(engine, presence.wanting.get(engine.settings.url, 0))
+        if beats % SAMPLE == 0:
+            await keeper.sample(list(gateway.engines.values()), gateway.queued())
+        if beats % SWEEP == 0:
+            await keeper.sweep()
 
     async def _refresh(self) -> None:
         """Take over tenants and keys that another gateway's administration changed."""
@@ -258,6 +267,15 @@ class Service:
         if self.gateway.keeper is not None:
             await self.gateway.keeper.leave()
             await self.gateway.keeper.state.close()
+
+
+@contextlib.contextmanager
+def troubles(what: str) -> Iterator[None]:
+    """What is done again and again goes on after it failed once."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s failed", what)
 
 
 def bound(host: str, port: int) -> socket.socket:
