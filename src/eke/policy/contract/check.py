@@ -27,7 +27,8 @@ def check(make: MakePolicy, seeds: Iterable[int] = (1, 2)) -> None:
             tried(make, world(seed))
     says = says_of(make())
     if says.service and says.gap:
-        fair(make, says)
+        for classes in (1, 2):
+            fair(make, says, greedy(classes))
     if says.patient:
         patient(make)
 
@@ -73,9 +74,8 @@ def forgotten(policy: Policy) -> None:
         raise AssertionError(f"it still holds {kept} requests that are over")
 
 
-def fair(make: MakePolicy, says: Says) -> None:
+def fair(make: MakePolicy, says: Says, world: World) -> None:
     """Two tenants who always wait are served alike, within the gap that the policy states."""
-    world = greedy(0)
     policy = make()
     referee = Referee(world, policy, says_of(policy))
     Play(world, policy, referee).run()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from itertools import islice
 
+from eke.policy.contract.granted import Granted
 from eke.policy.contract.shares import Shares
 from eke.policy.contract.toy import Play, World
-from eke.policy.orders.use import Use, size
+from eke.policy.orders.use import size
 from eke.policy.protocol import (
     Action,
     Arrived,
@@ -62,7 +63,10 @@ class Referee:
         self.ended: dict[int, str] = {}
         self.seats: dict[int, Seat] = {}
         self.jobs: dict[int, int] = {}  # engine → job that has it
-        self.uses = {group: Use() for group in says.floors}
+        self.floors = Granted(says.floors, says.group)
+        self.ceilings = Granted(says.ceilings, says.under)
+        self.begun: dict[int, float] = {}  # when each in flight was started
+        self.kept = -math.inf  # until when a place may be kept for someone
         self.people = 0  # who wait and are no jobs
         self.shares = Shares(says)
 
@@ -73,6 +77,8 @@ class Referee:
         elif isinstance(event, EngineReport):
             self._reported(event)
         elif isinstance(event, Finished):
+            took = now - self.begun[event.request]
+            self.kept = max(self.kept, now + self.says.keeps * took)
             self.shares.finished(self._landed(event.request), event.tokens)
             self.ended[event.request] = "finished"
         elif isinstance(event, Failed):
@@ -88,7 +94,7 @@ class Referee:
     def action(self, action: Action, now: float) -> None:
         """Check what the policy wants done."""
         if isinstance(action, Start):
-            self._start(action)
+            self._start(action, now)
         elif isinstance(action, Reject):
             self._reject(action)
         elif isinstance(action, Stop):
@@ -136,14 +142,13 @@ class Referee:
     def _landed(self, number: int) -> Request:
         """A request does not fly any more."""
         request, engine = self.flying.pop(number)
-        del self.seats[engine].held[number]
+        del self.seats[engine].held[number], self.begun[number]
         self.jobs = {each: job for each, job in self.jobs.items() if job != number}
-        group = self._group(request)
-        if group:
-            self.uses[group].remove(request)
+        self.floors.lands(request)
+        self.ceilings.lands(request)
         return request
 
-    def _start(self, start: Start) -> None:
+    def _start(self, start: Start, now: float) -> None:
         request, seat = self._may_start(start)
         report, number = seat.report, start.request
         assert report is not None
@@ -163,12 +168,14 @@ class Referee:
             whole = min(request.prompt + min(request.likely, most), seat.ceiling)
             self._order_kept(request, seat)
             self._floors_kept(request, seat)
+            self._ceilings_kept(request)
         seat.held[number] = whole
         self._not_over(start.engine, seat)
         self._unqueue(number)
         self.flying[number] = request, start.engine
-        if group := self._group(request):
-            self.uses[group].add(request)
+        self.begun[number] = now
+        self.floors.starts(request)
+        self.ceilings.starts(request)
 
     def _may_start(self, start: Start) -> tuple[Request, Seat]:
         """The request and engine of a start, if both can be started."""
@@ -229,7 +236,8 @@ class Referee:
 
     def _conserving(self, now: float) -> None:
         """No engine is left without that has room for anyone who waits and can use it."""
-        if not self.people or (self.flying and not self.says.conserving):
+        held_back = self.flying and not self.says.conserving
+        if not self.people or held_back or now < self.kept:
             return
         longest = max((seat.ceiling for seat in self.seats.values() if seat.report), default=0)
         for number, seat in self.seats.items():
@@ -271,31 +279,33 @@ class Referee:
                     f"request {request.id} was started before request {other.id}, which goes first"
                 )
 
-    def _group(self, request: Request) -> str:
-        """Whose floor a request counts for; "" for nobody's."""
-        group = "" if self.says.group is None or request.work else self.says.group(request)
-        return group if group in self.says.floors else ""
-
     def _floors_kept(self, request: Request, seat: Seat) -> None:
         """Nobody goes before a group that asks and has less than its floor."""
         if any(seat.pressed for seat in self.seats.values()):
             return  # what engines really take is the policy's own guess then
-        own = self._group(request)
-        if own and self._below(own, request):
+        own = self.floors.group(request)
+        if own and self.floors.allows(request, self._alive()):
             return
         for group in self.says.floors:
-            asks = [each for each in self.waiting.values() if self._group(each) == group]
-            sure = (self._below(group, each) and self._usable(each, seat) for each in asks)
+            asks = [each for each in self.waiting.values() if self.floors.group(each) == group]
+            sure = (self._sure(each) and self._usable(each, seat) for each in asks)
             if group != own and asks and all(sure):
                 raise AssertionError(
                     f"request {request.id} was started though {group!r} waits below its floor"
                 )
 
-    def _below(self, group: str, request: Request) -> bool:
-        """Whether a request of a group is within its floor, as the policy knows the engines."""
-        alive = [s.report for s in self.seats.values() if s.report and s.report.alive]
-        share, use = self.says.floors[group], self.uses[group]
-        return use.count == 0 or (
-            use.count + 1 <= share * sum(report.slots for report in alive)
-            and use.tokens + size(request) <= share * sum(report.room for report in alive)
-        )
+    def _sure(self, request: Request) -> bool:
+        """Whether a request is within its group's floor, and no ceiling is in its way."""
+        alive = self._alive()
+        capped = self.ceilings.group(request) and not self.ceilings.allows(request, alive)
+        return not capped and self.floors.allows(request, alive)
+
+    def _ceilings_kept(self, request: Request) -> None:
+        """No group has more than its ceiling."""
+        group = self.ceilings.group(request)
+        if group and not self.ceilings.allows(request, self._alive()):
+            raise AssertionError(f"request {request.id} was started above the ceiling of {group!r}")
+
+    def _alive(self) -> list[EngineReport]:
+        """What is known of engines that take requests."""
+        return [seat.report for seat in self.seats.values() if seat.report and seat.report.alive]

@@ -22,7 +22,7 @@ from eke.policy.protocol import (
     Stop,
     Tick,
 )
-from eke.types.record import Record
+from eke.types.record import Record, replace
 from eke.types.request import Request
 
 NOTICED = 0.05  # until a request that was sent to a dead engine has failed [s]
@@ -54,6 +54,8 @@ class World(Record):
 
     answers: true length of each request's answer [tokens].  leaving: request → when its client
     goes away [s].  poison: requests that fail on every engine.  period, delay: of reports [s].
+    follows: request → who comes when it is answered, and how long after [s]; who follows one that
+    is not answered never comes.
     """
 
     name: str
@@ -64,6 +66,7 @@ class World(Record):
     poison: frozenset[int] = frozenset()
     period: float = 1.0
     delay: float = 0.0
+    follows: dict[int, tuple[int, float]] = {}
 
 
 class Watcher(Protocol):
@@ -108,6 +111,7 @@ class Play:
     """One policy in one world.
 
     log: everything told and answered.  over: requests that ended, in any way.
+    later: requests that follow others.
     """
 
     def __init__(self, world: World, policy: Policy, watcher: Watcher) -> None:
@@ -117,6 +121,7 @@ class Play:
         self.over: set[int] = set()
         self.requests = {request.id: request for request in world.requests}
         self.engines = [Engine(*pair) for pair in enumerate(world.machines)]
+        self.later = {number for number, _ in world.follows.values()}
         self.work = {each.id: each.work for each in world.requests if each.work}
         self.turn: dict[int, int] = {}  # request → how often it was started or taken back
         self.most: dict[int, int] = {}  # request → where its answer is cut
@@ -130,7 +135,8 @@ class Play:
         for engine in self.engines:
             self.at(engine.machine.since, self._introduce, engine)
         for request in self.world.requests:
-            self.at(request.arrived, self._arrives, request)
+            if request.id not in self.later:
+                self.at(request.arrived, self._arrives, request)
         for number, when in self.world.leaving.items():
             self.at(when, self._leaves, number)
         last = max((each.arrived for each in self.world.requests), default=0.0) + PATIENCE
@@ -166,7 +172,7 @@ class Play:
     def _do(self, action: Action) -> None:
         number = action.request
         if isinstance(action, Reject):
-            self.over.add(number)
+            self._ends(number)
         elif isinstance(action, Stop):
             self._withdraw(number)
         else:
@@ -224,6 +230,9 @@ class Play:
             del engine.running[number]
             self._take_in(engine)
             self.over.add(number)
+            if number in self.world.follows:
+                follower, gap = self.world.follows[number]
+                self.at(self.now + gap, self._arrives, self.requests[follower])
             self.tell(Finished(number, self._answer(number)))
 
     def _speaks(self, about: tuple[int, int]) -> None:
@@ -237,13 +246,21 @@ class Play:
             self.tell(Failed(number, reason))
 
     def _arrives(self, request: Request) -> None:
-        self.tell(Arrived(request))
+        follows = request.id in self.later
+        self.tell(Arrived(replace(request, arrived=self.now) if follows else request))
+
+    def _ends(self, number: int) -> None:
+        """A request is over without an answer, and with it those that would have followed."""
+        self.over.add(number)
+        while number in self.world.follows:
+            number = self.world.follows[number][0]
+            self.over.add(number)
 
     def _leaves(self, number: int) -> None:
         if number not in self.over:
             if number in self.where:
                 self._withdraw(number)
-            self.over.add(number)
+            self._ends(number)
             self.tell(Left(number))
 
     def _introduce(self, engine: Engine) -> None:

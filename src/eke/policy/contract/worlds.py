@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from eke.policy.contract.toy import Machine, World
+from eke.types.record import replace
 from eke.types.request import Request
 
 TENANTS = ("", "gold", "silver", "free")
@@ -150,15 +151,33 @@ def many(seed: int) -> World:
     return World(name="many engines", requests=requests, answers=answers, machines=machines)
 
 
+def loops(seed: int) -> World:
+    """Clients who wait for one answer before they ask again, at once, soon or late."""
+    dice, clients = Dice(seed), 10
+    requests, answers = crowd(dice, 140, 0.0)
+    asked = [replace(each, tenant=TENANTS[each.id % clients % 4]) for each in requests]
+    gaps = [(0.0, 0.001, 0.02, 2.0)[client // 3] for client in range(clients)]
+    return World(
+        name="loops",
+        requests=asked,
+        answers=answers,
+        machines=[Machine(slots=2), Machine(slots=1)],
+        follows={n: (n + clients, gaps[n % clients]) for n in range(140 - clients)},
+    )
+
+
 WORLDS: tuple[Callable[[int], World], ...] = (
-    *(calm, overload, tight, surprises, deaths, alone, leaving, jobs, misfits, uneven, many),
+    *(calm, overload, tight, surprises, deaths, alone, leaving, jobs, misfits, uneven, many, loops),
 )
 
 
-def greedy(seed: int) -> World:
-    """One tenant asks for five times as much as another, who always wait."""
+def greedy(classes: int) -> World:
+    """One tenant asks for five times as much as another, who always wait, in so many classes."""
     requests = [
-        Request(number, number / 50, 100, 100.0, 100, "light" if number % 6 == 0 else "heavy")
+        Request(
+            *(number, number / 50, 100, 100.0, 100, "heavy" if number % 6 else "light"),
+            priority=number // 6 % classes,
+        )
         for number in range(1200)
     ]
     answers = dict.fromkeys(range(1200), 100)
