@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import inf, nextafter
 from typing import Any
 
 from eke.policy.admission import Gate
@@ -161,7 +162,7 @@ class Dispatcher:
         if waits is None:
             return None
         before = min(round(self.order.ahead(waits)), len(self.order.waiting) - 1)
-        return Place(before=before, eta=self.forecast.wait(waits, before))
+        return Place(before=before, eta=self.forecast.queued(waits, before))
 
     def _arrived(self, request: Request, now: float) -> list[Action]:
         if request.work:
@@ -217,6 +218,8 @@ class Dispatcher:
         while order.waiting and (pool.open or self.jobs.running or self.ladder is not None):
             request = order.peek(now)
             if request is None:
+                if order.unfinished:
+                    self.alarm = nextafter(now, inf)  # an alarm at once would be the one that rang
                 break
             action = self._serve(request, now)
             if action is not None:
@@ -240,7 +243,7 @@ class Dispatcher:
 
     def _unpark(self) -> None:
         """Those set aside stand in the order again; what they can use is kept for them no more."""
-        self.pool.barred = float("inf")
+        self.pool.barred = inf
         for request in reversed(self.parked.values()):
             self.order.back(request)
         self.parked.clear()

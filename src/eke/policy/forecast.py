@@ -36,9 +36,12 @@ class Forecast:
         return (self.mean or size(request)) / rate if rate else 0.0
 
     def wait(self, request: Request, ahead: float) -> float | None:
-        """Until a request starts behind so many others [s]; None while nobody can know."""
-        if ahead == 0 and self.open(request):
-            return 0.0
+        """Until a newcomer starts behind so many others [s]; None while nobody can know."""
+        return 0.0 if ahead == 0 and self.open(request) else self.queued(request, ahead)
+
+    def queued(self, request: Request, ahead: float) -> float | None:
+        """Until one starts that waits behind so many others [s]: if there is room, it is not for it
+        now. None while nobody can know."""
         return (ahead + 1) * self.turn(request) if self.pool.rate else None
 
     def open(self, request: Request) -> bool:

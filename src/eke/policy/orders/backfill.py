@@ -94,7 +94,12 @@ class Backfill(Order):
     def ahead(self, request: Request) -> float:
         if request.kind not in self.kinds or request.id in self.order.waiting:
             return self.order.ahead(request)
-        return len(self.order.waiting) + place_in(self.lane, request, self._lies)
+        return len(self.order.waiting) + place_in(self.lane, request, self.waiting.__contains__)
+
+    def precedes(self, request: Request, head: Request, now: float) -> bool:
+        if request.kind in self.kinds:
+            return False
+        return self._lies(head.id) or self.order.precedes(request, head, now)
 
     def _lies(self, number: int) -> bool:
         """Whether a request waits, and not among the others."""

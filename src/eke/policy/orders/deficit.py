@@ -6,6 +6,7 @@ from collections import OrderedDict, deque
 
 from eke.policy.orders.order import Order
 from eke.policy.orders.use import size
+from eke.policy.orders.weights import checked
 from eke.policy.says import Says
 from eke.types.request import Request
 
@@ -49,7 +50,7 @@ class Deficit(Order):
 
     def __init__(self, weights: dict[str, float] | None = None, quantum: float = 4096.0) -> None:
         super().__init__()
-        self.weights, self.quantum = weights or {}, quantum
+        self.weights, self.quantum = checked(weights), quantum
         self.accounts: dict[str, Account] = {}
         self.ring: deque[Account] = deque()  # of tenants that wait; the first has its turn
         self.stems: dict[int, OrderedDict[int, Request]] = {}
@@ -62,7 +63,7 @@ class Deficit(Order):
         self._wait(request, self.accounts.get(request.tenant) or self._met(request.tenant))
 
     def back(self, request: Request) -> None:
-        account = self.accounts[request.tenant]
+        account = self.accounts.get(request.tenant) or self._met(request.tenant)
         self._wait(request, account)
         account.queue.move_to_end(request.id, last=False)
 
@@ -129,6 +130,11 @@ class Deficit(Order):
         others = len(self.waiting) - len(account.queue)
         return own + min(others, (own + 0.5) * (len(self.ring) or 1))
 
+    def precedes(self, request: Request, head: Request, now: float) -> bool:
+        """It may overdraw as much as a round of waiting would have given it."""
+        account = self.accounts.get(request.tenant)
+        return account is None or self._owed(account) > -self.quantum * account.weight
+
     def says(self) -> Says:
         return Says(service=self.service, gap=self.gap)
 
@@ -141,11 +147,12 @@ class Deficit(Order):
 
         prompt, answer: longest there are.  room: all that engines hold [tokens].
         Per unit of weight tenants who wait get the same credit, up to one round's; at either end a
-        quantum may be left or a request overdrawn. The rest is as for `Fair`.
+        quantum may be left or a request overdrawn, and at the first one more quantum where a place
+        was kept. The rest is as for `Fair`.
         Source: shreedhar1995 (theorem on fairness).
         """
         least = min([1.0, *self.weights.values()])
-        return 2 * self.quantum + 2 * (prompt + answer + 2 * room) / least
+        return 3 * self.quantum + 2 * (prompt + answer + 2 * room) / least
 
     def _charge(self, request: Request, account: Account) -> None:
         """A request of a tenant starts."""

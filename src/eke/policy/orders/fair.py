@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heappop, heappush, heapreplace
+from math import ceil, floor
 
 from eke.policy.orders.order import SPARE, Order, place_in
+from eke.policy.orders.weights import checked
 from eke.policy.says import Says
 from eke.types.request import Request
 
+TINY = 1e-9  # charge of a request that has nothing to read nor to answer [tokens]
 KEPT = 1024  # tenants, before those of whom nothing need be remembered are forgotten
 
 
@@ -48,7 +51,7 @@ class Fair(Order):
         self, weights: dict[str, float] | None = None, prompt: float = 1.0, answer: float = 2.0
     ) -> None:
         super().__init__()
-        self.weights = weights or {}
+        self.weights = checked(weights)
         self.prompt, self.answer = prompt, answer
         self.tenants: dict[str, Tenant] = {}
         self.heap: list[tuple[float, str]] = []
@@ -66,12 +69,13 @@ class Fair(Order):
 
     def back(self, request: Request) -> None:
         self.waiting[request.id] = request
-        tenant = self.tenants[request.tenant]
+        tenant = self.tenants.get(request.tenant) or self._met(request.tenant)
         tenant.queue.appendleft(request)
         if tenant.count == 0:
-            self.shares += tenant.weight
+            self._returned(tenant)  # it was kept from starting: that saves nothing up either
+        else:
+            self._stand(tenant)
         tenant.count += 1
-        self._stand(tenant)
 
     def undo(self, request: Request) -> None:
         tenant = self.tenants[request.tenant]
@@ -135,12 +139,21 @@ class Fair(Order):
 
     def ahead(self, request: Request) -> float:
         tenant = self.tenants.get(request.tenant) or self._met(request.tenant)
-        own = tenant.count
         if request.id in self.waiting:
-            own = place_in(tenant.queue, request, self.waiting.__contains__)
+            return self._before(request, tenant)
+        own = tenant.count
         shares = self.shares + (0.0 if tenant.count else tenant.weight)
         others = len(self.waiting) - tenant.count
         return own + min(others, (own + 0.5) * (shares / tenant.weight - 1))
+
+    def precedes(self, request: Request, head: Request, now: float) -> bool:
+        tenant = self.tenants.get(request.tenant)
+        return tenant is None or tenant.counter <= self.tenants[head.tenant].counter
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits, and nobody was started who has not ended."""
+        return not self.waiting and not any(each.flying for each in self.tenants.values())
 
     def says(self) -> Says:
         return Says(service=self.service, gap=self.gap)
@@ -162,6 +175,21 @@ class Fair(Order):
         charge = prompt * self.prompt + answer * self.answer
         dearer = max(self.prompt, self.answer)
         return 2 * (charge + 2 * room * dearer) / min([1.0, *self.weights.values()])
+
+    def _before(self, request: Request, tenant: Tenant) -> float:
+        """How many go before one that waits, if a tenant's are like its first and nobody comes."""
+        own = place_in(tenant.queue, request, self.waiting.__contains__)
+        start = tenant.counter + own * self._charge(request) / tenant.weight
+        before = float(own)
+        for other in self.tenants.values():
+            behind = start - other.counter
+            if other.count and behind >= 0 and other is not tenant:
+                step = self._charge(self._first(other)) / other.weight or TINY
+                first = other.name < tenant.name  # of counters alike
+                before += min(
+                    floor(behind / step) + 1 if first else ceil(behind / step), other.count
+                )
+        return before
 
     def _charge(self, request: Request) -> float:
         likely = request.likely if request.likely < request.most else request.most

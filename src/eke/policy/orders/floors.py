@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 
 from eke.errors import BadInput
-from eke.policy.orders.order import SPARE, Order
+from eke.policy.orders.groups import REST, Groups
+from eke.policy.orders.order import SPARE, Order, place_in
 from eke.policy.orders.use import Use
 from eke.policy.pool import Pool
 from eke.policy.says import Says
 from eke.types.request import Request
 
-REST = ""  # the group of all that have no floor
 FREE = 0.1  # share of the engines that floors must leave to everyone
 
 
@@ -26,7 +26,7 @@ class Floors(Order):
     a class of priority written as a number, or a kind of request.
     """
 
-    __slots__ = ("classes", "lanes", "order", "shares", "uses")
+    __slots__ = ("groups", "lanes", "order", "shares", "uses")
 
     counts = True
 
@@ -41,7 +41,7 @@ class Floors(Order):
 
     def _wrap(self, order: Order, shares: dict[str, float]) -> None:
         self.order, self.shares = order, shares
-        self.classes = {int(name): name for name in shares if name.lstrip("-").isdecimal()}
+        self.groups = Groups(shares)
         self.waiting = order.waiting
         self.lanes: dict[str, deque[Request]] = {group: deque() for group in shares}
         self.uses = {group: Use() for group in shares}
@@ -52,11 +52,7 @@ class Floors(Order):
 
     def group(self, request: Request) -> str:
         """Whose floor a request counts for."""
-        if request.tenant in self.shares:
-            return request.tenant
-        if request.priority in self.classes:
-            return self.classes[request.priority]
-        return request.kind if request.kind in self.shares else REST
+        return self.groups.of(request)
 
     def push(self, request: Request) -> None:
         self.order.push(request)
@@ -81,9 +77,9 @@ class Floors(Order):
 
     def peek(self, now: float) -> Request | None:
         claims = []
-        for group, share in self.shares.items():
-            request, use = self._first(group), self.uses[group]
-            if request is not None and (use.count == 0 or use.within(share, self.pool, request)):
+        for group in self.shares:
+            request = self._first(group)
+            if request is not None and self._claims(group, request):
                 claims.append((group, request))
         if not claims:
             return self.order.peek(now)
@@ -119,7 +115,28 @@ class Floors(Order):
         return Says(inner.conserving, inner.patient, floors=self.shares, group=self.group)
 
     def ahead(self, request: Request) -> float:
-        return self.order.ahead(request)
+        before, group = self.order.ahead(request), self.group(request)
+        if not before or group is REST or not self._claims(group, request):
+            return before
+        lane = self.lanes[group]
+        own = len(lane)  # of a new one
+        if request.id in self.waiting:
+            own = place_in(lane, request, self.waiting.__contains__)
+        sure = max(self.shares[group] * self.pool.slots - self.uses[group].count, 1)
+        return min(before, own) if own < sure else before
+
+    def precedes(self, request: Request, head: Request, now: float) -> bool:
+        first, group = self.group(head), self.group(request)
+        if first is not REST and self._claims(first, head):
+            return False
+        if group is not REST and self._claims(group, request):
+            return True
+        return self.order.precedes(request, head, now)
+
+    def _claims(self, group: str, request: Request) -> bool:
+        """Whether a request of a group is within its floor."""
+        use = self.uses[group]
+        return use.count == 0 or use.within(self.shares[group], self.pool, request)
 
     def _first(self, group: str) -> Request | None:
         """Who of a group came first."""

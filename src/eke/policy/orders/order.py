@@ -8,6 +8,7 @@ from typing import Any
 
 from eke.policy.pool import Pool
 from eke.policy.says import Says
+from eke.types.record import replace
 from eke.types.request import Request
 
 SAMPLE = 24  # requests looked at to tell how many go first; a tenth off in long queues
@@ -23,12 +24,15 @@ class Order:
     waiting: request by number.  pool: engines that whoever goes next may get.
     counts: whether it wants to hear how started requests ended.
     conserving: whether it never holds back who could start.
+    unfinished: whether it said that nobody should start before it had looked at all of them; it is
+    to be asked again at once.
     """
 
     __slots__ = ("pool", "waiting")
 
     counts = False
     conserving = True
+    unfinished = False
 
     def __init__(self) -> None:
         self.waiting: dict[int, Request] = {}
@@ -73,6 +77,10 @@ class Order:
     def ahead(self, request: Request) -> float:
         """How many of those that wait go before a request; of a new one, roughly and soon told."""
         raise NotImplementedError
+
+    def precedes(self, request: Request, head: Request, now: float) -> bool:
+        """Whether one like a request, if it came now, would go before who is next."""
+        return False
 
     def says(self) -> Says:
         """What it can be held to."""
@@ -125,10 +133,16 @@ class Keyed(Order):
         return Says(key=self.key)
 
     def ahead(self, request: Request) -> float:
-        own = (self.key(request), request.id)
-        if request.id in self.waiting:
-            return sum((self.key(each), each.id) < own for each in self.waiting.values())
-        return below(self.heap, own) * len(self.waiting)
+        own, number, waiting = self.key(request), request.id, self.waiting
+        if number not in waiting:
+            return below(self.heap, (own, number)) * len(waiting)
+        before = [other for key, other in self.heap if key < own or (key == own and other < number)]
+        if len(self.heap) == len(waiting):
+            return len(before)
+        return len(waiting.keys() & before)  # some left, or were put back and stand there twice
+
+    def precedes(self, request: Request, head: Request, now: float) -> bool:
+        return self.key(replace(request, arrived=now)) < self.key(head)
 
 
 def below(heap: list[tuple[float, int]], entry: tuple[float, int]) -> float:
@@ -141,9 +155,9 @@ def below(heap: list[tuple[float, int]], entry: tuple[float, int]) -> float:
 
 def place_in(queue: Any, request: Request, alive: Callable[[int], bool]) -> int:
     """How many stand before a request in a line: all of it, for one that is not in it."""
-    before = 0
+    number, before = request.id, []
     for other in queue:
-        if other.id == request.id:
+        if other.id == number:
             break
-        before += alive(other.id)
-    return before
+        before.append(other.id)
+    return sum(map(alive, before))

@@ -7,6 +7,7 @@ from eke.policy.says import Says
 from eke.types.request import Request
 
 NEVER = float("inf")
+FOREVER = 1e9  # waiting for one class where there is no ageing: 30 years [s]
 
 
 class Priority(Keyed):
@@ -25,7 +26,7 @@ class Priority(Keyed):
     def __init__(self, ageing: float = 30.0) -> None:
         super().__init__()
         self.patient = ageing != NEVER
-        self.ageing = ageing if ageing != NEVER else 1e9  # 30 years of waiting for one class
+        self.ageing = ageing if ageing != NEVER else FOREVER
 
     def key(self, request: Request) -> float:
         return request.priority * self.ageing + request.arrived
