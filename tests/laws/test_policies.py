@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eke.policy.anticipating import Anticipating
 from eke.policy.contract import WORLDS, check, tried
 from eke.policy.contract.toy import Machine, World
 from eke.policy.contract.worlds import Dice, crowd
@@ -31,6 +32,7 @@ from eke.policy.protocol import (
     Stop,
 )
 from eke.policy.says import Says
+from eke.types.request import Request
 
 POLICIES = (
     "fcfs",
@@ -38,6 +40,8 @@ POLICIES = (
     "priority(ageing=never)",
     "fair",
     "fair(weights=gold:4+free:0.5)",
+    "classes",
+    "classes(ageing=never,weights=gold:4)",
     "deficit",
     "deficit(weights=heavy:2)@prefix",
     "deadline",
@@ -51,6 +55,14 @@ POLICIES = (
     "deadline+ladder(short:64,small:tiny,refuse,step=1s)",
     "priority+backfill",
     "fair(floors=0:20%)+promise+queue+backfill@prefix",
+    "fcfs(ceilings=gold:25%)",
+    "fair(floors=gold:20%,ceilings=batch:25%+free:50%)",
+    "classes(floors=silver:10%,ceilings=0:50%+gold:30%)+queue(most=20)",
+    "deficit(ceilings=free:40%)+backfill@sticky",
+    "fair+anticipate",
+    "classes+queue+anticipate@prefix",
+    "deficit(floors=3:20%)+backfill+anticipate(hold=20%)",
+    "shortest(ceilings=1:50%)+ladder(short:64,small:tiny,refuse,step=1s)+anticipate",
 )
 
 
@@ -73,12 +85,17 @@ def worlds(draw: st.DrawFn) -> World:
         dead=st.sampled_from([None, None, (1.0, 4.0)]),
         since=st.sampled_from([0.0, 1.5]),
     )
+    clients = draw(st.sampled_from([0, 0, 3, 8]))  # who wait for one answer before they ask again
+    gap = draw(st.sampled_from([0.0, 0.002, 1.0]))
     return World(
         name="drawn",
         requests=[type(each)(**{**_fields(each), **likely}) for each in requests],
         answers=answers,
         machines=draw(st.lists(machine, min_size=1, max_size=4)),
-        leaving={each.id: each.arrived + 0.7 for each in requests[:: draw(st.integers(2, 9))]},
+        leaving={each.id: each.arrived + 0.7 for each in requests[:: draw(st.integers(2, 9))]}
+        if not clients
+        else {},
+        follows={n: (n + clients, gap) for n in range(len(requests) - clients)} if clients else {},
         period=draw(st.sampled_from([0.2, 1.0, 5.0])),
         delay=draw(st.sampled_from([0.0, 0.3, 2.0])),
     )
@@ -182,6 +199,14 @@ class Curt(Bad):
         return super().on(event, now)
 
 
+class KeepsTooLong(Anticipating):
+    """Keeps places for four times as long as it says."""
+
+    def __init__(self):
+        super().__init__(Fair(), hold=0.2)
+        self.says = self.says._replace(keeps=0.05)
+
+
 class Sleepless(Bad):
     def on(self, event, now):
         actions = super().on(event, now)
@@ -238,6 +263,11 @@ def claims(order: Callable[[], Fcfs], says: Says) -> Callable[[], Dispatcher]:
     return build
 
 
+def one(request: Request) -> int:
+    """All requests alike."""
+    return 1
+
+
 @pytest.mark.parametrize(
     "bad, sentence",
     [
@@ -252,6 +282,7 @@ def claims(order: Callable[[], Fcfs], says: Says) -> Callable[[], Dispatcher]:
         (ForgetsFailures, "never ended|has a place|its place is"),
         (IgnoresLeaving, "was started, but is gone|has room for any"),
         (HoldsBack, "requests wait at"),
+        (KeepsTooLong, "requests wait at"),
         (Curt, "not told when to ask again"),
         (Sleepless, "alarm went off"),
         (Stops, "was stopped, but is not started"),
@@ -264,6 +295,14 @@ def claims(order: Callable[[], Fcfs], says: Says) -> Callable[[], Dispatcher]:
         (
             claims(Fcfs, Says(floors={"gold": 0.5}, group=lambda each: each.tenant)),
             "waits below its floor",
+        ),
+        (
+            claims(Fcfs, Says(ceilings={"gold": 0.3}, under=lambda each: each.tenant)),
+            "above the ceiling of 'gold'",
+        ),
+        (
+            claims(lambda: Priority(), Says(service=Fair().service, gap=Fair().gap, among=one)),
+            "drifted",
         ),
     ],
     ids=lambda value: getattr(value, "__name__", None),

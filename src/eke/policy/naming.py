@@ -10,17 +10,22 @@ Orders, who goes next:
     priority     lower class first; ageing=30s (or never): waiting that outweighs a class
     fair         least served tenant first, by tokens; weights=gold:4+free:1, prompt=1, answer=2:
                  what a token counts
+    classes      lower class first, and in each class as fair; ageing=30s (or never), weights=…,
+                 prompt=1, answer=2
     deficit      tenants in rounds, prefixes kept together; weights=…, quantum=4096 [tokens]
     deadline     the promise that runs out first; patience=10min: promise to those without
     shortest     least expected work first; ageing=50: tokens that a second of waiting outweighs
     tiers        by length of context: 8k:90%,32k:10% are the shares that each is sure of
-All orders but tiers also take floors=gold:20%+free:5%: shares of a tenant, a class or a kind.
+All orders but tiers also take shares of a tenant, a class or a kind:
+    floors=gold:20%+free:5%         what it is sure of, lent while it does not ask
+    ceilings=free:50%+batch:25%     what it never has more of in flight
 Additions:
     promise      refuse what would miss its promise; margin=1
     queue        refuse who would have too many before it; most=1000
     ladder       short:256,small:model,refuse is what is taken, in turn; step=5s: between rungs
     backfill     batch work in the troughs; kinds=batch+eval; spare=20%: kept for the others;
                  quiet=10s: before a job of a whole engine starts again
+    anticipate   keep the place of who will be back at once; hold=5%: of its last request's time
 Routers, where: least-load (the usual one), round-robin, prefix and sticky (slack=50%).
 """
 
@@ -32,11 +37,14 @@ from typing import Any, NamedTuple
 from eke.errors import BadInput, BadQuantity, closest
 from eke.policy import values
 from eke.policy.admission import Full, Gate, Promise
+from eke.policy.anticipating import Anticipating
 from eke.policy.direct import Direct
 from eke.policy.dispatcher import Dispatcher
 from eke.policy.jobs import Jobs
 from eke.policy.ladder import Ladder
 from eke.policy.orders.backfill import Backfill
+from eke.policy.orders.ceilings import Ceilings
+from eke.policy.orders.classes import Classes
 from eke.policy.orders.deadline import Deadline
 from eke.policy.orders.deficit import Deficit
 from eke.policy.orders.fair import Fair
@@ -63,15 +71,20 @@ class Part(NamedTuple):
     bare: tuple[str, Callable[[Sequence[str]], Any]] | None = None
 
 
-FLOORS = "floors"
+FLOORS, CEILINGS = "floors", "ceilings"
+SHARES = (FLOORS, CEILINGS)  # settings of all orders but tiers
 DIRECT = "direct"
+FAIR: dict[str, Callable[[str], Any]] = {
+    "weights": values.weights,
+    "prompt": values.above_0,
+    "answer": values.above_0,
+}
 
 ORDERS: dict[str, Part] = {
     "fcfs": Part(Fcfs),
     "priority": Part(Priority, {"ageing": values.seconds}),
-    "fair": Part(
-        Fair, {"weights": values.weights, "prompt": values.above_0, "answer": values.above_0}
-    ),
+    "fair": Part(Fair, FAIR),
+    "classes": Part(Classes, {"ageing": values.seconds, **FAIR}),
     "deficit": Part(Deficit, {"weights": values.weights, "quantum": values.above_0}),
     "deadline": Part(Deadline, {"patience": values.seconds}),
     "shortest": Part(Shortest, {"ageing": values.above_0}),
@@ -82,6 +95,7 @@ ADDITIONS: dict[str, Part] = {
     "queue": Part(Full, {"most": values.above_0}),
     "ladder": Part(Ladder, {"step": values.seconds}, ("rungs", values.rungs)),
     "backfill": Part(dict, {"kinds": values.words, "spare": values.share, "quiet": values.seconds}),
+    "anticipate": Part(dict, {"hold": values.share}),
 }
 ROUTERS: dict[str, Part] = {
     "least-load": Part(LeastLoad),
@@ -92,25 +106,28 @@ ROUTERS: dict[str, Part] = {
 
 
 def make(text: str, **settings: Any) -> Dispatcher | Direct:
-    """The policy that a text names. settings: more of its order's settings, as Python values.
+    """The policy that a text names. settings: more of its order's settings, as Python values; what
+    is given by name in both is taken together.
 
     Errors: BadInput, naming what was given and what is allowed.
     """
     if text.strip() == DIRECT:
+        if settings:
+            raise BadInput(f"{DIRECT} has no setting {next(iter(settings))!r}; it has none.")
         return Direct()
     words, _, route = text.partition("@")
     first, *rest = [values.part(each, text) for each in values.split(words, "+")]
-    order: Order = _order(first, settings)
     router = _build("router", ROUTERS, values.part(route or "least-load", text))
     added = {name: _build("addition", ADDITIONS, (name, texts)) for name, texts in rest}
     if len(added) < len(rest):
         raise BadInput(f"policy {text!r:.80} has the same addition twice; leave one of them out.")
-    jobs = None
-    if "backfill" in added:
-        idle = added.pop("backfill")
+    idle, hold, jobs = added.pop("backfill", None), added.pop("anticipate", None), None
+    if idle is not None:
         jobs = Jobs(quiet=idle.pop("quiet", 10.0))
-        order = Backfill(order, **idle)
+    order = _order(first, settings, idle)
     gates: list[Gate] = list(added.values())
+    if hold is not None:
+        return Anticipating(order, router, gates, jobs, **hold)
     return Dispatcher(order, router, gates, jobs)
 
 
@@ -120,52 +137,76 @@ def names() -> dict[str, tuple[str, ...]]:
     return {**parts, "alone": (DIRECT,)}
 
 
-def _order(given: tuple[str, list[str]], settings: dict[str, Any]) -> Order:
-    """An order, with floors around it where they are asked for."""
-    name, texts = given
-    own = [text for text in texts if text.partition("=")[0].strip() != FLOORS]
-    floors = [text.partition("=")[2] for text in texts if text not in own]
-    if name == "tiers" and (floors or FLOORS in settings):
-        raise BadInput("tiers are floors themselves; leave floors out.")
-    more = dict(settings)
-    shares = more.pop(FLOORS, None) or (_read(name, values.shares, floors[-1]) if floors else None)
-    order: Order = _build("order", ORDERS, (name, own), more)
-    return Floors(order, shares) if shares else order
+def _order(
+    given: tuple[str, list[str]], settings: dict[str, Any], idle: dict[str, Any] | None
+) -> Order:
+    """An order, with what stands around it. idle: settings of backfill, where it is asked for."""
+    part, found = _settings("order", ORDERS, given, settings)
+    floors, ceilings = (found.pop(each, None) for each in SHARES)
+    for group in (floors or {}).keys() & (ceilings or {}).keys():
+        if floors[group] > ceilings[group]:
+            raise BadInput(
+                f"{group} is sure of {floors[group]:.0%}, and may have {ceilings[group]:.0%} at "
+                "most; give it a ceiling that is not below its floor."
+            )
+    order: Order = part.build(**found)
+    if floors:
+        order = Floors(order, floors)
+    if idle is not None:
+        order = Backfill(order, **idle)
+    return Ceilings(order, ceilings, lambda: part.build(**found)) if ceilings else order
 
 
-def _build(
-    kind: str,
-    parts: dict[str, Part],
-    given: tuple[str, list[str]],
-    more: dict[str, Any] | None = None,
-) -> Any:
-    """Make an order, an addition or a router from its name and the texts of its settings."""
+def _build(kind: str, parts: dict[str, Part], given: tuple[str, list[str]]) -> Any:
+    """Make an addition or a router from its name and the texts of its settings."""
+    part, found = _settings(kind, parts, given, {})
+    return part.build(**found)
+
+
+def _settings(
+    kind: str, parts: dict[str, Part], given: tuple[str, list[str]], more: dict[str, Any]
+) -> tuple[Part, dict[str, Any]]:
+    """What a name stands for and its settings, from their texts and from Python."""
     name, texts = given
     if name not in parts:
         raise BadInput(f"no {kind} {name!r}{_near(name, parts)}; there are {', '.join(parts)}.")
-    part, found, bare = parts[name], dict(more or {}), []
+    part, found, bare = parts[name], dict(more), []
+    readers = dict(part.settings)
+    if kind == "order" and name != "tiers":
+        readers |= dict.fromkeys(SHARES, values.shares)
+    for key in found:
+        _known(name, key, readers, part)
     for text in texts:
         key, equals, value = (word.strip() for word in text.partition("="))
         if not equals and part.bare:
             bare.append(text)
             continue
-        _known(name, key, part)
-        found[key] = _read(name, part.settings[key], value)
-    for key in found:
-        _known(name, key, part)
-    if part.bare and (bare or part.bare[0] not in found):
+        _known(name, key, readers, None)
+        read = _read(name, readers[key], value)
+        found[key] = _together(name, key, found[key], read) if key in found else read
+    if part.bare and bare and part.bare[0] in found:
+        raise BadInput(f"{name} is given {part.bare[0]} twice; leave one of them out.")
+    if part.bare and part.bare[0] not in found:
         found[part.bare[0]] = _read(name, part.bare[1], bare)
-    return part.build(**found)
+    return part, found
 
 
-def _known(name: str, key: str, part: Part) -> None:
+def _together(name: str, key: str, one: Any, other: Any) -> Any:
+    """A setting that is given twice, by name each time."""
+    if isinstance(one, dict) and isinstance(other, dict) and not one.keys() & other.keys():
+        return {**one, **other}
+    raise BadInput(f"{name} is given {key} twice; leave one of them out.")
+
+
+def _known(name: str, key: str, readers: dict[str, Any], part: Part | None) -> None:
     """Refuse a setting that is not one of its part's."""
-    known = [*part.settings, *([part.bare[0]] if part.bare else [])]
-    if name in ORDERS and name != "tiers":
-        known.append(FLOORS)
-    if key not in known:
-        allowed = f"it has {', '.join(known)}" if known else "it has none"
-        raise BadInput(f"{name} has no setting {key!r}{_near(key, known)}; {allowed}.")
+    known = [*readers, *([part.bare[0]] if part and part.bare else [])]
+    if key in known:
+        return
+    if name == "tiers" and key in SHARES:
+        raise BadInput(f"tiers are floors themselves; leave {key} out.")
+    allowed = f"it has {', '.join(known)}" if known else "it has none"
+    raise BadInput(f"{name} has no setting {key!r}{_near(key, known)}; {allowed}.")
 
 
 def _read(name: str, reader: Callable[[Any], Any], text: Any) -> Any:

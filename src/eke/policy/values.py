@@ -94,4 +94,7 @@ def _pairs(texts: Sequence[str], like: str) -> list[tuple[str, str]]:
     pairs = [each.partition(":") for each in texts]
     if not all(name.strip() and value.strip() for name, _, value in pairs):
         raise BadQuantity(f"{'+'.join(texts)!r} does not give a number to each name, like {like}.")
-    return [(name.strip(), value.strip()) for name, _, value in pairs]
+    found = [(name.strip(), value.strip()) for name, _, value in pairs]
+    if len({name for name, _ in found}) < len(found):
+        raise BadQuantity(f"{'+'.join(texts)!r} gives two numbers to the same name.")
+    return found
