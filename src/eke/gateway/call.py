@@ -22,11 +22,23 @@ class Call:
 
     request: as the policy sees it.  engine, most, rung: where it was started, with what taken away.
     refusal: why not.  began: when it was last started [s].  first: when its first byte was there.
+    first_asked: the call that this one is to be faster than, which is woken too.
     status, headers: of the engine's answer.  broken: why nothing more will come.
     """
 
     __slots__ = (
-        *("began", "broken", "done", "engine", "exchange", "first", "headers", "left", "most"),
+        *(
+            "began",
+            "broken",
+            "done",
+            "engine",
+            "exchange",
+            "first",
+            "first_asked",
+            "headers",
+            "left",
+            "most",
+        ),
         *("news", "pieces", "refusal", "request", "rung", "scheduled", "size", "started"),
         *("status", "tries"),
     )
@@ -41,6 +53,7 @@ class Call:
         self.first: float | None = None
         self.left = False
         self.tries = 0
+        self.first_asked: Call | None = None
         self.news: Future[None] | None = None
         self.exchange: Any = None
         self.fresh()
@@ -56,6 +69,8 @@ class Call:
 
     def wake(self) -> None:
         """There is news."""
+        if self.first_asked is not None:
+            self.first_asked.wake()
         news = self.news
         if news is not None and not news.done():
             news.set_result(None)
@@ -67,6 +82,16 @@ class Call:
             await self.news
         finally:
             self.news = None
+
+    @property
+    def decided(self) -> bool:
+        """Whether its engine's answer has begun, or never will."""
+        return bool(self.status or self.broken or self.left) or self.engine is None
+
+    async def begun(self) -> None:
+        """Wait until that is decided."""
+        while not self.decided:
+            await self.hear()
 
     def begin(self, engine: Engine, most: int | None, rung: str, now: float) -> None:
         """The policy hands it to an engine."""
@@ -94,9 +119,7 @@ class Call:
         self.size += len(data)
         if self.size > HIGH:
             self.exchange.hold()
-        news = self.news
-        if news is not None and not news.done():
-            news.set_result(None)
+        self.wake()
 
     def on_end(self) -> None:
         """The engine's answer is complete."""

@@ -18,6 +18,7 @@ from eke.gateway.row import Row
 from eke.gateway.settings import Tenant
 from eke.gateway.sizing import Asker, most_use, sized, too_long
 from eke.policy.protocol import Place
+from eke.types.record import replace
 
 BUSY = (429, 503, 529)  # statuses by which engines say that they are full
 TRANSIENT = (408, 500, 502, 504)  # worth a try on another engine
@@ -121,9 +122,9 @@ class Errand:
                 if engine is not None and engine.holder is not None:
                     engine.holder.knock(call)
                 await call.hear()
-            await self._send(engine)
-            while not (call.status or call.broken or call.left) and call.engine is not None:
-                await call.hear()
+            await self._send(call, engine)
+            await self._begun(call)
+            call = self.call
             if call.left:
                 raise Gone
             if call.engine is None or self._failed(call.engine):
@@ -208,9 +209,49 @@ class Errand:
         if engine is not None and self.desk.waiting and engine.capacity.look(now, True):
             self.gateway.report(engine)
 
-    async def _send(self, engine: Engine) -> None:
+    async def _begun(self, call: Call) -> None:
+        """Wait until its engine's answer begins, or never will; asked too long, try another too."""
+        hedge = self.gateway.settings.patience.hedge
+        if hedge is None:
+            await call.begun()
+            return
+        with suppress(TimeoutError):
+            async with timeout(hedge):
+                await call.begun()
+                return
+        self.call = await self._faster(call)
+
+    async def _faster(self, call: Call) -> Call:
+        """Ask another engine too, where the policy has one free; the one that is first."""
+        twin = Call(replace(call.request, id=self.gateway.number()))
+        twin.first_asked = call
+        self.desk.arrive(twin)
+        if twin.engine is None or twin.engine is call.engine:
+            self._give_up(twin)
+            await call.begun()
+            return call
+        await self._send(twin, twin.engine)
+        while not (call.decided or twin.decided):
+            await call.hear()
+        if twin.broken and not call.decided:
+            self._give_up(twin)
+            await call.begun()
+            return call
+        slower = twin if call.decided else call
+        self._give_up(slower)
+        twin.first_asked = None
+        return call if slower is twin else twin
+
+    def _give_up(self, call: Call) -> None:
+        """Nobody wants a call any more."""
+        call.cut()
+        if call.engine is not None and call.request.id in call.engine.flights:
+            call.engine.end(call, 0, 0, self.gateway.clock.now())
+        self.desk.left(call)
+
+    async def _send(self, call: Call, engine: Engine) -> None:
         """Send it to the engine that the policy chose."""
-        gateway, call, request = self.gateway, self.call, self.call.request
+        gateway, request = self.gateway, call.request
         call.fresh()
         engine.begin(call, request.prompt + request.likely, gateway.clock.now())
         self._alarm(gateway.settings.patience.first)

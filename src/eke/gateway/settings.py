@@ -132,6 +132,7 @@ class Patience(Record):
     connect: for a connection.  first: for the first byte of an answer.  between: for the next.
     body: for a client to send its request.  drain: for answers under way at the end.
     alone: in the queue while no engine is there.  checkpoint: for a trainer that was told to stop.
+    hedge: for a first byte, before another engine that is free is asked too; None never asks.
     retries: of a request whose engine gave no byte.
     """
 
@@ -142,6 +143,7 @@ class Patience(Record):
     drain: float = 30.0
     alone: float = 15.0
     checkpoint: float = 60.0
+    hedge: float | None = None
     retries: int = 2
 
 
