@@ -66,7 +66,7 @@ def running(*words: str) -> Iterator[None]:
 
 
 @contextmanager
-def gateway(policy: str = "classes+queue@prefix", slots: int | None = None) -> Iterator[int]:
+def gateway(policy: str = "classes+queue+anticipate@prefix", slots: int | None = None) -> Iterator[int]:
     """The gateway in front of it; its process."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "gateway.toml"

@@ -15,6 +15,7 @@ from eke.errors import BadFile, BadInput, BadQuantity
 from eke.gateway.keeping import sealer
 from eke.gateway.limits import limit_of
 from eke.gateway.settings import (
+    POLICY,
     Chips,
     EngineSettings,
     ModelSettings,
@@ -30,7 +31,6 @@ from eke.types.record import Record, fields
 from eke.units import quantity
 
 LARGEST = 4 << 20  # bytes of a file
-POLICY = "classes+queue@prefix"  # where nobody says
 
 
 PriceChips = Callable[[str], Chips]

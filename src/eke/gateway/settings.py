@@ -9,6 +9,7 @@ from eke.types.record import Record
 
 Counted = Literal["requests", "tokens", "USD", "seconds"]
 
+POLICY = "classes+queue+anticipate@prefix"  # where nobody says
 EVERYONE = "everyone"  # the tenant of those who give no key, where none is asked for
 PERIODS = {"second": 1.0, "min": 60.0, "hour": 3600.0, "day": 86400.0, "month": 30 * 86400.0}
 
@@ -162,7 +163,7 @@ class Settings(Record):
     engines: tuple[EngineSettings, ...]
     tenants: tuple[Tenant, ...] = ()
     models: tuple[ModelSettings, ...] = ()
-    policy: str = "classes+queue@prefix"
+    policy: str = POLICY
     open: bool = True
     host: str = "127.0.0.1"
     port: int = 8080
