@@ -138,6 +138,8 @@ class Service:
         await self._serve(public, settings.host, settings.port)
         host, port = self.address()
         self.say(f"ready on http://{host}:{port}/v1")
+        if settings.open and host not in (LOOPBACK, "::1"):
+            self.say("open to everybody who reaches it; tenants with keys close it")
         if settings.admin is not None:
             await self._serve(Admin(self.gateway, Routes(ADMIN)), LOOPBACK, settings.admin)
             host, port = self.address(1)
@@ -202,6 +204,8 @@ class Service:
         healthy = await look(engine, now)
         now = gateway.clock.now()
         if healthy:
+            if not engine.ready:
+                self.say(f"engine {engine.name} serves {', '.join(engine.models)}")
             engine.ready = True
             if breaker.looked(True, now):
                 self.say(f"engine {engine.name} is back")

@@ -51,8 +51,9 @@ def _ready(process: subprocess.Popen[str], say: Callable[[str], None]) -> str:
     assert process.stderr is not None
     last = ""
     for line in process.stderr:
+        if last:
+            say(last)
         last = line.strip()
         if READY in last:
             return last.rpartition(READY)[2]
-        say(last)
     raise BadInput(last.removeprefix("eke: ") or "the engine that stands in did not start.")
