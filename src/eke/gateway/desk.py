@@ -52,6 +52,7 @@ class Desk:
         self.calls: dict[int, Call] = {}
         self.waiting = 0
         self.alone: float | None = None
+        self.beside: dict[int, list[Desk]] = {}  # engine → other desks that have it
         self._strangers: dict[int, Call] = {}  # started by a policy before this one
         self._alarm: float | None = None
         self._timer: TimerHandle | None = None
@@ -111,8 +112,17 @@ class Desk:
                 self.tell(Arrived(call.request))
 
     def report(self, engine: Engine) -> None:
-        """What an engine says of itself, or what was found out."""
-        self.tell(engine.report(self.clock.now()))
+        """What an engine says of itself, or what was found out; as much of it as is this desk's."""
+        self.tell(engine.report(self.clock.now(), self.share(engine)))
+
+    def share(self, engine: Engine) -> float:
+        """How much of an engine is this desk's, where models share it that do not share all
+        engines: as its requests are to all of them."""
+        others = self.beside.get(engine.number)
+        if not others:
+            return 1.0
+        own = len(self.calls) + 1
+        return own / (own + sum(len(each.calls) + 1 for each in others))
 
     def place(self, call: Call) -> Place | None:
         """Where a request stands; None when it does not wait."""

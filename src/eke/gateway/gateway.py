@@ -133,6 +133,12 @@ class Gateway:
                 desk.engines.setdefault(number, self.engines[number])
             for name in names:
                 self.desks.setdefault(name, desk)
+        desks = self.all_desks()
+        for desk in desks:
+            desk.beside = {
+                number: [each for each in desks if each is not desk and number in each.engines]
+                for number in desk.engines
+            }
 
     def report(self, engine: Engine) -> None:
         """Tell every desk that has an engine how it is."""

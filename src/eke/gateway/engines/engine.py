@@ -82,10 +82,13 @@ class Engine:
         own = limit if self.given is None else max(1, round(limit * self.given))
         return max(own - self.strangers, 0)
 
-    def report(self, now: float) -> EngineReport:
-        """As policies hear of it."""
+    def report(self, now: float, share: float = 1.0) -> EngineReport:
+        """As a policy hears of it that has so much of it."""
+        slots, room = self.slots, self.room
+        if share < 1.0:
+            slots, room = max(1, round(slots * share)), max(1, round(room * share))
         return EngineReport(
-            *(self.number, now, self.slots, self.room, self.running, self.inside, self.held),
+            *(self.number, now, slots, room, self.running, self.inside, self.held),
             *(min(self.longest, UNBOUNDED), self.alive, next(iter(self.models), "")),
             self.pace,
         )
