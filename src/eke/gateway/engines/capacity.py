@@ -7,6 +7,7 @@ MOST = 4096
 ENOUGH = 0.95  # share of the best throughput that the limit must reach
 FRESH = 60.0  # how long a level's throughput is believed [s]
 LEAST = 6  # samples of a level before its throughput is believed
+PASSING = 16  # one in so many may wait inside: for the next step, not for a place
 PROMPT = 0.1  # what a token of a prompt counts beside one of an answer (assumed)
 
 
@@ -81,7 +82,7 @@ class Capacity:
         """How many wait inside the engine, as it says itself. pressed: and outside, for it."""
         if self.fixed:
             return
-        if inside:
+        if inside > self.limit // PASSING:
             self._calm = False
             self.limit = self._target = max(1, self.limit - inside)
         elif pressed and self._calm:
