@@ -25,7 +25,7 @@ TRANSIENT = (408, 500, 502, 504)  # worth a try on another engine
 TOLD = 500  # requests in a queue, up to which each is told its place when it comes
 STARTING = 2.0  # when to ask again while engines start [s]
 FINISHED, REFUSED, STOPPED, FAILED = "finished", "refused", "stopped", "failed"
-NOTHING = Use(0.0, 0.0, 0.0, 0.0)
+UNUSED = Use(0.0, 0.0, 0.0, 0.0)
 
 
 class Gone(Exception):
@@ -193,7 +193,7 @@ class Errand:
         assert self.call.engine is None and not self.settled
         self.settled = True
         self.desk.left(self.call)
-        self.gateway.ledger.settle(self.hold, NOTHING)
+        self.gateway.ledger.settle(self.hold, UNUSED)
         self.call.leave()
 
     def leave(self) -> None:
