@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
 from eke.errors import BadInput
@@ -55,6 +56,7 @@ class Anticipating(Dispatcher):
             raise BadInput(f"hold of {hold:.0%} must be above 0 and below 100%, such as 5%.")
         self.habits = Habits(hold)
         self.kept: list[Kept] = []
+        self.lapse = inf  # when the first of them is given up, or before
         self.says = self.says._replace(keeps=hold)
         self._lanes = False
         self._usual: float | None = None  # alarm without any place kept
@@ -62,20 +64,20 @@ class Anticipating(Dispatcher):
     def on(self, event: Event, now: float) -> list[Action]:
         """What to do about an event. now: never runs back [s]."""
         self.alarm = self._usual
-        if type(event) is Left:
-            self.habits.over(event.request)
-        elif type(event) is Failed:
-            self.habits.failed(event.request)
         actions = super().on(event, now)
-        self._note(actions, now)
-        if self.kept and (more := self._review(now)):
+        if actions:
+            self._note(actions, now)
+        if self.kept and (self.order.waiting or now >= self.lapse):
+            more = self._review(now)
             self._note(more, now)
             actions = [*actions, *more]
         self._usual = self.alarm
-        if self.kept and (self.order.waiting or self.parked or self.jobs.waiting):
-            first = min(place.until for place in self.kept)
-            self.alarm = first if self.alarm is None else min(first, self.alarm)
+        if self.kept and self._someone_waits():
+            self.alarm = self.lapse if self.alarm is None else min(self.lapse, self.alarm)
         return actions
+
+    def _someone_waits(self) -> bool:
+        return bool(self.order.waiting or self.parked or self.jobs.waiting)
 
     def _note(self, actions: list[Action], now: float) -> None:
         for action in actions:
@@ -89,14 +91,18 @@ class Anticipating(Dispatcher):
             return super()._arrived(request, now)
         self.habits.came(request, now)
         habit = self.habits.whose[request.id]
-        place = next((each for each in self.kept if each.habit is habit), None)
+        place = None
+        if self.kept:
+            place = next((each for each in self.kept if each.habit is habit), None)
         if place is None:
             return super()._arrived(request, now)
         self._let_go(place)
         head = self.order.peek(now) if self.order.waiting else None
         if head is not None and self.order.precedes(request, head, now):
-            return [*self._first(request, now), *self._retry(now)]
-        return [*super()._arrived(request, now), *self._retry(now)]
+            actions = self._first(request, now)
+        else:
+            actions = super()._arrived(request, now)
+        return [*actions, *self._retry(now)] if self._someone_waits() else actions
 
     def _first(self, request: Request, now: float) -> list[Action]:
         """Start who came back before all that wait."""
@@ -110,17 +116,25 @@ class Anticipating(Dispatcher):
         flight = self.flying.get(event.request)
         if flight is None:
             return super()._finished(event, now)
-        habits, (request, view, size) = self.habits, flight
-        habit = habits.whose[event.request]
-        wait = habits.patience(event.request, now, self.pool.slots)
-        habits.ended(event.request, now)
-        if wait and view.takes:
+        request, view, size = flight
+        habit = self.habits.whose[request.id]
+        wait = self.habits.ended(request.id, now, self.pool.slots if view.takes else 0)
+        if wait:
             view.running += 1  # with its end it stands as it did
             view.held += size
-            habits.enter(habit)
-            habit.flying += 1
-            self.kept.append(Kept(habit, request, view, size, now + wait))
+            until = now + wait
+            self.kept.append(Kept(habit, request, view, size, until))
+            if until < self.lapse:
+                self.lapse = until
         return super()._finished(event, now)
+
+    def _failed(self, event: Failed, now: float) -> list[Action]:
+        self.habits.failed(event.request)
+        return super()._failed(event, now)
+
+    def _left(self, event: Left, now: float) -> list[Action]:
+        self.habits.over(event.request)
+        return super()._left(event, now)
 
     def _review(self, now: float) -> list[Action]:
         """Give up places kept for those who would not go first any more, or did not come."""
@@ -132,12 +146,12 @@ class Anticipating(Dispatcher):
         ]
         for place in lapsed:
             self._let_go(place)
+        self.lapse = min((place.until for place in self.kept), default=inf)
         return self._retry(now) if lapsed else NOTHING
 
     def _let_go(self, place: Kept) -> None:
         """A place is free again."""
         self.kept.remove(place)
         self._stuck = None
-        place.habit.flying -= 1
-        self.habits.leave(place.habit)
+        self.habits.given_up(place.habit)
         self._release(place.view, place.size)

@@ -52,7 +52,8 @@ class Habits:
             gap = min(now - habit.ended, LONG * self.hold * habit.lasted)
             habit.gap = gap if habit.gap is None else habit.gap + WEIGHT * (gap - habit.gap)
             habit.ended = None
-        self.enter(habit)
+        self.active += not habit.inside
+        habit.inside += 1
         self.whose[request.id] = habit
 
     def started(self, number: int, now: float) -> None:
@@ -72,35 +73,41 @@ class Habits:
         self.failed(number)
         habit = self.whose.pop(number, None)
         if habit is not None:
-            self.leave(habit)
+            self._leave(habit)
 
-    def ended(self, number: int, now: float) -> None:
-        """A request was answered."""
-        habit = self.whose[number]
-        habit.ended, habit.lasted = now, now - self.begun[number]
-        self.over(number)
-
-    def enter(self, habit: Habit) -> None:
-        """A tenant has one inside more."""
-        self.active += not habit.inside
-        habit.inside += 1
-
-    def leave(self, habit: Habit) -> None:
-        """A tenant has one inside less."""
-        habit.inside -= 1
-        self.active -= not habit.inside
-
-    def patience(self, number: int, now: float, slots: int) -> float:
-        """How long to keep the place of a request that ends now for its tenant's next [s].
+    def ended(self, number: int, now: float, slots: int) -> float:
+        """A request was answered. How long its place is to be kept for its tenant's next [s]; such
+        a place counts as inside until it is given up.
 
         0 where others of it wait, where nobody else is active, where it has its equal share all the
         same, and where its next takes longer to come than is worth it. slots: of all engines.
         """
-        habit = self.whose[number]
-        alone = habit.inside > habit.flying or self.active < 2
-        if alone or habit.flying - 1 >= slots / self.active:
-            return 0.0
-        longest, gap = self.hold * (now - self.begun[number]), habit.gap
+        habit = self.whose.pop(number)
+        lasted = now - self.begun.pop(number)
+        habit.ended, habit.lasted = now, lasted
+        if (
+            habit.inside == habit.flying
+            and self.active > 1
+            and (habit.flying - 1) * self.active < slots
+            and (wait := self._patience(habit, self.hold * lasted))
+        ):
+            return wait
+        self.given_up(habit)
+        return 0.0
+
+    def given_up(self, habit: Habit) -> None:
+        """A tenant has one place less."""
+        habit.flying -= 1
+        self._leave(habit)
+
+    def _leave(self, habit: Habit) -> None:
+        """A tenant has one inside less."""
+        habit.inside -= 1
+        self.active -= not habit.inside
+
+    def _patience(self, habit: Habit, longest: float) -> float:
+        """How long to wait for the next of a tenant, at most so long; 0 for not at all [s]."""
+        gap = habit.gap
         if gap is None:
             habit.trials += 1
             return longest if habit.trials <= TRIALS else 0.0
