@@ -98,13 +98,13 @@ class Routes:
     """Finds the handler of a request."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._tree: dict[str, Any] = {}
+        self._tree: dict[str | None, Any] = {}  # parts of paths, and at None what is there
         for route in routes:
             node = self._tree
             for part in route.path.strip("/").split("/"):
-                kind = ("**" if part.endswith("...}") else "{}") if part[0] == "{" else part
+                kind = ("**" if part.endswith("...}") else "{}") if part[:1] == "{" else part
                 node = node.setdefault(kind, {})
-            node.setdefault("", {})[route.method] = route
+            node.setdefault(None, {})[route.method] = route
 
     async def __call__(
         self, gateway: Gateway, tenant: Tenant, scope: Scope, receive: Receive, send: Send
@@ -125,7 +125,7 @@ class Routes:
             if node is rest:
                 given[place:] = ["/".join(given[place:])]
                 break
-        methods = node.get("") if node else None
+        methods = node.get(None) if node else None
         if not methods:
             raise not_found(f"Unknown request URL: {method} {path:.200}.", code="unknown_url")
         route = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)

@@ -1,0 +1,113 @@
+"""Everything that looks at one gateway, beaten once a second."""
+
+from __future__ import annotations
+
+import logging
+import re
+from asyncio import sleep
+
+from eke.gateway.errand import FAILED, FINISHED, REFUSED, STOPPED
+from eke.gateway.gateway import Gateway
+from eke.gateway.row import Row
+from eke.gateway.seeing.census import Counting
+from eke.gateway.seeing.history import History
+from eke.gateway.seeing.logs import RequestLog
+from eke.gateway.seeing.meters import Meters
+from eke.gateway.seeing.traces import Traces
+
+log = logging.getLogger("eke.gateway")
+
+OUTCOMES = (FINISHED, REFUSED, STOPPED, FAILED)
+BEAT = 1.0  # between samples [s]
+
+
+class Seeing:
+    """What is seen of a gateway.
+
+    log: of requests, None for none.  traces: None for none.
+    meters: numbers of requests that are over.  counting: of those under way.  history: of the last
+    minutes.  lag: how late the event loop was at the last beat [s].  jumps: of the calendar.
+    """
+
+    def __init__(
+        self, gateway: Gateway, log: RequestLog | None = None, traces: Traces | None = None
+    ) -> None:
+        self.gateway, self.log, self.traces = gateway, log, traces
+        self._written: list[RequestLog | Traces] = [each for each in (log, traces) if each]
+        self.meters = Meters(lambda: gateway.tenants.by_name)
+        self.counting = Counting(gateway)
+        self.history = History()
+        self.lag = 0.0
+        self.jumps = 0
+        self.version = _version()
+        self._last = gateway.clock.now()
+
+    def over(self, row: Row) -> None:
+        """A request is over."""
+        self.meters.over(row)
+        for each in self._written:
+            each.over(row)
+
+    async def beat(self) -> None:
+        """Look at everything once a second, until cancelled; then write what is left."""
+        loop = self.gateway.loop
+        due = loop.time()
+        try:
+            while True:
+                due = max(due + BEAT, loop.time())
+                await sleep(due - loop.time())
+                self.lag = max(loop.time() - due, 0.0)
+                self.look()
+                for each in self._written:
+                    await each.write()
+        finally:
+            for each in self._written:
+                each.close()
+
+    def look(self) -> None:
+        """One sample, and a look at the calendar."""
+        gateway = self.gateway
+        now = gateway.clock.now()
+        lately = self.meters.fade(now - self._last)
+        self._last = now
+        ended = {name: float(lately.outcomes[name]) for name in OUTCOMES}
+        levels = {
+            "answer": float(lately.answer),
+            "waiting": float(sum(desk.waiting for desk in gateway.all_desks())),
+            "running": float(sum(engine.running for engine in gateway.engines.values())),
+            "lag": self.lag,
+        }
+        self.history.add(now, {**ended, **levels}, {"first": lately.first, "wait": lately.wait})
+        jump = gateway.clock.look()
+        if jump:
+            self.jumps += 1
+            log.warning("the calendar jumped by %g s and is believed now", jump)
+
+    def number(self, number: int) -> str:
+        """A request's number as clients are told it."""
+        return f"req_{int(self.gateway.clock.wall(0.0)):x}_{number:x}"
+
+    def numbered(self, text: str) -> int | None:
+        """The number in one; None where it is not of this gateway."""
+        match = re.fullmatch(r"req_([0-9a-f]{1,12})_([0-9a-f]{1,12})", text)
+        if match is None or int(match[1], 16) != int(self.gateway.clock.wall(0.0)):
+            return None
+        return int(match[2], 16)
+
+    def desk_names(self) -> list[str]:
+        """What each desk answers for, in the order of `all_desks`."""
+        desks = self.gateway.desks.items()
+        return [
+            ", ".join([name for name, each in desks if each is desk])
+            for desk in self.gateway.all_desks()
+        ]
+
+
+def _version() -> str:
+    """Of eke, as installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("eke")
+    except PackageNotFoundError:
+        return "unknown"
