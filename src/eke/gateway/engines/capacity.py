@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+from eke.gateway.engines.speeds import Seen, pooled
+
 FIRST = 8  # requests at once before anything is known
 MOST = 4096
-ENOUGH = 0.95  # share of the best throughput that the limit must reach
-FRESH = 60.0  # how long a level's throughput is believed [s]
-LEAST = 6  # samples of a level before its throughput is believed
+ENOUGH = 0.975  # share of the best throughput that the limit must reach
+CHANGED = 1.4  # times another throughput than before, twice, that are no chance
+FRESH = 60.0  # how long what is known of other levels is good [s]
+AGES = 16  # or so many times what a request takes, if that is longer
+LEAST, MUCH = 16, 128  # requests that are enough to tell a level by, and that always are
+KEPT = 4  # rounds that a level's throughput goes back, or somewhat more
+USUAL = 0.01  # of a new request in the running mean of works
 PASSING = 16  # one in so many may wait inside: for the next step, not for a place
 PROMPT = 0.1  # what a token of a prompt counts beside one of an answer (assumed)
-
-
-class Level:
-    """What was seen with so many requests at once: work done, time taken, when last."""
-
-    __slots__ = ("count", "seconds", "seen", "work")
-
-    def __init__(self) -> None:
-        self.work = self.seconds = 0.0
-        self.count = 0
-        self.seen = float("-inf")
 
 
 class Capacity:
@@ -27,56 +22,52 @@ class Capacity:
 
     An engine with a queue of its own does not get faster with more, only its queue longer, where
     nobody can reorder it; an engine that batches gets faster until its memory's speed or its chips
-    are used up. Either is seen in the throughput by level, which each request measures by itself:
-    level × work / time, whatever its length. While requests wait, levels below and above the
-    limit are tried, one round each, until none is better. Sources: little1961; kleinrock1979
-    (operating at the knee).
+    are used up. Either is seen in the throughput by level. While requests wait, the limit goes
+    round by round: down until throughput falls, up until it does not grow, and then to the level
+    where the speed seen below would give the best throughput, which is the knee of an engine with
+    places (cardwell2016 does the same with bytes on a link; kleinrock1979). There it stays; from
+    time to time a level somewhat above is tried again, and a throughput that changes begins it all
+    anew.
 
     Where an engine tells how many wait inside it, the limit doubles at every look until any do.
 
-    limit: requests at once.  fixed: nothing is to be found out.
+    limit: requests at once.  fixed: nothing is to be found out.  levels: what was seen of each.
     """
 
-    __slots__ = ("_calm", "_cap", "_cap_until", "_round", "_target", "fixed", "levels", "limit")
+    __slots__ = (
+        *("_calm", "_cap", "_cap_until", "_doubt", "_knee", "_round", "_since", "_usual"),
+        *("fixed", "levels", "limit"),
+    )
 
     def __init__(self, slots: int | None = None) -> None:
         self.fixed = slots is not None
         self.limit = slots or FIRST
-        self.levels: dict[int, Level] = {}
-        self._target = self.limit  # the knee as far as known; the limit may be trying another
-        self._round = 0
+        self.levels: dict[int, Seen] = {}
+        self._round, self._since = Seen(), float("-inf")
+        self._usual = 0.0  # work of a request
+        self._knee = 0  # where it was found last; 0 while it is looked for
+        self._doubt = False  # the throughput seems to have changed
         self._calm = True  # nobody was ever seen waiting inside
         self._cap, self._cap_until = MOST, float("-inf")
 
     def ended(self, at: tuple[int, int], work: float, seconds: float, now: float) -> None:
         """A request is answered. at: requests at once when it started, itself among them, and when
         it ended.  work: tokens, of prompts counted as PROMPT."""
-        begun, over = at
-        if self.fixed or work <= 0 or seconds <= 0 or abs(begun - over) > max(1, begun // 8):
+        if self.fixed or work <= 0 or seconds <= 0:
             return
-        level = self.levels.setdefault((begun + over + 1) // 2, Level())
-        if level.count >= 2 * LEAST + begun or now - level.seen > FRESH:
-            keep = 0.5 if now - level.seen <= FRESH else 0.0
-            level.work *= keep
-            level.seconds *= keep
-            level.count = int(level.count * keep)
-        level.work += work
-        level.seconds += seconds
-        level.count += 1
-        level.seen = now
-        self._round += 1
+        self._usual += USUAL * (work - self._usual) if self._usual else work
+        low, high = min(at), max(at)
+        slack = self.limit // 8
+        if now - seconds >= self._since and self.limit - slack <= low <= high <= self.limit + slack:
+            self._round.add((low + high) / 2, work, seconds)
 
     def look(self, now: float, pressed: bool) -> bool:
         """Choose the limit anew; whether it changed. pressed: requests wait for it."""
-        if self.fixed or not pressed or self._round < max(LEAST, self.limit):
+        enough = min(max(LEAST, self.limit), MUCH)
+        if self.fixed or not pressed or self._round.number < enough:
             return False
-        if not self._known(self.limit, now):
-            return False
-        self._round = 0
-        before = self.limit
-        self._target = self._knee(now)
-        self.limit = min(self._next(now), self._most(now))
-        return self.limit != before
+        self._learn(now)
+        return self._set(min(self._next(now), self._most(now)), now)
 
     def told(self, inside: int, pressed: bool, now: float) -> None:
         """How many wait inside the engine, as it says itself. pressed: and outside, for it."""
@@ -84,47 +75,82 @@ class Capacity:
             return
         if inside > self.limit // PASSING:
             self._calm = False
-            self.limit = self._target = max(1, self.limit - inside)
+            self.full(self.limit - inside, now)
         elif pressed and self._calm:
-            self.limit = self._target = min(2 * self.limit, self._most(now))
+            self._set(min(2 * self.limit, self._most(now)), now)
 
     def full(self, running: int, now: float, seconds: float = 30.0) -> None:
-        """The engine refused more than so many."""
+        """The engine has no place for more than so many, for a while."""
         self._cap, self._cap_until = max(1, running), now + seconds
         if not self.fixed:
-            self.limit = self._target = max(1, min(self.limit, self._cap))
+            self._set(min(self.limit, self._cap), now)
 
-    def throughput(self, level: int) -> float:
-        """Work per second with so many at once, as far as known."""
-        found = self.levels[level]
-        return level * found.work / found.seconds
+    def _set(self, limit: int, now: float) -> bool:
+        """Another limit; what began before does not count for it. Whether it is another."""
+        if limit == self.limit:
+            return False
+        self.limit, self._since, self._round = limit, now, Seen()
+        return True
 
     def _most(self, now: float) -> int:
         return self._cap if now < self._cap_until else MOST
 
-    def _known(self, level: int, now: float) -> bool:
-        found = self.levels.get(level)
-        return found is not None and found.count >= LEAST and now - found.seen <= FRESH
-
-    def _knee(self, now: float) -> int:
-        """The smallest level with nearly the best throughput."""
-        known = sorted(level for level in self.levels if self._known(level, now))
-        best = max(self.throughput(level) for level in known)
-        return next(level for level in known if self.throughput(level) >= ENOUGH * best)
+    def _learn(self, now: float) -> None:
+        """A round at the limit is over."""
+        seen, self._round = self._round, Seen()
+        seen.at = now
+        before = self.levels.get(self.limit)
+        if before is not None:
+            ratio = seen.speed(self._usual).rate / before.speed(self._usual).rate
+            if 1 / CHANGED < ratio < CHANGED:
+                self._doubt = False
+                before.join(seen, 0.5 if before.number > KEPT * seen.number else 1.0)
+            elif not self._doubt:
+                self._doubt = True
+            else:
+                self.levels.clear()
+                self._doubt, self._knee, before = False, 0, None
+        if before is None:
+            self.levels[self.limit] = seen
+        above = [level for level in self.levels if level > self.limit]
+        age = now - max((self.levels[level].at for level in above), default=now)
+        if age > _good(seen):
+            for level in above:
+                del self.levels[level]
 
     def _next(self, now: float) -> int:
-        """A neighbour of the knee that is not known, below first, or the knee."""
-        knee = self._target
-        for step in (2.0, 1.25):
-            low, high = int(knee / step), max(int(knee * step), knee + 1)
-            low = min(low, knee - 1)
-            if low >= 1 and not self._within(low, knee, now):
-                return low
-            if high <= self._most(now) and not self._within(knee, high, now, above=True):
-                return high
-        return knee
+        """Where to look, or to stay."""
+        speeds = {}
+        for level, seen in self.levels.items():
+            speed = seen.speed(self._usual)
+            speeds[level] = speed._replace(error=speed.error * (1 + (now - seen.at) / _good(seen)))
+        found = pooled(speeds)
+        top = max(found)
+        best = found[top]
+        enough = min(level for level in found if found[level].most >= ENOUGH * best.least)
+        under = max((level for level in found if level < enough), default=0)
+        if not under and enough > 1:
+            return enough // 2
+        if top < (above := self._above(enough, top)):
+            return above
+        guess = round(under * best.rate / found[under].rate) if under else enough
+        guess = max(guess, under + 1)
+        if guess < enough:
+            return guess
+        self._knee = min(guess, top)
+        return self._knee
 
-    def _within(self, low: int, high: int, now: float, above: bool = False) -> bool:
-        """Whether a level between two, the knee itself not counted, is known."""
-        span = range(low + 1, high + 1) if above else range(low, high)
-        return any(self._known(level, now) for level in span)
+    def _above(self, enough: int, top: int) -> int:
+        """The level that must be known above the knee: half as near to one that is slower."""
+        if enough > self._knee:
+            self._knee = 0  # throughput grew: look further up
+        wanted = max(enough + enough // 4 if self._knee else 2 * enough, enough + 1)
+        slower = min((level for level in self.levels if level > top), default=MOST)
+        if slower > wanted:
+            return wanted
+        return (top + slower) // 2 if slower - top > max(1, top // 4) else top
+
+
+def _good(seen: Seen) -> float:
+    """How long what was seen is good [s]."""
+    return max(FRESH, AGES * seen.seconds / seen.number)
