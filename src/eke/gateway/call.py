@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncio import Future, get_running_loop
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from eke.policy.protocol import Reject
@@ -21,26 +22,16 @@ class Call:
     breaks; its client may leave. Each is noted here and wakes the one who waits.
 
     request: as the policy sees it.  engine, most, rung: where it was started, with what taken away.
-    refusal: why not.  began: when it was last started [s].  first: when its first byte was there.
+    refusal: why not.  started: when it last was [s].  first: when its first byte was there [s].
+    due: when something must have come from its engine, `patience` after it was expected [s].
     first_asked: the call that this one is to be faster than, which is woken too.
     status, headers: of the engine's answer.  broken: why nothing more will come.
     """
 
     __slots__ = (
-        *(
-            "began",
-            "broken",
-            "done",
-            "engine",
-            "exchange",
-            "first",
-            "first_asked",
-            "headers",
-            "left",
-            "most",
-        ),
-        *("news", "pieces", "refusal", "request", "rung", "scheduled", "size", "started"),
-        *("status", "tries"),
+        *("broken", "done", "due", "engine", "exchange", "first", "first_asked", "headers"),
+        *("left", "most", "news", "patience", "pieces", "refusal", "request", "rung", "size"),
+        *("started", "status", "tries"),
     )
 
     def __init__(self, request: Request) -> None:
@@ -64,8 +55,19 @@ class Call:
         self.headers: list[tuple[bytes, bytes]] = []
         self.pieces: list[bytes] = []
         self.size = 0
+        self.due, self.patience = inf, inf
         self.done = False
         self.broken = ""
+
+    def expect(self, now: float, seconds: float) -> None:
+        """Something is to come from its engine within so many seconds."""
+        self.due, self.patience = now + seconds, seconds
+
+    def overdue(self, now: float) -> None:
+        """Give up an engine that has said nothing for too long. To be called now and then."""
+        if now > self.due and self.exchange is not None:
+            self.cut()
+            self.on_broken(f"nothing came for {self.patience:g} s")
 
     def wake(self) -> None:
         """There is news."""

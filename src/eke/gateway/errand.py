@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from asyncio import TimerHandle, timeout
+from asyncio import timeout
 from contextlib import suppress
+
+from msgspec import Raw
 
 from eke.errors import closest
 from eke.gateway.asked import Asked, Endpoint, tier_of
@@ -20,6 +22,7 @@ from eke.gateway.sizing import Asker, most_use, sized, too_long
 from eke.policy.protocol import Place
 from eke.types.record import replace
 
+EMPTY = Raw()
 BUSY = (429, 503, 529)  # statuses by which engines say that they are full
 TRANSIENT = (408, 500, 502, 504)  # worth a try on another engine
 TOLD = 500  # requests in a queue, up to which each is told its place when it comes
@@ -47,7 +50,7 @@ class Errand:
 
     __slots__ = (
         *("asker", "body", "call", "characters", "desk", "gateway", "hold", "place", "settled"),
-        *("tenant", "timer"),
+        "tenant",
     )
 
     def __init__(
@@ -66,7 +69,6 @@ class Errand:
         self.asker = Asker(tenant, endpoint, asked, tier, kind)
         self.hold: Hold = FREE
         self.settled = False
-        self.timer: TimerHandle | None = None
         self.place: Place | None = None
         desk = gateway.desks.get(asked.model)
         if desk is None or not _may_use(tenant, asked.model):
@@ -129,9 +131,9 @@ class Errand:
                 raise Gone
             if call.engine is None or self._failed(call.engine):
                 continue  # the policy took it back, or has it again
-            self._no_alarm()
             call.first = self.gateway.clock.now()
             self.desk.first(call)
+            self._forget()
             return
 
     async def more(self) -> bytes:
@@ -147,9 +149,8 @@ class Errand:
                 raise Refusal(502, f"The engine broke off: {call.broken}.", "server_error")
             if call.done:
                 return b""
-            self._alarm(self.gateway.settings.patience.between)
+            call.expect(self.gateway.clock.now(), self.gateway.settings.patience.between)
             await call.hear()
-            self._no_alarm()
 
     def settle(self, usage: Usage | None, tokens: int, outcome: str, reason: str = "") -> Row:
         """It is over: tell the policy, the engine's meter, the ledger and the log.
@@ -166,7 +167,6 @@ class Errand:
         self.settled = True
         gateway, call, request = self.gateway, self.call, self.call.request
         now = gateway.clock.now()
-        self._no_alarm()
         prompt, cached = request.prompt, 0
         if usage is not None:
             prompt, cached = usage.prompt_tokens or prompt, usage.cached
@@ -208,6 +208,11 @@ class Errand:
         self.desk.finished(self.call, tokens, cached)
         if engine is not None and self.desk.waiting and engine.capacity.look(now, True):
             self.gateway.report(engine)
+
+    def _forget(self) -> None:
+        """Let go of the prompt: it is not sent again, and thousands of streams may be open."""
+        self.body = b""
+        setattr(self.asked, self.asker.endpoint.text, EMPTY)
 
     async def _begun(self, call: Call) -> None:
         """Wait until its engine's answer begins, or never will; asked too long, try another too."""
@@ -254,7 +259,7 @@ class Errand:
         gateway, request = self.gateway, call.request
         call.fresh()
         engine.begin(call, request.prompt + request.likely, gateway.clock.now())
-        self._alarm(gateway.settings.patience.first)
+        call.expect(gateway.clock.now(), gateway.settings.patience.first)
         try:
             body = body_for(gateway, self.asker, call, engine, self.body)
             await engine.wire.post(call, self.asker.endpoint.path, body)
@@ -301,21 +306,6 @@ class Errand:
         if said.place is not None:
             refusal.more = ((b"x-eke-queue-place", b"%d" % said.place),)
         return refusal
-
-    def _alarm(self, seconds: float) -> None:
-        self._no_alarm()
-        self.timer = self.gateway.loop.call_later(seconds, self._too_slow, seconds)
-
-    def _no_alarm(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-
-    def _too_slow(self, seconds: float) -> None:
-        """The engine said nothing for too long."""
-        self.timer = None
-        self.call.cut()
-        self.call.on_broken(f"nothing came for {seconds:g} s")
 
     def _row(
         self, share: float, counts: tuple[int, int, int], end: tuple[str, str], now: float

@@ -172,6 +172,14 @@ class Gateway:
         desks = [desk for desk in self.all_desks() if engine.number in desk.engines]
         return any(desk.waiting for desk in desks)
 
+    def overdue(self) -> None:
+        """Give up engines that have said nothing for too long."""
+        now = self.clock.now()
+        for desk in self.all_desks():
+            for call in list(desk.calls.values()):
+                if now > call.due:
+                    call.overdue(now)
+
     def orphaned(self, seconds: float) -> None:
         """Tell those who wait where no engine has been there for so long."""
         for desk in self.all_desks():

@@ -94,6 +94,7 @@ class Service:
                 gateway.membership = Membership(gateway, keeper.state)
                 await gateway.membership.refresh()
             self._begin(self._settle())
+            self._begin(self._watch())
             await self._servers()
             self._signals(loop)
             try:
@@ -154,6 +155,7 @@ class Service:
             log_config=None,
             server_header=False,
             date_header=False,
+            proxy_headers=False,
             timeout_keep_alive=75,
             h11_max_incomplete_event_size=LONGEST_HEAD,
         )
@@ -229,6 +231,13 @@ class Service:
                 if self.gateway.keeper is not None:
                     await self._keep(self.gateway.keeper, beats)
             beats += 1
+
+    async def _watch(self) -> None:
+        """Give up engines that say nothing, soon after their time is up."""
+        while True:
+            patience = self.gateway.settings.patience
+            await asyncio.sleep(min(OFTEN, patience.first / 10, patience.between / 10))
+            self.gateway.overdue()
 
     async def _keep(self, keeper: Keeper, beats: int) -> None:
         """Store what is over; now and then say that we are there, and clear up."""
