@@ -2,54 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from eke.gateway.refusal import bad
 
-USAGE = b'"stream_options":{"include_usage":true},'
 
-
-def with_fields(body: bytes, fields: dict[str, Any], present: bool) -> bytes:
-    """The JSON object with some fields set. present: whether any of them may be in it already; if
-    none is, they are put in front without reading the rest."""
+def with_fields(body: bytes, fields: dict[str, Any]) -> bytes:
+    """The JSON object with some fields set. They are put at its end, without reading the rest; if
+    it has one of them already, it is read and written anew."""
     if not fields:
         return body
-    if present:
+    if any(b'"%b"' % name.encode() in body for name in fields):
         return msgspec.json.encode({**_read(body), **fields})
-    start = body.index(b"{") + 1
-    return b"{" + msgspec.json.encode(fields)[1:-1] + b"," + body[start:]
+    before = body[: body.rindex(b"}")]
+    comma = b"" if before.rstrip().endswith(b"{") else b","
+    return b"".join((before, comma, msgspec.json.encode(fields)[1:]))
 
 
 def _read(body: bytes) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise bad("We could not parse the JSON body of your request.") from None
     if not isinstance(found, dict):
         raise bad("The body of a request is a JSON object.")
     return found
 
 
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
+
+
 class Counts(msgspec.Struct, frozen=True):
     """Details of a usage that count."""
 
-    cached_tokens: int | None = None
+    cached_tokens: Tokens | None = None
 
 
 class Usage(msgspec.Struct, frozen=True):
     """Tokens as an engine counted them."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: Tokens = 0
+    completion_tokens: Tokens = 0
     prompt_tokens_details: Counts | None = None
 
     @property
     def cached(self) -> int:
         """Of the prompt, not computed anew."""
         details = self.prompt_tokens_details
-        return (details.cached_tokens or 0) if details else 0
+        return min(details.cached_tokens or 0, self.prompt_tokens) if details else 0
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -62,11 +64,11 @@ _answer = msgspec.json.Decoder(Answered)
 
 
 def usage_of(body: bytes) -> Usage | None:
-    """The usage in an answer, or in an event of a stream. None where there is none; raises
-    ValueError where it is not JSON."""
+    """The usage in an answer, or in an event of a stream. None where there is none that can be;
+    raises ValueError where it is not JSON."""
     try:
         return _answer.decode(body).usage
     except msgspec.ValidationError:
         return None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None

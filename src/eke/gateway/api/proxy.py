@@ -121,7 +121,7 @@ def _checked(errand: Errand, body: bytes) -> tuple[Usage | None, bytes]:
             502, "The engine's answer is not JSON.", "server_error", "bad_gateway"
         ) from None
     if errand.asked.service_tier and errand.call.status == 200:
-        body = with_fields(body, {"service_tier": errand.asker.tier}, True)
+        body = with_fields(body, {"service_tier": errand.asker.tier})
     return usage, body
 
 
