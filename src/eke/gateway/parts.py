@@ -19,7 +19,7 @@ def _media(raw: bytes) -> tuple[int, int]:
     """Bytes of data in pictures and sounds of some messages, and how many there are."""
     try:
         messages = msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return 0, 0
     size = count = 0
     for part in _parts(messages):
@@ -35,7 +35,8 @@ def _parts(messages: Any) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for message in messages if isinstance(messages, list) else []:
         content = message.get("content") if isinstance(message, dict) else None
-        found += [each for each in content or [] if isinstance(each, dict)]
+        if isinstance(content, list):
+            found += [each for each in content if isinstance(each, dict)]
     return found
 
 
