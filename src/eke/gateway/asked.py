@@ -12,6 +12,7 @@ from eke.gateway.refusal import bad
 CLASSES = {"priority": -1, "default": 0, "flex": 1, "batch": 2}
 SAME = {"fast": "priority", "ultrafast": "priority", "scale": "priority", "standard": "default"}
 HEAD = 2048  # bytes of a prompt that requests with the same beginning share
+COPIES = 128  # answers that may be asked for at once
 
 
 class Asked(msgspec.Struct):
@@ -64,12 +65,17 @@ def read(body: bytes, endpoint: Endpoint) -> Asked:
             "We could not parse the JSON body of your request. It must be a JSON object, such as "
             '{"model": "…", "messages": […]}.'
         ) from None
-    if not getattr(asked, endpoint.text):
+    if bytes(memoryview(getattr(asked, endpoint.text))[:5]) in (b"", b"null"):
         raise bad(f"Missing required parameter: '{endpoint.text}'.", endpoint.text)
     for name in ("max_tokens", "max_completion_tokens", "n", "best_of"):
         value = getattr(asked, name)
         if value is not None and value < 1:
             raise bad(f"Invalid '{name}': {value} is below 1.", name, "integer_below_min_value")
+    for name in ("n", "best_of"):
+        value = getattr(asked, name) or 1
+        if value > COPIES:
+            words = f"Invalid '{name}': {value} is above {COPIES}."
+            raise bad(words, name, "integer_above_max_value")
     return asked
 
 

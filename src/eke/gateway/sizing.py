@@ -94,6 +94,6 @@ def _longest(gateway: Gateway, asker: Asker, prompt: int) -> int:
     if prompt + (said or 0) > context * SLACK:
         raise too_long(gateway, asker, prompt, said)
     if context == inf:
-        return said or UNBOUNDED
+        return min(said or UNBOUNDED, UNBOUNDED)
     room = max(int(context) - prompt, 1)
     return room if said is None else min(said, room)
