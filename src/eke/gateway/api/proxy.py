@@ -129,7 +129,7 @@ async def _streamed(errand: Errand, send: Send, begun: bool) -> None:
     """An answer that is sent as it comes. begun: its head is sent already."""
     asked = errand.asked
     strip = not (asked.stream_options or {}).get("include_usage")
-    put = b'"service_tier":"%b",' % errand.asker.tier.encode() if asked.service_tier else b""
+    put = {"service_tier": errand.asker.tier} if asked.service_tier else None
     stream = Stream(strip, put)
     first = await errand.more()
     _is_stream(errand, first)
@@ -144,10 +144,14 @@ async def _streamed(errand: Errand, send: Send, begun: bool) -> None:
                 await send({"type": "http.response.body", "body": passed, "more_body": True})
             data = await errand.more()
         last = stream.end()
-    except (Broken, Refusal) as error:
+        if stream.failed:
+            outcome, reason = FAILED, "the engine told of an error"
+    except Broken as error:
         outcome, reason = FAILED, str(error)
-        words = f"The engine broke off: {error}."
+        words = f"The engine's answer makes no sense: {error}."
         last = _event(Refusal(502, words, "server_error", "bad_gateway"))
+    except Refusal as refusal:
+        outcome, reason, last = FAILED, refusal.message, _event(refusal)
     except Gone:
         _stop(errand, STOPPED, LEFT, stream)
         raise
