@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from eke.gateway.changes import Usage, usage_of, with_fields
@@ -12,6 +13,7 @@ END = b"\n\n"
 LONGEST = 1 << 24  # bytes of one event
 ENDS = b"[DONE]"
 FAILS = b'{"error"'
+_EMPTY = re.compile(rb"\n{3,}")  # events without anything
 
 
 class Broken(Exception):
@@ -42,6 +44,8 @@ class Stream:
             data = self._rest + data
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
+        if b"\n\n\n" in data or data.startswith(b"\n"):
+            data = _EMPTY.sub(END, data.lstrip(b"\n"))
         cut = data.rfind(END) + 2
         if cut < 2:
             self._rest = data
@@ -53,7 +57,7 @@ class Stream:
         if not self.finished and (b'finish_reason":"' in whole or b'finish_reason": "' in whole):
             self.finished = True
         if self.put or b'"usage"' in whole or ENDS in whole or FAILS in whole or self.done:
-            whole = b"".join([self._event(each) for each in whole.split(END) if each])
+            whole = b"".join([self._event(each) for each in whole[:-2].split(END)])
         return whole
 
     def end(self) -> bytes:
