@@ -1,0 +1,194 @@
+"""POST /v1/responses and what belongs to it, on engines that know chat completions only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from eke.gateway.api.following import Follower
+from eke.gateway.api.listing import listed, slice_of
+from eke.gateway.api.proxy import _told as told
+from eke.gateway.api.reading import Departed
+from eke.gateway.api.routes import Asking, Route, Sending, decoded
+from eke.gateway.api.watching import Watch
+from eke.gateway.refusal import Refusal, bad
+from eke.gateway.responses import kept
+from eke.gateway.responses.answer import CANCELLED, ENDED, Answer
+from eke.gateway.responses.ask import read
+from eke.gateway.responses.compacting import Compact, compacted, making_of
+from eke.gateway.responses.counting import input_tokens
+from eke.gateway.responses.ids import Ids
+from eke.gateway.responses.making import Making
+from eke.gateway.responses.makings import Makings, makings_of
+from eke.gateway.responses.turn import turn_of
+from eke.gateway.state.state import State
+
+
+async def create(asking: Asking) -> None:
+    """POST /v1/responses."""
+    body = await asking.body()
+    ask = read(body)
+    makings = makings_of(asking.gateway)
+    if ask.background:
+        making = await makings.start(asking.tenant, ask, body)
+        if ask.stream:
+            await Follower(asking, making.id, -1).follow()
+        else:
+            await asking.reply(200, _standing(making))
+        return
+    making = await makings.new(asking.tenant, ask)
+    with _watched(asking, making):
+        await (_stream if ask.stream else _answer)(asking, makings, making)
+
+
+async def _answer(asking: Asking, makings: Makings, making: Making) -> None:
+    """A response at once."""
+    await makings.make(making, _nobody)
+    if making.answer["status"] == CANCELLED:
+        raise Departed
+    cost = b"%.9f" % making.answer["eke"]["cost_usd"]
+    await asking.reply(200, making.answer, [*told(making.errand), (b"x-eke-cost-usd", cost)])
+
+
+async def _stream(asking: Asking, makings: Makings, making: Making) -> None:
+    """A response as it comes."""
+    sending: Sending | None = None
+
+    async def tell(events: list[bytes]) -> None:
+        nonlocal sending
+        if sending is None:
+            sending = await asking.stream(told(making.errand))
+        await sending.send(b"".join(events))
+
+    last = await makings.make(making, tell)
+    if sending is not None:
+        await sending.end(last)
+
+
+async def _nobody(events: list[bytes]) -> None:
+    """Nobody listens to its events."""
+
+
+@contextmanager
+def _watched(asking: Asking, making: Making) -> Iterator[None]:
+    """While a client waits for a response: it is left when the client leaves, and an error has the
+    headers of every answer."""
+    watch = Watch(asking.gateway.loop, asking.receive, making.leave)
+    try:
+        yield
+    except Refusal as refusal:
+        refusal.more = (*refusal.more, *told(making.errand))
+        raise
+    finally:
+        watch.end()
+
+
+async def retrieve(asking: Asking) -> None:
+    """GET /v1/responses/{id}."""
+    id = asking.parts["id"]
+    if asking.query.get("stream") == "true":
+        after = asking.number("starting_after", -1, 0, 1 << 53)
+        await Follower(asking, id, after).follow()
+        return
+    making = _live(asking)
+    await asking.reply(200, _standing(making) if making else await _stored(asking))
+
+
+async def cancel(asking: Asking) -> None:
+    """POST /v1/responses/{id}/cancel. Twice is as once; what is over stays as it is."""
+    making = _live(asking)
+    if making is not None and making.ask.background:
+        await makings_of(asking.gateway).cancel(making)
+    answer = making.answer if making is not None else await _stored(asking)
+    if not answer["background"]:
+        words = "Only responses created with 'background' can be cancelled; leave the others."
+        raise bad(words, "response_id")
+    if answer["status"] not in ENDED:
+        now = asking.gateway.clock.wall()
+        verb, given = kept.cancel, (asking.parts["id"], asking.tenant.name, now)
+        _, body = await _state(asking).write(verb, *given)
+        answer = body.answer
+    await asking.reply(200, answer)
+
+
+async def delete(asking: Asking) -> None:
+    """DELETE /v1/responses/{id}: it, its items and its events, wiped off the disk."""
+    id, making = asking.parts["id"], _live(asking)
+    if making is not None:
+        making.stored = making.stored and bool(making.ask.background)
+        await makings_of(asking.gateway).cancel(making)
+    state = _state(asking)
+    if not await state.write(kept.delete, id, asking.tenant.name) and making is None:
+        raise kept.unknown(id)
+    await state.scrub()
+    await asking.reply(200, {"id": id, "object": "response", "deleted": True})
+
+
+async def input_items(asking: Asking) -> None:
+    """GET /v1/responses/{id}/input_items."""
+    wanted = slice_of(asking, asking.parts["id"], kept.INPUT)
+    now = asking.gateway.clock.wall()
+    page = await _state(asking).read(kept.input_page, wanted, now)
+    await asking.reply(200, listed(asking, page))
+
+
+async def count(asking: Asking) -> None:
+    """POST /v1/responses/input_tokens: about as many as an engine will count."""
+    gateway, tenant = asking.gateway, asking.tenant
+    fields = decoded(await asking.body() or b"{}", dict[str, msgspec.Raw])
+    usual = next(iter(gateway.names()), "")
+    fields = {"model": msgspec.Raw(msgspec.json.encode(usual)), **fields}
+    ask = read(msgspec.json.encode(fields))
+    turn = await turn_of(gateway, tenant, ask, Ids())
+    tokens = input_tokens(gateway, ask.model, turn.messages, ask.tools)
+    await asking.reply(200, {"object": "response.input_tokens", "input_tokens": tokens})
+
+
+async def compact(asking: Asking) -> None:
+    """POST /v1/responses/compact."""
+    making = await making_of(asking.gateway, asking.tenant, await asking.json(Compact))
+    with _watched(asking, making):
+        await making.make(_nobody)
+        if making.answer["status"] == CANCELLED:
+            raise Departed
+        await asking.reply(200, compacted(making), told(making.errand))
+
+
+def _live(asking: Asking) -> Making | None:
+    """The response that is asked about, where it is being made here."""
+    making = makings_of(asking.gateway).live.get(asking.parts["id"])
+    return making if making is not None and making.tenant.name == asking.tenant.name else None
+
+
+def _standing(making: Making) -> Answer:
+    """A response that is being made, as it stands, with its place in the queue."""
+    place = making.place()
+    return {**making.answer, "eke": place} if place else making.answer
+
+
+async def _stored(asking: Asking) -> Answer:
+    """A response as it is stored. Raises Refusal 404."""
+    now = asking.gateway.clock.wall()
+    found = await _state(asking).read(kept.get, asking.parts["id"], asking.tenant.name, now)
+    return found[1].answer
+
+
+def _state(asking: Asking) -> State:
+    """Where responses are kept. Raises Refusal 404 where nothing is."""
+    state = asking.gateway.state
+    if state is None:
+        raise kept.unknown(asking.parts["id"])
+    return state
+
+
+ROUTES = (
+    Route("POST", "/v1/responses", create),
+    Route("POST", "/v1/responses/input_tokens", count),
+    Route("POST", "/v1/responses/compact", compact),
+    Route("GET", "/v1/responses/{id}", retrieve),
+    Route("DELETE", "/v1/responses/{id}", delete),
+    Route("POST", "/v1/responses/{id}/cancel", cancel),
+    Route("GET", "/v1/responses/{id}/input_items", input_items),
+)

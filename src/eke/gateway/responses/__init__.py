@@ -1,0 +1,1 @@
+"""Responses and conversations: what they say, as chat completions say it, and what is kept."""

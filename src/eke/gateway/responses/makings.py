@@ -1,0 +1,260 @@
+"""All responses that one gateway makes, and those that run on in the background.
+
+A background response is a work in the state: claimed by the gateway that makes it, taken over by
+another where that one is gone, ended once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from eke.errors import StateError
+from eke.gateway.errand import STOPPED
+from eke.gateway.gateway import Gateway
+from eke.gateway.refusal import Refusal, bad
+from eke.gateway.responses import answer as answers
+from eke.gateway.responses import kept
+from eke.gateway.responses.ask import Ask, read
+from eke.gateway.responses.ids import Ids, ids_of
+from eke.gateway.responses.making import Making, Tell
+from eke.gateway.responses.storing import keeps, tenant_of, whole_of
+from eke.gateway.responses.turn import turn_of
+from eke.gateway.responses.upstream import passes
+from eke.gateway.settings import Tenant
+from eke.gateway.state import works
+from eke.gateway.state.state import State
+from eke.gateway.state.works import Claim, Work
+from eke.types.record import replace
+
+log = logging.getLogger("eke.gateway")
+
+KIND = "background"  # of works
+LOOK = 1.0  # between looks for work [s]
+LEASE = 15.0  # a claim is good for so long [s]
+AT_ONCE = 1000  # background responses under way in one gateway
+ATTEMPTS = 3  # before a response counts as what ends gateways
+NUMBERS = 1e6  # of events that a later attempt leaves out, for each second, to go beyond all before
+LATER = 5.0  # when to try again where nobody says [s]
+
+
+class Makings:
+    """The responses of one gateway.
+
+    live: those being made, by name.  held: works of the background ones among them.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.live: dict[str, Making] = {}
+        self.held: dict[str, Work] = {}
+        name = gateway.keeper.name if gateway.keeper else ""
+        self.owner = f"{name}/responses"
+        self.closing = False
+        self._let_go: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def new(self, tenant: Tenant, ask: Ask) -> Making:
+        """A response that is asked for. Raises Refusal."""
+        turn = await turn_of(self.gateway, tenant, ask, Ids())
+        return Making(self.gateway, tenant, ask, turn, keeps(self.gateway, tenant, ask.store))
+
+    async def make(self, making: Making, tell: Tell) -> bytes:
+        """Make a response whose client waits for it, and store it; its last event. Raises Refusal
+        where nothing was told yet."""
+        self.live[making.id] = making
+        try:
+            await making.make(tell)
+            if making.stored:
+                await self._store(making)
+            return making.last()
+        finally:
+            del self.live[making.id]
+            making.over.set()
+
+    async def start(self, tenant: Tenant, ask: Ask, body: bytes) -> Making:
+        """Begin a response that runs on by itself. body: of the request.  Raises Refusal where it
+        is refused at once."""
+        state = self._state(tenant)
+        making = await self.new(tenant, ask)
+        now = self.gateway.clock.wall()
+        work = Work(making.id, KIND, tenant.name, _without_input(body), now)
+        if len(self.held) < AT_ONCE:
+            await making.ask_for()
+            claimed, until = works.CLAIMED, now + LEASE
+            work = replace(work, state=claimed, owner=self.owner, until=until, attempts=1)
+        making.answer["status"] = answers.QUEUED
+        try:
+            await state.write(kept.queue, whole_of(making), work)
+        except BaseException:
+            making.give_up(STOPPED, "it could not be stored")
+            raise
+        if work.owner is not None:
+            self._begin(making, work)
+        return making
+
+    async def run(self) -> None:
+        """Look for works again and again: hold those at hand, take up those that nobody has."""
+        state = self.gateway.state
+        while state is not None and not self.closing:
+            try:
+                await self._look(state)
+            except StateError as error:
+                log.error("background responses are not looked for: %s", error)
+            await asyncio.sleep(LOOK)
+
+    async def close(self) -> None:
+        """Let go of what runs on by itself; another gateway, or this one when it is back, makes
+        it."""
+        self.closing = True
+        self._let_go |= self.held.keys()
+        for id in list(self.held):
+            self.live[id].leave()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def cancel(self, making: Making) -> None:
+        """End a response that is being made, and wait until it is over."""
+        self._let_go.discard(making.id)
+        making.leave()
+        await making.over.wait()
+
+    def _state(self, tenant: Tenant) -> State:
+        """The state, where background responses can be kept. Raises Refusal."""
+        state = self.gateway.state
+        if state is None or not tenant.store:
+            why = "nothing of your requests may be stored" if state else "it has no 'state'"
+            raise bad(f"This gateway makes no background responses: {why}.", "background")
+        return state
+
+    async def _store(self, making: Making) -> None:
+        """Store what is over. An answer that is there is told even where that fails."""
+        state = self.gateway.state
+        assert state is not None
+        if making.answer["status"] == answers.CANCELLED and not making.ask.stream:
+            return  # nobody ever heard of it
+        try:
+            await state.write(kept.store, whole_of(making))
+        except StateError as error:
+            log.error("a response is not stored: %s", error)
+            making.answer["store"] = False
+
+    def _begin(self, making: Making, work: Work) -> None:
+        self.live[making.id], self.held[making.id] = making, work
+        self._task(self._make(making, work))
+
+    def _task(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _make(self, making: Making, work: Work) -> None:
+        """Make a background response, whatever comes."""
+        try:
+            await self._made(making, work)
+        except Exception:
+            log.exception("a background response failed inside the gateway")
+            await making.tell([making.error("The gateway failed.")])
+        finally:
+            del self.live[making.id], self.held[making.id]
+            making.over.set()
+            if making.log is not None:
+                making.log.end()
+
+    async def _made(self, making: Making, work: Work) -> None:
+        state = self.gateway.state
+        assert state is not None
+        try:
+            await making.make(making.tell)
+        except Refusal as refusal:
+            if passes(refusal):
+                due = self.gateway.clock.wall() + (refusal.retry_after or LATER)
+                await state.write(works.release, work, due, False)
+                return
+        if making.id in self._let_go and making.answer["status"] == answers.CANCELLED:
+            await state.write(works.release, work, self.gateway.clock.wall(), False)
+            await making.tell([making.error("The gateway ends; the response goes on elsewhere.")])
+            return
+        await self._finish(state, making, work)
+
+    async def _finish(self, state: State, making: Making, work: Work) -> None:
+        """Store how it ended, and tell it."""
+        last = making.last()
+        events = b"".join([*making.log.events, last]) if making.log else b""
+        try:
+            ours = await state.write(kept.finish, whole_of(making, events), work)
+        except StateError as error:  # it is made once more when the claim has run out
+            log.error("a background response is not stored: %s", error)
+            last, ours = making.error("The gateway cannot reach its state for now."), True
+        if not ours:
+            making.answer["status"] = answers.CANCELLED
+            last = making.last()
+        await making.tell([last])
+
+    async def _look(self, state: State) -> None:
+        now, mine = self.gateway.clock.wall(), list(self.held)
+        if mine:
+            held = await state.write(works.extend, self.owner, now + LEASE)
+            for id in mine:
+                if id not in held and id in self.live:
+                    self.live[id].leave()
+        for taken in await state.write(works.requeue, now, ATTEMPTS):
+            if taken.kind == KIND and taken.state == works.FAILED:
+                await state.write(kept.fail, taken.id, taken.tenant, now)
+        room = AT_ONCE - len(self.held)
+        if room > 0:
+            wanted = Claim(owner=self.owner, kinds=(KIND,), most=room, now=now, until=now + LEASE)
+            for work in await state.write(works.claim, wanted):
+                await self._resume(state, work, now)
+
+    async def _resume(self, state: State, work: Work, now: float) -> None:
+        """Go on with a background response that was begun elsewhere, or before."""
+        if work.id in self.held:  # the claim ran out, and is ours again
+            self.held[work.id] = work
+            return
+        found = await state.read(kept.again, work.id, work.tenant, now)
+        if found is None:
+            await state.write(works.finish, work, works.FAILED, None)
+            return
+        document, items = found
+        tenant, ids = tenant_of(self.gateway, work.tenant), ids_of(work.id, len(items))
+        try:
+            ask = read(work.body)
+            turn = await turn_of(self.gateway, tenant, ask, ids, items)
+            stored = document.kind == kept.RESPONSE
+            first = int((now - document.created) * NUMBERS)
+            making = Making(self.gateway, tenant, ask, turn, stored, first)
+        except Refusal as refusal:
+            if passes(refusal):  # such as while engines start
+                due = now + (refusal.retry_after or LATER)
+                await state.write(works.release, work, due, False)
+                return
+            await state.write(works.finish, work, works.FAILED, None)
+            await state.write(kept.fail, work.id, work.tenant, now, refusal.message)
+            return
+        making.created = document.created
+        making.answer["created_at"] = int(document.created)
+        self._begin(making, work)
+
+
+def _without_input(body: bytes) -> bytes:
+    """A request without its input, which is stored by itself."""
+    fields: dict[str, msgspec.Raw] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    fields.pop("input", None)
+    return msgspec.json.encode(fields)
+
+
+_all: WeakKeyDictionary[Gateway, Makings] = WeakKeyDictionary()
+
+
+def makings_of(gateway: Gateway) -> Makings:
+    """The responses that a gateway makes."""
+    found = _all.get(gateway)
+    if found is None:
+        found = _all[gateway] = Makings(gateway)
+    return found

@@ -1,0 +1,49 @@
+"""A response as it is stored: under which kind, for how long, with what."""
+
+from __future__ import annotations
+
+import msgspec
+
+from eke.gateway.gateway import Gateway
+from eke.gateway.responses.answer import ENDED
+from eke.gateway.responses.kept import FLEETING, RESPONSE, Body, Whole
+from eke.gateway.responses.making import Making
+from eke.gateway.settings import EVERYONE, Tenant
+from eke.gateway.state.documents import Document
+from eke.types.record import replace
+
+AWHILE = 600.0  # for which a background response that is not stored is kept when it is over [s]
+
+
+def keeps(gateway: Gateway, tenant: Tenant, store: bool | None) -> bool:
+    """Whether a response is stored."""
+    return gateway.state is not None and tenant.store and store is not False
+
+
+def whole_of(making: Making, events: bytes = b"") -> Whole:
+    """All that is stored of a response, as it stands."""
+    answer, tenant, now = making.answer, making.tenant, making.gateway.clock.wall()
+    expires = now + tenant.retention
+    if not making.stored and answer["status"] in ENDED:
+        expires = now + AWHILE
+    body = Body({**answer, "output": []}, making.turn.session, bool(events))
+    document = Document(
+        id=making.id,
+        kind=RESPONSE if making.stored else FLEETING,
+        tenant=tenant.name,
+        created=making.created,
+        status=answer["status"],
+        body=msgspec.json.encode(body),
+        expires=expires,
+        previous=making.ask.previous_response_id,
+    )
+    conversation, output = making.ask.conversation_id, answer["output"]
+    kept_until = now + tenant.retention
+    return Whole(document, making.turn.input, output, conversation, kept_until, events)
+
+
+def tenant_of(gateway: Gateway, name: str) -> Tenant:
+    """The tenant of a name, also one that nobody set up."""
+    tenants = gateway.tenants.by_name
+    anybody = tenants.get(EVERYONE) or Tenant(name=EVERYONE)
+    return tenants.get(name) or replace(anybody, name=name, keys=())
