@@ -70,6 +70,7 @@ class Keeper:
 
     async def rest(self, tenant: str, limit: Limit, window: int) -> float:
         """All that is left, where nobody else has leave."""
+        await self.flush()
         ask = self._ask(tenant, limit, window, limit.amount, 0.0)
         return await self.state.write(budgets.rest, self.name, ask) * UNITS[limit.what]
 

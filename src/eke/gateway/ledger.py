@@ -129,6 +129,9 @@ class Ledger:
         for window in windows:
             if not self._room(window, most.of(window.limit.what)):
                 raise self._refusal(window, wall)
+        for window in windows:
+            if self._windows.get((tenant.name, window.limit.name)) is not window:
+                self._ended.append((tenant.name, window))  # it ended while leave was asked for
         return self._held(windows, most)
 
     async def _fill(self, tenant: str, window: Window, wanted: float) -> None:
@@ -141,9 +144,10 @@ class Ledger:
         given = await self.leases.lease(tenant, limit, index, chunk, short)
         window.granted += given  # not before: it may have changed meanwhile
         if not self._room(window, wanted) and window.flying == 0:
+            self._told(tenant, window)  # the rest is had whole or not at all
             given = await self.leases.rest(tenant, limit, index)
             window.granted += given
-            window.last = True
+            window.last = given > 0
 
     def settle(self, hold: Hold, took: Use) -> None:
         """A request is over; what it took stands for what was reserved."""
@@ -153,8 +157,13 @@ class Ledger:
             window.used += took.of(window.limit.what)
 
     def tell(self, wall: float) -> None:
-        """Tell the leases what was used, and give back what nobody here uses now."""
+        """Tell the leases what was used, and give back what nobody here uses now. Windows that are
+        over are forgotten."""
         if self.leases is None:
+            windows = self._windows.items()
+            self._windows = {
+                key: each for key, each in windows if each.flying or wall < each.ends()
+            }
             return
         for tenant, window in self._ended:
             self._told(tenant, window)
