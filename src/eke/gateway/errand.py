@@ -183,8 +183,8 @@ class Errand:
 
     def charge(self, row: Row) -> None:
         """Tell the ledger and the log what it took."""
-        took = Use(row.outcome != REFUSED, row.prompt + row.tokens, row.charged, row.seconds)
-        self.gateway.ledger.settle(self.hold, took)
+        took = Use(1.0, row.prompt + row.tokens, row.charged, row.seconds)
+        self.gateway.ledger.settle(self.hold, UNUSED if row.outcome == REFUSED else took)
         self.gateway.write(row)
 
     def take_back(self) -> None:
