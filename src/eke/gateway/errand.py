@@ -124,6 +124,8 @@ class Errand:
                 if engine is not None and engine.holder is not None:
                     engine.holder.knock(call)
                 await call.hear()
+            if call.left:
+                raise Gone
             await self._send(call, engine)
             await self._begun(call)
             call = self.call
@@ -141,10 +143,10 @@ class Errand:
         engine broke off."""
         call = self.call
         while True:
-            if call.pieces:
-                return call.taken()
             if call.left:
                 raise Gone
+            if call.pieces:
+                return call.taken()
             if call.broken:
                 raise Refusal(502, f"The engine broke off: {call.broken}.", "server_error")
             if call.done:
