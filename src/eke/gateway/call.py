@@ -140,6 +140,7 @@ class Call:
         pieces = self.pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self.pieces = []
+        self.due = inf  # it is the client's turn
         if self.size > HIGH and self.exchange is not None:
             self.exchange.go_on()
         self.size = 0
