@@ -278,6 +278,7 @@ class Errand:
         reason = engine.trouble = call.broken or f"it answered {status}"
         if status in BUSY:
             engine.capacity.full(engine.running - 1, now)
+            gateway.report(engine)
         elif engine.breaker.failed(now):
             gateway.report(engine)
         call.tries += 1
