@@ -6,6 +6,7 @@ from asyncio import Future, get_running_loop
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from eke.gateway.settings import EngineSettings
 from eke.policy.protocol import Reject
 from eke.types.request import Request
 
@@ -26,12 +27,13 @@ class Call:
     due: when something must have come from its engine, `patience` after it was expected [s].
     first_asked: the call that this one is to be faster than, which is woken too.
     status, headers: of the engine's answer.  broken: why nothing more will come.
+    seconds, cost, energy: of accelerators, all its tries together [s, USD, J].
     """
 
     __slots__ = (
-        *("broken", "done", "due", "engine", "exchange", "first", "first_asked", "headers"),
-        *("left", "most", "news", "patience", "pieces", "refusal", "request", "rung", "size"),
-        *("started", "status", "tries"),
+        *("broken", "cost", "done", "due", "energy", "engine", "exchange", "first", "first_asked"),
+        *("headers", "left", "most", "news", "patience", "pieces", "refusal", "request", "rung"),
+        *("seconds", "size", "started", "status", "tries"),
     )
 
     def __init__(self, request: Request) -> None:
@@ -44,6 +46,7 @@ class Call:
         self.first: float | None = None
         self.left = False
         self.tries = 0
+        self.seconds = self.cost = self.energy = 0.0
         self.first_asked: Call | None = None
         self.news: Future[None] | None = None
         self.exchange: Any = None
@@ -68,6 +71,18 @@ class Call:
         if now > self.due and self.exchange is not None:
             self.cut()
             self.on_broken(f"nothing came for {self.patience:g} s")
+
+    def pay(self, share: float, engine: EngineSettings) -> None:
+        """It had so much of an engine's time [s]."""
+        self.seconds += share * engine.chips
+        self.cost += share * engine.rate
+        self.energy += share * engine.power
+
+    def pay_for(self, other: Call) -> None:
+        """What another call took that was made for the same request counts as its own."""
+        self.seconds += other.seconds
+        self.cost += other.cost
+        self.energy += other.energy
 
     def wake(self) -> None:
         """There is news."""

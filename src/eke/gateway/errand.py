@@ -173,15 +173,16 @@ class Errand:
         if usage is not None:
             prompt, cached = usage.prompt_tokens or prompt, usage.cached
             gateway.lengths_of(self.asked.model).counted(self.characters, prompt)
-        engine, share = call.engine, 0.0
+        engine = call.engine
         if engine is not None and request.id in engine.flights:
             call.cut()
-            share = engine.end(call, prompt - cached, tokens, now)
+            counts = outcome == FINISHED or tokens > 0
+            engine.end(call, (prompt - cached) * counts, tokens, now)
         if outcome == FINISHED:
             self._finished(engine, tokens, cached, now)
         else:
             self.desk.left(call)
-        return self._row(share, (prompt, tokens, cached), (outcome, reason), now)
+        return self._row((prompt, tokens, cached), (outcome, reason), now)
 
     def charge(self, row: Row) -> None:
         """Tell the ledger and the log what it took."""
@@ -242,12 +243,14 @@ class Errand:
             await call.hear()
         if twin.broken and not call.decided:
             self._give_up(twin)
+            call.pay_for(twin)
             await call.begun()
             return call
-        slower = twin if call.decided else call
+        slower, faster = (twin, call) if call.decided else (call, twin)
         self._give_up(slower)
+        faster.pay_for(slower)
         twin.first_asked = None
-        return call if slower is twin else twin
+        return faster
 
     def _give_up(self, call: Call) -> None:
         """Nobody wants a call any more."""
@@ -310,20 +313,15 @@ class Errand:
             refusal.more = ((b"x-eke-queue-place", b"%d" % said.place),)
         return refusal
 
-    def _row(
-        self, share: float, counts: tuple[int, int, int], end: tuple[str, str], now: float
-    ) -> Row:
-        """What is kept of it. share: of its engine's time [s].  counts: tokens of prompt and
-        answer, and those cached.  end: how and why."""
+    def _row(self, counts: tuple[int, int, int], end: tuple[str, str], now: float) -> Row:
+        """What is kept of it. counts: tokens of prompt and answer, and those cached.  end: how and
+        why; what the gateway could not do is not charged."""
         call, request, asker = self.call, self.call.request, self.asker
         (prompt, tokens, cached), (outcome, reason), engine = counts, end, call.engine
-        seconds = cost = energy = 0.0
-        if engine is not None:
-            said = engine.settings
-            seconds, cost, energy = share * said.chips, share * said.rate, share * said.power
-        charged, saved = cost, 0.0
+        bad = outcome in (REFUSED, FAILED)
+        charged, saved = 0.0 if bad else call.cost, 0.0
         price = self.gateway.model(asker.asked.model).price
-        if price is not None and outcome not in (REFUSED, FAILED):
+        if price is not None and not bad:
             part = 1.0 - self.gateway.settings.batch_discount if asker.tier == "batch" else 1.0
             fresh = (prompt - cached) * price.prompt + cached * price.cached
             charged = part * (fresh + tokens * price.answer)
@@ -351,9 +349,9 @@ class Errand:
             session=request.session,
             ttft=request.ttft,
             deadline=request.deadline,
-            seconds=seconds,
-            energy=energy,
-            cost=cost,
+            seconds=call.seconds,
+            energy=call.energy,
+            cost=call.cost,
             charged=charged,
             saved=saved,
         )

@@ -100,14 +100,14 @@ class Engine:
         mark = self.meter.begin(weight, now)
         self.flights[call.request.id] = Flight(now, self.running + self.elsewhere, mark, weight)
 
-    def end(self, call: Call, prompt: int, tokens: int, now: float) -> float:
-        """A request is off it; its share of the engine's time [s]. prompt: computed, not cached.
-        tokens: of its answer, 0 when it failed or was left."""
+    def end(self, call: Call, prompt: int, tokens: int, now: float) -> None:
+        """A request is off it, and pays its share of the engine's time. prompt: computed, not
+        cached.  tokens: of its answer; both 0 when it failed or was left."""
         flight = self.flights.pop(call.request.id)
         level = (flight.level, self.running + self.elsewhere)
         self.running -= 1
-        share = self.meter.end(flight.mark, flight.weight, now)
-        if tokens:
+        call.pay(self.meter.end(flight.mark, flight.weight, now), self.settings)
+        if prompt or tokens:
             taken = now - flight.began
             self.finished += 1
             self.tokens += tokens
@@ -115,4 +115,3 @@ class Engine:
             self.capacity.ended(level, tokens + PROMPT * prompt, taken, now)
             pace = taken / max(flight.level, 1) / max(prompt + tokens, 1)
             self.pace = pace if self.pace is None else self.pace + SMOOTH * (pace - self.pace)
-        return share
