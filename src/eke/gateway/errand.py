@@ -241,7 +241,7 @@ class Errand:
         await self._send(twin, twin.engine)
         while not (call.decided or twin.decided):
             await call.hear()
-        if twin.broken and not call.decided:
+        if not call.decided and (twin.broken or twin.status in (*BUSY, *TRANSIENT)):
             self._give_up(twin)
             call.pay_for(twin)
             await call.begun()
