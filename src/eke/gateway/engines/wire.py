@@ -37,7 +37,8 @@ class Connection(asyncio.Protocol):
     """One connection; it belongs to a receiver while a request is on it."""
 
     __slots__ = (
-        *("_head", "_headers", "_parser", "_pool", "_receiver", "_sent", "_transport", "_used"),
+        *("_begun", "_head", "_headers", "_held", "_parser", "_pool", "_receiver", "_sent"),
+        *("_transport", "_used"),
     )
 
     def __init__(self, pool: Wire) -> None:
@@ -45,8 +46,9 @@ class Connection(asyncio.Protocol):
         self._transport: Any = None
         self._receiver: Receiver | None = None
         self._headers: Headers = []
-        self._head = 0
-        self._used = False
+        self._head = 0  # bytes of it so far
+        self._begun = False  # it was whole
+        self._held = self._used = False
         self._sent = b""
         self._parser = httptools.HttpResponseParser(self)
 
@@ -58,19 +60,21 @@ class Connection(asyncio.Protocol):
     def send(self, receiver: Receiver, data: bytes) -> None:
         """Send a request; its answer goes to the receiver."""
         self._receiver = receiver
-        self._headers, self._head = [], 0
+        self._headers, self._head, self._begun = [], 0, False
         self._sent = data if self._used else b""
         receiver.exchange = self
         self._transport.write(data)
 
     def hold(self) -> None:
         """Read no more for now."""
-        if self.open:
+        if self.open and not self._held:
+            self._held = True
             self._transport.pause_reading()
 
     def go_on(self) -> None:
         """Read again."""
-        if self.open:
+        if self.open and self._held:
+            self._held = False
             self._transport.resume_reading()
 
     def abort(self) -> None:
@@ -91,7 +95,7 @@ class Connection(asyncio.Protocol):
         if self._ends_by_closing():
             self._end()
         elif self._sent and not self._headers:
-            self._again()
+            self._pool.resend(self, self._sent)
         else:
             self._break("the engine closed the connection")
 
@@ -99,20 +103,26 @@ class Connection(asyncio.Protocol):
         return False
 
     def data_received(self, data: bytes) -> None:
+        if self._receiver is None:
+            self.abort()  # an answer that nobody asked for
+            return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._break(f"the engine does not speak HTTP: {error}")
+            return
+        if not self._begun:
+            self._head += len(data)
+            if self._head > HEAD:
+                self._break("the head of its answer is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head += len(name) + len(value)
-        if self._head > HEAD:
-            raise httptools.HttpParserError("its head is too long")
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if self._receiver is not None and status >= 200:
+            self._begun, self._sent = True, b""
             self._receiver.on_head(status, self._headers)
 
     def on_body(self, data: bytes) -> None:
@@ -121,28 +131,26 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._parser.get_status_code() < 200:
+            self._headers = []
             return  # an informational answer goes before the real one
-        keep = self._parser.should_keep_alive()
+        keep = self._parser.should_keep_alive() and self._receiver is not None
         self._end()
+        self.go_on()
         if keep and self.open and len(self._pool.idle) < KEPT:
-            self._used, self._sent = True, b""
+            self._used = True
             self._pool.idle.append(self)
         else:
             self.abort()
 
-    def _again(self) -> None:
-        """It was closed for being idle just as it was used: that is nobody's failure."""
+    def wanted(self) -> Receiver | None:
+        """Who still waits on it for what is sent again elsewhere."""
         receiver, self._receiver = self._receiver, None
-        if receiver is not None:
-            receiver.exchange = None
-            self._pool.resend(receiver, self._sent)
+        return receiver
 
     def _ends_by_closing(self) -> bool:
         """Whether an answer without a length was on it, which closing ends."""
         named = dict(self._headers)
-        return bool(self._headers) and not (
-            b"content-length" in named or b"transfer-encoding" in named
-        )
+        return self._begun and not (b"content-length" in named or b"transfer-encoding" in named)
 
     def _end(self) -> None:
         receiver, self._receiver = self._receiver, None
@@ -212,17 +220,24 @@ class Wire:
         for connection in list(self._all):
             connection.abort()
 
-    def resend(self, receiver: Receiver, data: bytes) -> None:
-        """Send once more, on a new connection."""
-        task = asyncio.get_running_loop().create_task(self._send_new(receiver, data))
+    def resend(self, connection: Connection, data: bytes) -> None:
+        """Send once more, on a new connection: the old one was closed for being idle just as it was
+        used, which is nobody's failure."""
+        task = asyncio.get_running_loop().create_task(self._send_new(connection, data))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _send_new(self, receiver: Receiver, data: bytes) -> None:
+    async def _send_new(self, old: Connection, data: bytes) -> None:
         try:
-            (await self._connected()).send(receiver, data)
+            new = await self._connected()
         except OSError as error:
-            receiver.on_broken(f"the engine does not listen: {error}")
+            if (receiver := old.wanted()) is not None:
+                receiver.on_broken(f"the engine does not listen: {error}")
+            return
+        if (receiver := old.wanted()) is not None:
+            new.send(receiver, data)
+        else:
+            new.abort()
 
     async def _send(self, receiver: Receiver, data: bytes) -> None:
         while self.idle:
