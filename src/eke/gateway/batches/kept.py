@@ -1,0 +1,62 @@
+"""What batches keep in the state: verbs for transactions.
+
+A batch is a document and, under the same id, a work that one gateway has at a time: it checks the
+lines, watches the window and makes the files. Each line is a work of its own, which any gateway
+may answer; its answer, and the row it is charged by, are stored only under the claim, both at once,
+so that a line is answered and charged once whatever gateways die on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from eke.gateway.batches.batch import KIND
+from eke.gateway.row import Row
+from eke.gateway.state import rows, works
+from eke.gateway.state.documents import Document
+from eke.gateway.state.transaction import Transaction
+from eke.gateway.state.works import Work
+
+Bill = tuple[str, Row] | None  # name of the gateway, and what a line takes
+
+
+def lines_of(batch: str) -> str:
+    """Kind of the works that are lines of a batch."""
+    return f"{KIND}/{batch}"
+
+
+def line(batch: Document, position: int, text: bytes) -> Work:
+    """A line as a work. position: in its file, from 0."""
+    stamp = batch.id.partition("_")[2]
+    return Work(
+        id=f"batch_req_{stamp}_{position:05d}",
+        kind=lines_of(batch.id),
+        tenant=batch.tenant,
+        body=text,
+        due=batch.created,
+        parent=batch.id,
+        position=position,
+    )
+
+
+def end_line(
+    transaction: Transaction, work: Work, state: str, result: bytes | None, bill: Bill
+) -> bool:
+    """A line is over: its result and what it takes. False where another gateway has it by now, or
+    it was cancelled."""
+    if not works.finish(transaction, work, state, result):
+        return False
+    if bill is not None:
+        rows.add(transaction, bill[0], [bill[1]])
+    return True
+
+
+def texts(transaction: Transaction, ids: Iterable[str], tenant: str) -> list[bytes]:
+    """Lines as they came."""
+    found = [works.get(transaction, id, tenant) for id in ids]
+    return [work.body for work in found if work is not None]
+
+
+def forget_lines(transaction: Transaction, batch: str, tenant: str) -> None:
+    """Delete the lines of a batch whose files are there."""
+    transaction.erase("DELETE FROM works WHERE parent = ? AND tenant = ?", batch, tenant)

@@ -1,0 +1,1 @@
+"""Files that tenants upload, and those the gateway makes for them."""

@@ -1,0 +1,148 @@
+"""Each line is answered and charged once: gateways are killed at any moment, or share a batch."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import APIConnectionError, AsyncOpenAI
+from tests.batching import Bench, batching, line
+from tests.gateways import Fake, Got, Line, run, talk
+from tests.killable import started
+from tests.states import KINDS, address, opened
+from tests.states import run as run_alone
+
+from eke.gateway.settings import EngineSettings, ModelSettings, Price, Settings
+from eke.gateway.state import rows
+
+LINES = 60
+MODEL = ModelSettings(name="m", price=Price(prompt=1e-3, answer=1e-3))
+CHARGED = (7 + 3) * 1e-3 / 2  # of each line
+
+
+def slow(seconds: float) -> Fake:
+    """An engine that takes its time."""
+
+    async def script(got: Got, to: Line) -> None:
+        await asyncio.sleep(seconds)
+        await talk()(got, to)
+
+    return Fake(script)
+
+
+def billed(where: str) -> list[rows.Kept]:
+    """The rows of batches that somebody is charged for."""
+
+    async def all_rows(state: Any) -> list[rows.Kept]:
+        return [each async for each in state.rows(0.0, 1e12)]
+
+    with opened(where) as state:
+        kept = run_alone(all_rows(state))
+    return [each for each in kept if each.row.kind == "batch" and each.row.charged]
+
+
+async def completed(client: AsyncOpenAI, id: str) -> Any:
+    """The batch when it is completed."""
+    while True:
+        batch = await client.batches.retrieve(id)
+        if batch.status == "completed":
+            return batch
+        assert batch.status in ("validating", "in_progress", "finalizing")
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_gateway_killed_in_the_middle_of_a_batch_answers_and_charges_each_line_once(
+    seed: int, tmp_path: Path
+) -> None:
+    chance, where = random.Random(seed), str(tmp_path / "s.db")
+
+    async def check() -> None:
+        fake = await slow(0.02).start()
+        engine = EngineSettings(name="e", url=fake.url, slots=4)
+        settings = Settings(engines=(engine,), models=(MODEL,), state=where, port=0)
+        batch = ""
+        for _ in range(3):
+            async with started(settings) as (url, process):
+                bench = Bench(url, {})
+                batch = batch or await _made(bench)
+                await asyncio.sleep(chance.uniform(0.0, 0.4))
+                os.kill(process, signal.SIGKILL)
+                with pytest.raises(APIConnectionError):
+                    while True:
+                        await bench.client().batches.retrieve(batch)
+                await bench.close()
+        async with started(settings) as (url, _):
+            bench = Bench(url, {})
+            done = await completed(bench.client(), batch)
+            assert dict(done.request_counts) == {"total": LINES, "completed": LINES, "failed": 0}
+            assert done.usage.total_tokens == LINES * 10
+            lines = await bench.lines_of(done.output_file_id)
+            assert [each["custom_id"] for each in lines] == [f"n{i}" for i in range(LINES)]
+            assert len([each async for each in bench.client().files.list()]) == 2
+            await bench.close()
+        await fake.stop()
+        asked = Counter(got.json()["messages"][0]["content"] for got in fake.got)
+        assert len(asked) == LINES and sum(asked.values()) <= LINES + 3 * 8
+
+    run(check())
+    charged = billed(where)
+    assert len(charged) == LINES and sum(each.row.charged for each in charged) == pytest.approx(
+        LINES * CHARGED
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gateways_with_one_state_share_a_batch_and_ask_each_line_once(
+    kind: str, tmp_path: Path
+) -> None:
+    where = address(kind, tmp_path)
+
+    async def check() -> None:
+        one, other = slow(0.005), slow(0.005)
+        settings: dict[str, Any] = {"state": where, "models": (MODEL,), "facts": {"slots": 4}}
+        async with batching(one, **settings) as first, batching(other, **settings) as second:
+            batch = await _made(first)
+            done = await completed(second.client(), batch)
+            assert done.request_counts.completed == LINES
+            texts = [got.json()["messages"][0]["content"] for got in one.got + other.got]
+            assert sorted(texts) == sorted(f"text {i}" for i in range(LINES))
+            assert one.got and other.got
+            lines = await second.lines_of(done.output_file_id)
+            assert [each["custom_id"] for each in lines] == [f"n{i}" for i in range(LINES)]
+
+    run(check())
+    charged = billed(where)
+    assert len(charged) == LINES and len({each.gateway for each in charged}) == 2
+
+
+def test_a_batch_is_cancelled_through_another_gateway_than_the_one_that_runs_it(
+    tmp_path: Path,
+) -> None:
+    where, gate = str(tmp_path / "s.db"), asyncio.Event()
+
+    async def check() -> None:
+        fake, idle = Fake(talk(gate=gate)), Fake(models=("other",))
+        async with batching(fake, state=where) as first, batching(idle, state=where) as second:
+            batch = await first.batch([line("a"), line("b")])
+            batch = await first.came_to(batch, "in_progress")
+            while fake.running < 2:
+                await asyncio.sleep(0.005)
+            await second.client().batches.cancel(batch.id)
+            done = await first.came_to(batch)
+            assert done.status == "cancelled" and fake.left == 2
+            assert len(await first.lines_of(done.error_file_id)) == 2
+
+    run(check())
+
+
+async def _made(bench: Bench) -> str:
+    """A batch of LINES lines."""
+    batch = await bench.batch([line(f"n{i}", f"text {i}") for i in range(LINES)])
+    return str(batch.id)
