@@ -8,12 +8,12 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import tomli
 
 from eke.errors import BadFile, BadInput, BadQuantity
+from eke.gateway.engines.address import address, bearer
 from eke.gateway.keeping import sealer
-from eke.gateway.limits import limit_of
+from eke.gateway.limits import limits_of
 from eke.gateway.settings import (
     POLICY,
     Chips,
@@ -25,8 +25,9 @@ from eke.gateway.settings import (
     Tenant,
 )
 from eke.gateway.tenants import hashed
+from eke.gateway.shares import check
+from eke.gateway.tables import to_record
 from eke.policy import values
-from eke.policy.naming import make
 from eke.types.record import Record, fields
 from eke.units import quantity
 
@@ -118,15 +119,13 @@ def read(path: Path, price: PriceChips) -> Settings:
     try:
         if path.stat().st_size > LARGEST:
             raise BadFile(f"{path}: is larger than {LARGEST:,} bytes; it is no gateway.toml.")
-        found = msgspec.convert(tomli.loads(path.read_text("utf-8")), GatewayFile)
+        found = tomli.loads(path.read_text("utf-8"))
     except OSError as error:
         raise BadFile(f"{path}: cannot be read: {error.strerror or error}.") from None
     except (tomli.TOMLDecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadFile(f"{path}: is not TOML: {error}.") from None
-    except msgspec.ValidationError as error:
-        raise BadFile(f"{path}: {error}.") from None
     try:
-        return settings_of(found, price, os.environ)
+        return settings_of(file_of(found), price, os.environ)
     except (BadInput, BadQuantity) as error:
         raise BadFile(f"{path}: {error}") from None
 
@@ -138,10 +137,24 @@ def settings_of(file: GatewayFile, price: PriceChips, environment: Mapping[str, 
     engines = tuple(_engine(name, each, price, environment) for name, each in file.engines.items())
     tenants = tuple(tenant_of(name, each, environment) for name, each in file.tenants.items())
     distinct(tenants)
-    make(file.policy)
+    check(file.policy, tenants)
     settings = Settings(
         engines=engines,
         tenants=tenants,
+def file_of(found: dict[str, Any]) -> GatewayFile:
+    """What a file says, checked table by table. Raises BadInput naming table and field."""
+    kinds: dict[str, type[Record]] = {
+        "engines": EngineFile,
+        "models": ModelFile,
+        "tenants": TenantFile,
+    }
+    for name, kind in kinds.items():
+        tables = found.get(name)
+        for each, table in tables.items() if isinstance(tables, dict) else ():
+            to_record(table, kind, f"[{name}.{each}]")
+    return to_record(found, GatewayFile, "")
+
+
         models=tuple(_model(name, each) for name, each in file.models.items()),
         policy=file.policy,
         open=not any(each.keys for each in tenants) if file.open is None else file.open,
@@ -196,7 +209,7 @@ def _engine(
     return EngineSettings(
         name=name,
         url=file.url,
-        key=_key(where, file.key_env, environment),
+        key=key,
         models=dict(zip(models, models, strict=True)) if isinstance(models, list) else models,
         slots=file.slots,
         room=int(_in(f"{where} cache", file.cache, "token")) if file.cache else None,
@@ -208,6 +221,15 @@ def _engine(
         ordered=file.ordered,
         sleep=file.sleep,
         wake=file.wake,
+    key = _key(where, file.key_env, environment)
+    try:
+        address(file.url)
+    except BadInput as error:
+        raise BadInput(f"{where} url: {error}") from None
+    try:
+        bearer(key)
+    except BadInput as error:
+        raise BadInput(f"{where} key_env: {error}") from None
     )
 
 
@@ -230,8 +252,8 @@ def _model(name: str, file: ModelFile) -> ModelSettings:
 def tenant_of(name: str, file: TenantFile, environment: Mapping[str, str]) -> Tenant:
     """A tenant of a file's table, or of the administration. Raises BadInput."""
     where = f"[tenants.{name}]"
-    if file.weight <= 0:
-        raise BadInput(f"{where} weight = {file.weight:g}: it must be above 0.")
+    if not 0 < file.weight < inf:
+        raise BadInput(f"{where} weight = {file.weight:g}: it must be a number above 0.")
     names = [file.key_env] if isinstance(file.key_env, str) else file.key_env
     keys = [_hash(where, key) for key in file.keys]
     keys += [hashed(_key(where, each, environment)) for each in names if each]
@@ -249,7 +271,7 @@ def tenant_of(name: str, file: TenantFile, environment: Mapping[str, str]) -> Te
         ceiling=_share(f"{where} ceiling", file.ceiling),
         context=_in(f"{where} context", file.context, "token") if file.context else inf,
         tiers=tiers,
-        limits=tuple(limit_of(text, where) for text in file.limits),
+        limits=limits_of(file.limits, where),
         models=None if file.models is None else tuple(file.models),
         store=file.store,
         retention=_in(f"{where} retention", file.retention, "s"),
@@ -296,9 +318,11 @@ def _patience(file: Mapping[str, str | int]) -> Patience:
             known = ", ".join(usual)
             raise BadInput(f"[patience] {name}: there is no such setting; there are {known}.")
         if name == "retries":
-            found[name] = int(value)
-        else:
-            found[name] = _in(f"[patience] {name}", str(value), "s")
+            found[name] = _count(where, value)
+            continue
+        found[name] = _in(where, str(value), "s")
+        if found[name] <= 0 and name not in ("drain", "alone"):
+            raise BadInput(f"{where} = {value!r}: it must be above 0.")
     return Patience(**found)
 
 
@@ -310,6 +334,7 @@ def _share(where: str, text: str) -> float | None:
     except BadQuantity as error:
         raise BadInput(f"{where}: {error}") from None
 
+        where = f"[patience] {name}"
 
 def _per_token(where: str, text: str) -> float:
     """A price such as "0.5 USD/Mtoken" [USD/token]."""
@@ -317,14 +342,24 @@ def _per_token(where: str, text: str) -> float:
 
 
 def _port(where: str, port: int) -> int:
+def _count(where: str, value: str | int) -> int:
+    """A whole number from 0."""
+    if isinstance(value, int) and value >= 0:
+        return value
+    raise BadInput(f"{where} = {value!r:.60}: write a whole number from 0.")
+
+
     if not 0 <= port <= 65535:
         raise BadInput(f"{where} = {port}: ports are 0 to 65535.")
     return port
 
 
 def _in(where: str, text: str, unit: str) -> float:
-    """A quantity of a file, with its place in the message."""
+    """A quantity of a file that is not below 0, with its place in the message."""
     try:
-        return quantity(text, unit)
+        found = quantity(text, unit)
     except BadQuantity as error:
         raise BadInput(f"{where}: {error}") from None
+    if found < 0:
+        raise BadInput(f"{where}: {text!r:.60} is below 0.")
+    return found

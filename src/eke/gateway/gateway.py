@@ -15,12 +15,13 @@ from eke.gateway.engines.engine import UNBOUNDED, Engine
 from eke.gateway.keeping import Keeper, Presence
 from eke.gateway.ledger import Ledger
 from eke.gateway.lengths import Lengths
-from eke.gateway.recording import Record, Recorder, Shares
+from eke.gateway.recording import Record, Recorder
 from eke.gateway.row import Row
 from eke.gateway.settings import EngineSettings, ModelSettings, Settings, Tenant
+from eke.gateway.shares import Shares, shares_of
 from eke.gateway.state.state import State
 from eke.gateway.tenants import Tenants
-from eke.policy.naming import ORDERS, make
+from eke.policy.naming import make
 from eke.policy.protocol import Policy
 
 LOOKED_AT = 1000  # requests of a desk whose tenants are told to other gateways
@@ -217,13 +218,7 @@ class Gateway:
 
     def shares(self) -> Shares:
         """What the policy is told of tenants: their weights, floors and ceilings."""
-        tenants, policy = self.tenants.by_name.values(), self.settings.policy
-        said: Shares = {
-            "weights": {each.name: each.weight for each in tenants if each.weight != 1.0},
-            "floors": {each.name: each.floor for each in tenants if each.floor},
-            "ceilings": {each.name: each.ceiling for each in tenants if each.ceiling},
-        }
-        return {name: value for name, value in said.items() if value and _takes(policy, name)}
+        return shares_of(self.settings.policy, self.tenants.by_name.values())
 
     def _desk(self) -> Desk:
         number = len(self.all_desks())
@@ -242,11 +237,3 @@ class Gateway:
         own = [edge for edge, whose in tiers.items() if names & set(whose)]
         allowed = max(own) if own else (min(tiers) if tiers else inf)
         return min(allowed, tenant.context)
-
-
-def _takes(policy: str, setting: str) -> bool:
-    """Whether the order of a policy has a setting."""
-    order = policy.partition("+")[0].partition("@")[0].partition("(")[0].strip()
-    part = ORDERS.get(order)
-    shared = setting in ("floors", "ceilings") and order != "tiers"
-    return part is not None and (shared or setting in part.settings)

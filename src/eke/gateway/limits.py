@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from math import inf
 
 from eke.errors import BadInput, BadQuantity
@@ -23,6 +24,16 @@ _KINDS: dict[str, tuple[Counted, str, float]] = {
 }
 _WORDS = {"s": "second", "sec": "second", "minute": "min", "h": "hour", "d": "day"}
 _SHAPE = re.compile(r"\s*([\d.,_]+\s*[kKMBGT]?)\s*([A-Za-z-]+)\s*(?:/\s*(\w+))?\s*\Z")
+
+
+def limits_of(texts: Sequence[str], where: str) -> tuple[Limit, ...]:
+    """The limits that texts say, no two of the same thing in the same time. Raises BadInput."""
+    found = tuple(limit_of(text, where) for text in texts)
+    names = [limit.name for limit in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput(f"{where} limits: {name} is there twice; leave one of them out.")
+    return found
 
 
 def limit_of(text: str, where: str) -> Limit:

@@ -12,6 +12,7 @@ from eke.errors import BadInput
 from eke.gateway.configuration import TenantFile, distinct, tenant_of
 from eke.gateway.gateway import Gateway
 from eke.gateway.settings import Tenant
+from eke.gateway.shares import check
 from eke.gateway.state import members
 from eke.gateway.state.state import State
 from eke.gateway.tenants import hashed
@@ -46,7 +47,9 @@ class Membership:
             raise BadInput(f"tenant {name!r:.60} is in the gateway's file; change it there.")
         tenant = tenant_of(name, file, os.environ)
         others = [each for each in self.gateway.members if each.name != name]
-        distinct([*self.gateway.settings.tenants, *others, tenant])
+        everybody = [*self.gateway.settings.tenants, *others, tenant]
+        distinct(everybody)
+        check(self.gateway.settings.policy, everybody)
         member = members.Member(name, msgspec.json.encode(file))
         await self.state.write(members.put, member)
         await self.refresh()

@@ -10,12 +10,12 @@ from typing import IO
 import msgspec
 
 from eke.errors import BadFile
+from eke.gateway.shares import Shares
 from eke.policy.naming import make
 from eke.policy.protocol import Action, Event, Policy, Tick
 from eke.types.record import Message
 
 Record = Callable[[float, Event, Sequence[Action]], None]
-Shares = dict[str, dict[str, float]]  # setting of an order, such as "weights" → tenant → value
 
 
 class Began(Message, tag=True):

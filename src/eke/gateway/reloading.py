@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from eke.gateway.configuration import distinct
 from eke.gateway.engines.capacity import Capacity
 from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.settings import EngineSettings, Settings
+from eke.gateway.shares import check
 from eke.types.record import replace
 
 FIXED = ("host", "port", "admin", "state", "record")  # only a restart changes them
@@ -17,6 +19,9 @@ def reload(gateway: Gateway, new: Settings) -> tuple[list[Engine], list[str]]:
     Engines that are gone get nothing new and are forgotten when they are empty. Those waiting wait
     on under the new policy in the order it gives them.
     """
+    everybody = (*new.tenants, *gateway.members)
+    distinct(everybody)
+    check(new.policy, everybody)
     old = gateway.settings
     said = [f"{name} stays {getattr(old, name)!r}" for name in FIXED if _differs(name, old, new)]
     new = replace(new, **{name: getattr(old, name) for name in FIXED})

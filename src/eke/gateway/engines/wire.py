@@ -10,11 +10,10 @@ import asyncio
 import ssl
 from collections import deque
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import httptools
 
-from eke.errors import BadInput
+from eke.gateway.engines.address import address, bearer
 
 KEPT = 256  # idle connections to one engine
 HEAD = 1 << 16  # longest head of an answer [B]
@@ -173,12 +172,10 @@ class Wire:
     """
 
     def __init__(self, url: str, key: str = "", connect: float = 5.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BadInput(f"{url!r:.80} is no address of an engine; write http://host:port/v1.")
+        parts = address(url)
         self.url, self.connect = url.rstrip("/"), connect
         self.root = parts.path.rstrip("/")
-        self.host = parts.hostname
+        self.host = parts.hostname or ""
         self.port = parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self.idle: deque[Connection] = deque()
@@ -187,9 +184,7 @@ class Wire:
         host = self.host if ":" not in self.host else f"[{self.host}]"
         lines = [f"Host: {host}:{self.port}", "Accept-Encoding: identity"]
         if key:
-            if any(letter <= " " or letter > "~" for letter in key):
-                raise BadInput(f"the key for {url} has characters that no header may carry.")
-            lines.append(f"Authorization: Bearer {key}")
+            lines.append(bearer(key))
         self._fixed = ("\r\n".join(lines) + "\r\n").encode()
 
     async def post(self, receiver: Receiver, path: str, body: bytes, more: bytes = b"") -> None:

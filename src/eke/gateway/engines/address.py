@@ -1,0 +1,25 @@
+"""Where an engine is, and what it is told to know who asks."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult, urlsplit
+
+from eke.errors import BadInput
+
+
+def address(url: str) -> SplitResult:
+    """An engine's address in parts. Raises BadInput."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:
+        pass
+    raise BadInput(f"{url!r:.80} is no address of an engine; write http://host:port/v1.")
+
+
+def bearer(key: str) -> str:
+    """The header that carries a key. Raises BadInput."""
+    if any(letter <= " " or letter > "~" for letter in key):
+        raise BadInput("it has characters that no header may carry.")
+    return f"Authorization: Bearer {key}"

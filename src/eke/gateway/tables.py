@@ -1,0 +1,37 @@
+"""Tables of a file as records, and what is wrong with them in words."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from eke.errors import BadInput, closest
+from eke.types.record import Record
+
+R = TypeVar("R", bound=Record)
+
+
+def to_record(found: Any, kind: type[R], where: str) -> R:
+    """A table as a record. where: its name in brackets, "" for the whole file.  Raises BadInput
+    naming the field."""
+    try:
+        return msgspec.convert(found, kind, strict=True)
+    except msgspec.ValidationError as error:
+        words, _, place = str(error).partition(" - at `$.")
+        field = place.rstrip("`").replace("[...]", "")
+        start = " ".join(each for each in (where, field) if each)
+        known = msgspec.structs.fields(kind)  # type: ignore[arg-type]
+        words = _explained(words, [each.name for each in known])
+        raise BadInput(f"{start}: {words}" if start else words) from None
+
+
+def _explained(words: str, known: list[str]) -> str:
+    """The library's message, with the names there are where one is wrong."""
+    unknown = re.search(r"unknown field `([^`]*)`", words)
+    if unknown is None:
+        return f"{words}."
+    near = closest(unknown[1], known)
+    hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}."
+    return f"{unknown[1]!r:.60} is no field; {hint}"
