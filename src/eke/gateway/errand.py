@@ -42,6 +42,7 @@ class Errand:
     `more` gives its pieces, `settle` is called once at the end, whatever came; or `over` and, when
     it is known what is to be charged, `charge`.
 
+    lines: header lines of its own for the engine.
     place: where it stood when it came, if it had to wait.  body: as the client sent it.
     tier: None takes what the request says.  kind: "" takes the endpoint's.  deadline: promised
     time to the last token [s].
@@ -49,8 +50,8 @@ class Errand:
     """
 
     __slots__ = (
-        *("asker", "body", "call", "characters", "desk", "gateway", "hold", "place", "settled"),
-        "tenant",
+        *("asker", "body", "call", "characters", "desk", "gateway", "hold", "lines", "place"),
+        *("settled", "tenant"),
     )
 
     def __init__(
@@ -70,6 +71,7 @@ class Errand:
         self.hold: Hold = FREE
         self.settled = False
         self.place: Place | None = None
+        self.lines = b""
         desk = gateway.desks.get(asked.model)
         if desk is None or not _may_use(tenant, asked.model):
             raise _unknown_model(gateway, tenant, asked.model)
@@ -267,7 +269,7 @@ class Errand:
         call.expect(gateway.clock.now(), gateway.settings.patience.first)
         try:
             body = body_for(gateway, self.asker, call, engine, self.body)
-            await engine.wire.post(call, self.asker.endpoint.path, body)
+            await engine.wire.post(call, self.asker.endpoint.path, body, self.lines)
         except OSError as error:
             call.on_broken(f"no connection: {error}")
 

@@ -30,14 +30,15 @@ Write = Callable[[Row], None]
 
 if TYPE_CHECKING:
     from eke.gateway.membership import Membership
+    from eke.gateway.seeing.traces import Traces
 
 
 class Gateway:
     """Everything that requests need on their way, in one process.
 
-    engines: by number.  desks: by model as clients name it; models with the same engines share
-    one.  keeper: of what outlives this process; None keeps nothing.  write: is given a row for each
-    request that is over.
+    begun: when, UTC, whole seconds.  engines: by number.  desks: by model as clients name it;
+    models with the same engines share one.  keeper: of what outlives this process; None keeps
+    nothing.  write: is given a row for each request that is over.
     """
 
     def __init__(
@@ -51,10 +52,12 @@ class Gateway:
     ) -> None:
         self.settings, self.loop = settings, loop
         self.clock = clock or Clock()
+        self.begun = int(self.clock.wall(0.0))
         self.keeper, self.record = keeper, record
         self.write = write or (keeper.write if keeper else lambda row: None)
         self.members: tuple[Tenant, ...] = ()
         self.membership: Membership | None = None
+        self.traces: Traces | None = None
         self.tenants = Tenants(settings.tenants, settings.open)
         self.ledger = Ledger(keeper)
         self.models = {model.name: model for model in settings.models}
@@ -86,6 +89,10 @@ class Gateway:
         """Of the next request."""
         self._number += 1
         return self._number - 1
+
+    def request_id(self, number: int) -> str:
+        """What clients are told of a request's number; another one after each start."""
+        return f"req_{self.begun:x}_{number:x}"
 
     def model(self, name: str) -> ModelSettings:
         """What is said of a model."""

@@ -13,10 +13,20 @@ from typing import Any
 import uvicorn
 
 from eke.errors import BadInput, StateError
-from eke.gateway.api.admin import ROUTES as ADMIN
+from eke.gateway.api import (
+    admin,
+    batches,
+    conversations,
+    files,
+    models,
+    queue,
+    responses,
+    status,
+    usage,
+)
 from eke.gateway.api.app import Admin, App
-from eke.gateway.api.models import ROUTES as MODELS
 from eke.gateway.api.routes import Routes
+from eke.gateway.batches.runner import Runner
 from eke.gateway.clock import Clock
 from eke.gateway.engines.engine import Engine
 from eke.gateway.engines.health import look
@@ -25,6 +35,11 @@ from eke.gateway.keeping import Keeper, sealers
 from eke.gateway.membership import Membership
 from eke.gateway.recording import recorder
 from eke.gateway.reloading import reload
+from eke.gateway.responses.makings import makings_of
+from eke.gateway.row import Row
+from eke.gateway.seeing.logs import RequestLog, begin_logging
+from eke.gateway.seeing.seeing import Seeing
+from eke.gateway.seeing.traces import begin_traces
 from eke.gateway.settings import Settings
 from eke.gateway.state.state import open_state
 
@@ -40,7 +55,11 @@ BEAT = 2  # of those to a sign of life
 SAMPLE = 10  # and to a look at how engines stand
 SWEEP = 120  # and to a look for what may be deleted
 
-PUBLIC = MODELS
+PUBLIC = (
+    *(*models.ROUTES, *responses.ROUTES, *conversations.ROUTES),
+    *(*files.ROUTES, *batches.ROUTES),
+)
+ADMIN = (*admin.ROUTES, *usage.ROUTES)
 
 Say = Callable[[str], None]
 
@@ -93,9 +112,9 @@ class Service:
             if keeper is not None:
                 gateway.membership = Membership(gateway, keeper.state)
                 await gateway.membership.refresh()
-            self._begin(self._settle())
-            self._begin(self._watch())
-            await self._servers()
+            seeing = self._seeing(gateway)
+            self._works(gateway, seeing)
+            await self._servers(seeing)
             self._signals(loop)
             try:
                 await self._stop.wait()
@@ -133,16 +152,40 @@ class Service:
         seals = sealers(lambda: self.gateway.tenants.by_name)
         return Keeper(open_state(address, seals), clock)
 
-    async def _servers(self) -> None:
+    def _seeing(self, gateway: Gateway) -> Seeing:
+        """What is seen of the gateway, each row that is over among it."""
         settings = self.settings
-        public = App(self.gateway, Routes(PUBLIC))
-        await self._serve(public, settings.host, settings.port)
+        traces = gateway.traces = begin_traces(settings.traces) if settings.traces else None
+        each = settings.log.lower() in ("info", "debug")
+        seeing = Seeing(gateway, RequestLog(gateway.request_id) if each else None, traces)
+        keep = gateway.write
+
+        def write(row: Row) -> None:
+            keep(row)
+            seeing.over(row)
+
+        gateway.write = write
+        return seeing
+
+    def _works(self, gateway: Gateway, seeing: Seeing) -> None:
+        """Begin what is done beside answering."""
+        makings = makings_of(gateway)
+        for work in (self._settle(), self._watch(), seeing.beat(), makings.run()):
+            self._begin(work)
+        if gateway.state is not None:
+            self._begin(Runner(gateway).run())
+
+    async def _servers(self, seeing: Seeing) -> None:
+        settings = self.settings
+        public = Routes((*PUBLIC, *queue.routes(seeing), *status.routes(seeing)))
+        await self._serve(App(self.gateway, public), settings.host, settings.port)
         host, port = self.address()
-        self.say(f"ready on http://{host}:{port}/v1")
+        self.say(f"ready on http://{host}:{port}/v1, status on http://{host}:{port}/")
         if settings.open and host not in (LOOPBACK, "::1"):
             self.say("open to everybody who reaches it; tenants with keys close it")
         if settings.admin is not None:
-            await self._serve(Admin(self.gateway, Routes(ADMIN)), LOOPBACK, settings.admin)
+            inside = Routes((*ADMIN, *status.admin_routes(seeing)))
+            await self._serve(Admin(self.gateway, inside), LOOPBACK, settings.admin)
             host, port = self.address(1)
             self.say(f"administration on http://{host}:{port}/")
 
@@ -272,6 +315,7 @@ class Service:
         for engine in self.gateway.engines.values():
             engine.wire.close()
         self.gateway.ledger.tell(self.gateway.clock.wall())
+        await makings_of(self.gateway).close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -313,4 +357,8 @@ def run(settings: Settings, say: Say, again: Callable[[], Settings] | None = Non
         runner: Any = uvloop.run
     except ImportError:
         runner = asyncio.run
-    runner(Service(settings, say, again).run())
+    logs = begin_logging(settings.log, settings.log_form, settings.log_file)
+    try:
+        runner(Service(settings, say, again).run())
+    finally:
+        logs.close()

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from eke.types.record import Record
 
+Form = Literal["auto", "json", "words"]
 Counted = Literal["requests", "tokens", "USD", "seconds"]
 
 POLICY = "classes+promise+queue+backfill+anticipate@prefix"  # where nobody says
@@ -158,6 +159,9 @@ class Settings(Record):
     longest_file, longest_batch: of what is uploaded [B].  batch_discount: share of the price that
     lines of batches are spared.  trainer: command that fine-tunes, started without a shell.
     jobs: folder in which each fine-tuning job gets one of its own.
+    log: least level that is logged; "info" has a line per request.  log_form: "auto" is words on a
+    terminal, else JSON.  log_file: "" for stderr.  traces: where OpenTelemetry's traces go, "" for
+    nowhere.
     """
 
     engines: tuple[EngineSettings, ...]
@@ -179,3 +183,7 @@ class Settings(Record):
     contexts: dict[float, tuple[str, ...]] = {}
     trainer: str = ""
     jobs: str = "eke-jobs"
+    log: str = "warning"
+    log_form: Form = "auto"
+    log_file: str = ""
+    traces: str = ""

@@ -10,6 +10,7 @@ TASKS = {
     "gateway": "the gateway itself; `eke serve`, `eke serve gateway.toml` are short for it",
     "key": "a key for a tenant, and what to write of it into gateway.toml",
     "run": "what happened, as the table that `eke simulate --replay` reads",
+    "usage": "what was used and charged, as a bill in the columns of FOCUS",
     "check": "what was recorded, told again to a fresh policy",
 }
 

@@ -34,6 +34,9 @@ async def proxy(
     body = await body_of(scope, receive, settings.longest_body, settings.patience.body)
     asked = read(body, endpoint)
     errand = Errand(gateway, tenant, endpoint, asked, body)
+    if gateway.traces is not None:
+        parent, state = header(scope, b"traceparent"), header(scope, b"tracestate")
+        errand.lines = gateway.traces.carry(errand.call.request.id, parent, state)
     watch = Watch(gateway.loop, receive, errand.leave)
     begun = False
     try:
@@ -174,7 +177,7 @@ def _told(errand: Errand) -> Headers:
     gateway, call = errand.gateway, errand.call
     now = gateway.clock.now()
     found: Headers = [
-        (b"x-request-id", b"req_%x_%x" % (int(gateway.clock.wall(0.0)), errand.call.request.id)),
+        (b"x-request-id", gateway.request_id(call.request.id).encode()),
         (b"openai-processing-ms", b"%d" % ((now - errand.call.request.arrived) * 1e3)),
     ]
     if call.started is not None and call.started > errand.call.request.arrived:

@@ -104,7 +104,7 @@ def _request(seeing: Seeing, tenant: Tenant, placed: Placed) -> dict[str, Any]:
     allowed = names(seeing.gateway, tenant)
     return {
         "object": "eke.queued",
-        "request_id": seeing.number(request.id),
+        "request_id": seeing.gateway.request_id(request.id),
         "models": [name for name in _models(seeing, desk) if name in allowed],
         "service_tier": TIERS.get(request.priority, "default"),
         "kind": request.kind,

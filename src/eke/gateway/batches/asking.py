@@ -167,7 +167,7 @@ class Asking:
         return Answer(works.FAILED, self._line(status, number, body))
 
     def _line(self, status: int, number: int, body: bytes) -> bytes:
-        request = f"req_{int(self.gateway.clock.wall(0.0)):x}_{number:x}"
+        request = self.gateway.request_id(number)
         return answered(self.work.id, self.line.custom_id, status, request, body)
 
     def lost(self) -> bytes | None:

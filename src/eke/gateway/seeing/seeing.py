@@ -83,14 +83,10 @@ class Seeing:
             self.jumps += 1
             log.warning("the calendar jumped by %g s and is believed now", jump)
 
-    def number(self, number: int) -> str:
-        """A request's number as clients are told it."""
-        return f"req_{int(self.gateway.clock.wall(0.0)):x}_{number:x}"
-
     def numbered(self, text: str) -> int | None:
         """The number in one; None where it is not of this gateway."""
         match = re.fullmatch(r"req_([0-9a-f]{1,12})_([0-9a-f]{1,12})", text)
-        if match is None or int(match[1], 16) != int(self.gateway.clock.wall(0.0)):
+        if match is None or int(match[1], 16) != self.gateway.begun:
             return None
         return int(match[2], 16)
 
