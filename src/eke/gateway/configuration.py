@@ -18,15 +18,16 @@ from eke.gateway.settings import (
     POLICY,
     Chips,
     EngineSettings,
+    Form,
     ModelSettings,
     Patience,
     Price,
     Settings,
     Tenant,
 )
-from eke.gateway.tenants import hashed
 from eke.gateway.shares import check
 from eke.gateway.tables import to_record
+from eke.gateway.tenants import hashed
 from eke.policy import values
 from eke.types.record import Record, fields
 from eke.units import quantity
@@ -91,6 +92,14 @@ class AdminFile(Record):
     key_env: str = "EKE_ADMIN_KEY"
 
 
+class LogFile(Record):
+    """The table [log]. form: "auto" is words on a terminal, else JSON."""
+
+    level: str = "warning"
+    form: Form = "auto"
+    file: str = ""
+
+
 class GatewayFile(Record):
     """The whole file."""
 
@@ -100,6 +109,8 @@ class GatewayFile(Record):
     tiers: dict[str, list[str] | str] = {}
     patience: dict[str, str | int] = {}
     admin: AdminFile | None = None
+    log: LogFile = LogFile()
+    traces: str = ""
     policy: str = POLICY
     open: bool | None = None
     host: str = "127.0.0.1"
@@ -130,17 +141,6 @@ def read(path: Path, price: PriceChips) -> Settings:
         raise BadFile(f"{path}: {error}") from None
 
 
-def settings_of(file: GatewayFile, price: PriceChips, environment: Mapping[str, str]) -> Settings:
-    """Everything checked and in base units. Raises BadInput or BadQuantity naming the table."""
-    if not file.engines:
-        raise BadInput('there is no engine; add [engines.NAME] with url = "http://host:port/v1".')
-    engines = tuple(_engine(name, each, price, environment) for name, each in file.engines.items())
-    tenants = tuple(tenant_of(name, each, environment) for name, each in file.tenants.items())
-    distinct(tenants)
-    check(file.policy, tenants)
-    settings = Settings(
-        engines=engines,
-        tenants=tenants,
 def file_of(found: dict[str, Any]) -> GatewayFile:
     """What a file says, checked table by table. Raises BadInput naming table and field."""
     kinds: dict[str, type[Record]] = {
@@ -155,6 +155,17 @@ def file_of(found: dict[str, Any]) -> GatewayFile:
     return to_record(found, GatewayFile, "")
 
 
+def settings_of(file: GatewayFile, price: PriceChips, environment: Mapping[str, str]) -> Settings:
+    """Everything checked and in base units. Raises BadInput or BadQuantity naming the table."""
+    if not file.engines:
+        raise BadInput('there is no engine; add [engines.NAME] with url = "http://host:port/v1".')
+    engines = tuple(_engine(name, each, price, environment) for name, each in file.engines.items())
+    tenants = tuple(tenant_of(name, each, environment) for name, each in file.tenants.items())
+    distinct(tenants)
+    check(file.policy, tenants)
+    settings = Settings(
+        engines=engines,
+        tenants=tenants,
         models=tuple(_model(name, each) for name, each in file.models.items()),
         policy=file.policy,
         open=not any(each.keys for each in tenants) if file.open is None else file.open,
@@ -170,6 +181,10 @@ def file_of(found: dict[str, Any]) -> GatewayFile:
         batch_discount=_share("batch_discount", file.batch_discount) or 0.0,
         patience=_patience(file.patience),
         contexts=contexts_of(file.tiers),
+        log=file.log.level,
+        log_form=file.log.form,
+        log_file=file.log.file,
+        traces=file.traces,
         trainer=file.trainer,
         jobs=file.jobs,
     )
@@ -206,6 +221,15 @@ def _engine(
     models = file.models
     if file.slots is not None and file.slots < 1:
         raise BadInput(f"{where} slots = {file.slots}: an engine takes at least one at a time.")
+    key = _key(where, file.key_env, environment)
+    try:
+        address(file.url)
+    except BadInput as error:
+        raise BadInput(f"{where} url: {error}") from None
+    try:
+        bearer(key)
+    except BadInput as error:
+        raise BadInput(f"{where} key_env: {error}") from None
     return EngineSettings(
         name=name,
         url=file.url,
@@ -221,15 +245,6 @@ def _engine(
         ordered=file.ordered,
         sleep=file.sleep,
         wake=file.wake,
-    key = _key(where, file.key_env, environment)
-    try:
-        address(file.url)
-    except BadInput as error:
-        raise BadInput(f"{where} url: {error}") from None
-    try:
-        bearer(key)
-    except BadInput as error:
-        raise BadInput(f"{where} key_env: {error}") from None
     )
 
 
@@ -317,6 +332,7 @@ def _patience(file: Mapping[str, str | int]) -> Patience:
         if name not in usual:
             known = ", ".join(usual)
             raise BadInput(f"[patience] {name}: there is no such setting; there are {known}.")
+        where = f"[patience] {name}"
         if name == "retries":
             found[name] = _count(where, value)
             continue
@@ -324,6 +340,13 @@ def _patience(file: Mapping[str, str | int]) -> Patience:
         if found[name] <= 0 and name not in ("drain", "alone"):
             raise BadInput(f"{where} = {value!r}: it must be above 0.")
     return Patience(**found)
+
+
+def _count(where: str, value: str | int) -> int:
+    """A whole number from 0."""
+    if isinstance(value, int) and value >= 0:
+        return value
+    raise BadInput(f"{where} = {value!r:.60}: write a whole number from 0.")
 
 
 def _share(where: str, text: str) -> float | None:
@@ -334,7 +357,6 @@ def _share(where: str, text: str) -> float | None:
     except BadQuantity as error:
         raise BadInput(f"{where}: {error}") from None
 
-        where = f"[patience] {name}"
 
 def _per_token(where: str, text: str) -> float:
     """A price such as "0.5 USD/Mtoken" [USD/token]."""
@@ -342,13 +364,6 @@ def _per_token(where: str, text: str) -> float:
 
 
 def _port(where: str, port: int) -> int:
-def _count(where: str, value: str | int) -> int:
-    """A whole number from 0."""
-    if isinstance(value, int) and value >= 0:
-        return value
-    raise BadInput(f"{where} = {value!r:.60}: write a whole number from 0.")
-
-
     if not 0 <= port <= 65535:
         raise BadInput(f"{where} = {port}: ports are 0 to 65535.")
     return port
