@@ -58,7 +58,7 @@ class Tenants:
         if named is not None and not named.keys:
             return named
         if not name or named is not None:  # a name alone does not make anybody a tenant with keys
-            name = f"key-{digest[:8]}"
+            name = f"key-{digest[:16]}"  # so long that nobody finds a key of somebody else's name
         found = self._strangers.pop(name, None) or replace(self._anybody, name=name, keys=())
         self._strangers[name] = found
         if len(self._strangers) > STRANGERS:
