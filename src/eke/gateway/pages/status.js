@@ -20,7 +20,8 @@ function replace(from) {
 async function look() {
   if (box.checked && !document.hidden) {
     try {
-      const answer = await fetch(`${location.pathname}?live=1`, { signal: AbortSignal.timeout(5 * OFTEN) });
+      const address = `${location.origin}${location.pathname}?live=1`;
+      const answer = await fetch(address, { signal: AbortSignal.timeout(5 * OFTEN) });
       if (!answer.ok) throw new Error(`it answered ${answer.status}`);
       replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
       late.textContent = "";

@@ -95,7 +95,9 @@ def tenants(states: Sequence[TenantState]) -> str:
 def reasons(states: Sequence[Reason]) -> str:
     """One line per reason."""
     rows = [[escape(each.reason), escape(each.outcome), count(each.count)] for each in states]
-    return table("reasons", ["why", "!what became of it", "requests"], rows, "every request was")
+    return table(
+        "reasons", ["why", "!what became of it", "requests"], rows, "every request was answered"
+    )
 
 
 def percent(share: float | None) -> str:
@@ -117,11 +119,13 @@ def _alive(engine: EngineState) -> str:
 
 
 def _budget(budget: BudgetState) -> str:
-    again = "" if budget.again is None else f" whole again in {show(budget.again, 's')}"
+    again = (
+        f"<small>whole again in {escape(show(budget.again, 's'))}</small>" if budget.again else ""
+    )
     share = budget.left / budget.amount if budget.amount else 0.0
     kind = ' class="bad"' if share < 0.05 else ""
     left = f"{_amount(budget.left)} of {_amount(budget.amount)} {budget.name}"
-    return f"<span{kind}>{escape(left)}</span><small>{escape(again)}</small>"
+    return f"<span{kind}>{escape(left)}</span>{again}"
 
 
 def _amount(number: float) -> str:
