@@ -21,6 +21,7 @@ USED = (
 )
 ROOM = ("sglang:max_total_num_tokens",)
 CACHE = "vllm:cache_config_info"
+MOST = 2.0**40  # of anything that is counted
 _LINE = re.compile(r"^([A-Za-z_:][\w:]*)(\{.*\})?\s+(\S+)", re.M)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -50,25 +51,27 @@ def parsed(text: str) -> Metrics:
             continue
         if number != number:  # NaN
             continue
-        sums[name] = sums.get(name, 0.0) + number
+        sums[name] = sums.get(name, 0.0) + min(max(number, 0.0), MOST)
         counts[name] = counts.get(name, 0) + 1
         if name == CACHE:
             room += _room(dict(_LABEL.findall(labels)))
     used = _first(sums, USED)
     if used is not None:
-        used /= counts[next(name for name in USED if name in counts)]
+        used = min(used / counts[next(name for name in USED if name in counts)], 1.0)
     return Metrics(
         running=_whole(_first(sums, RUNNING)),
         waiting=_whole(_first(sums, WAITING)),
         used=used,
-        room=_whole(room or _first(sums, ROOM)),
+        room=_whole(room or _first(sums, ROOM)) or None,
     )
 
 
 def _room(labels: dict[str, str]) -> float:
     """Tokens that the cache of a vLLM holds."""
     blocks, size = labels.get("num_gpu_blocks", ""), labels.get("block_size", "")
-    return float(blocks) * float(size) if blocks.isdecimal() and size.isdecimal() else 0.0
+    if not (blocks.isdecimal() and size.isdecimal()):
+        return 0.0
+    return min(float(blocks), MOST) * min(float(size), MOST)
 
 
 def _first(sums: dict[str, float], names: tuple[str, ...]) -> float | None:
@@ -76,4 +79,4 @@ def _first(sums: dict[str, float], names: tuple[str, ...]) -> float | None:
 
 
 def _whole(value: float | None) -> int | None:
-    return None if value is None else max(int(min(value, 2.0**40)), 0)
+    return None if value is None else int(min(value, MOST))
