@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from itertools import chain
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from openai import AsyncOpenAI
+from openai.types.responses import Response
 
-from eke.gateway.api import conversations, responses
-from eke.gateway.api.routes import Routes
 from eke.gateway.gateway import Gateway
 from eke.gateway.responses.makings import Makings, makings_of
+from eke.gateway.state.state import State
 from tests.gateways import EVENTS, Fake, Got, House, Line, Script, event, piece, serving, usage_of
 
 WEATHER: Any = {
@@ -24,6 +23,8 @@ WEATHER: Any = {
     "parameters": {"type": "object", "properties": {"town": {"type": "string"}}},
     "strict": True,
 }
+
+BODY = {"model": "m", "input": "x", "background": True, "stream": True}
 
 
 class Home(NamedTuple):
@@ -44,19 +45,15 @@ class Home(NamedTuple):
 @asynccontextmanager
 async def responding(*fakes: Fake, key: str = "alice", **settings: Any) -> AsyncIterator[Home]:
     """A gateway before engines, as `serving` makes them, with a client that does not ask twice."""
-    async with serving(*fakes, **settings) as house:
-        app: Any = house.service.servers[0].config.app
-        app.rest = Routes(chain(responses.ROUTES, conversations.ROUTES))
-        makings = makings_of(house.gateway)
-        looking = asyncio.ensure_future(makings.run())
-        async with AsyncOpenAI(base_url=house.url, api_key=key, max_retries=0) as client:
-            try:
-                yield Home(house, client)
-            finally:
-                await makings.close()
-                looking.cancel()
-                with suppress(asyncio.CancelledError):
-                    await looking
+    async with (
+        serving(*fakes, **settings) as house,
+        AsyncOpenAI(base_url=house.url, api_key=key, max_retries=0) as client,
+    ):
+        home = Home(house, client)
+        try:
+            yield home
+        finally:
+            await home.makings.close()
 
 
 def delta(reason: str | None = None, **said: Any) -> bytes:
@@ -106,3 +103,38 @@ def told_in(body: bytes) -> list[dict[str, Any]]:
         found.append(json.loads(second.removeprefix("data: ")))
         assert first == f"event: {found[-1]['type']}"
     return found
+
+
+async def over(home: Home, id: str) -> Response:
+    """A response when it has ended."""
+    while True:
+        found = await home.client.responses.retrieve(id)
+        if found.status not in ("queued", "in_progress"):
+            return found
+        await asyncio.sleep(0.005)
+
+
+def steps(*gates: asyncio.Event) -> Script:
+    """An engine that waits before each word for a gate of its own."""
+
+    async def script(got: Got, line: Line) -> None:
+        await line.send(EVENTS)
+        for number, gate in enumerate(gates):
+            await line.send(piece(delta(content=f"{number} ")))
+            await gate.wait()
+        usage = {"choices": [], "usage": usage_of(5, len(gates))}
+        for each in (delta("stop"), event(usage), event(b"[DONE]")):
+            await line.send(piece(each))
+        await line.send(b"0\r\n\r\n")
+
+    return script
+
+
+async def all_of(stream: Any) -> list[Any]:
+    return [each async for each in stream]
+
+
+def state_of(home: Home) -> State:
+    state = home.gateway.state
+    assert state is not None
+    return state

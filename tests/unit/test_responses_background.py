@@ -3,75 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import BadRequestError, NotFoundError
-from openai.types.responses import Response
 from tests.gateways import (
-    EVENTS,
     Fake,
-    Got,
-    Line,
-    Script,
     ask,
-    event,
-    piece,
     run,
     talk,
     until,
-    usage_of,
 )
-from tests.responding import Home, delta, echoes, responding, told_in
+from tests.responding import (
+    BODY,
+    all_of,
+    echoes,
+    over,
+    responding,
+    state_of,
+    steps,
+    told_in,
+)
+from tests.states import address
 
+from eke.gateway.api import following
 from eke.gateway.responses import making, makings
 from eke.gateway.settings import Tenant
-from eke.gateway.state import works
-from eke.gateway.state.transaction import Transaction
+from eke.gateway.state import documents, works
 from eke.gateway.tenants import hashed
-
-BODY = {"model": "m", "input": "x", "background": True, "stream": True}
 
 
 @pytest.fixture
 def state(tmp_path: Path) -> str:
-    return str(tmp_path / "state.db")
+    return address("sqlite", tmp_path)
 
 
 @pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks are often, and claims are short."""
     monkeypatch.setattr(makings, "LOOK", 0.02)
     monkeypatch.setattr(makings, "LEASE", 0.3)
     monkeypatch.setattr(making, "OFTEN", 0.01)
-    yield
-
-
-async def over(home: Home, id: str) -> Response:
-    """A response when it has ended."""
-    while True:
-        found = await home.client.responses.retrieve(id)
-        if found.status not in ("queued", "in_progress"):
-            return found
-        await asyncio.sleep(0.005)
-
-
-def steps(*gates: asyncio.Event) -> Script:
-    """An engine that waits before each word for a gate of its own."""
-
-    async def script(got: Got, line: Line) -> None:
-        await line.send(EVENTS)
-        for number, gate in enumerate(gates):
-            await line.send(piece(delta(content=f"{number} ")))
-            await gate.wait()
-        usage = {"choices": [], "usage": usage_of(5, len(gates))}
-        for each in (delta("stop"), event(usage), event(b"[DONE]")):
-            await line.send(piece(each))
-        await line.send(b"0\r\n\r\n")
-
-    return script
 
 
 def test_it_runs_on_by_itself(state: str) -> None:
@@ -132,10 +105,6 @@ def test_a_stream_is_resumed_exactly_after_any_event(state: str) -> None:
                 assert (await stream.get_final_response()).output_text == "0 1 2 "
 
     run(work())
-
-
-async def all_of(stream: Any) -> list[Any]:
-    return [each async for each in stream]
 
 
 def test_only_what_was_streamed_is_streamed_again(state: str) -> None:
@@ -230,91 +199,6 @@ def test_place_in_the_queue_is_told_whenever_it_changes(state: str) -> None:
     run(work())
 
 
-@pytest.mark.parametrize("how", ("killed", "stopped"))
-def test_it_is_made_after_a_restart(how: str, state: str) -> None:
-    async def work() -> None:
-        fake = Fake(steps(asyncio.Event()))
-        async with responding(fake, state=state) as home:
-            talked = await home.client.conversations.create(items=[])
-            body: Any = {**BODY, "conversation": talked.id}
-            events = []
-            async for each in await home.client.responses.create(**body):
-                events.append(each)
-                if each.type == "response.output_text.delta":
-                    break
-            id = events[0].response.id  # type: ignore[union-attr]
-            if how == "killed":
-                await kill(home)
-        fake = Fake(echoes())
-        async with responding(fake, state=state) as home:
-            made = await over(home, id)
-            assert made.status == "completed" and made.output_text == "1: x"
-            assert made.created_at == events[0].response.created_at  # type: ignore[union-attr]
-            items = await all_of(home.client.conversations.items.list(talked.id, order="asc"))
-            assert [item.content[0].text for item in items] == ["x", "1: x"]
-            again = await home.client.responses.retrieve(id, stream=True, starting_after=3)
-            rest = await all_of(again)
-            assert rest[0].type == "response.created" and rest[-1].type == "response.completed"
-            numbers = [each.sequence_number for each in rest]
-            assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-            assert numbers[0] > events[-1].sequence_number
-
-    run(work())
-
-
-async def kill(home: Home) -> None:
-    """End all at once, as a gateway ends that is killed: nothing is given back."""
-    for task in list(home.makings._tasks):
-        task.cancel()
-    await until(lambda: not home.makings.live)
-
-
-def test_who_lost_its_claim_stores_nothing(state: str) -> None:
-    async def work() -> None:
-        slow, quick = Fake(steps(asyncio.Event())), Fake(echoes())
-        async with responding(slow, state=state) as home, responding(quick, state=state) as other:
-            talked = await home.client.conversations.create()
-            made = await home.client.responses.create(
-                model="m", input="x", background=True, conversation=talked.id
-            )
-            await until(lambda: slow.running == 1)
-            assert home.gateway.state is not None and other.gateway.state is not None
-            (taken,) = await home.gateway.state.write(stolen, other.makings.owner)
-            await other.makings._resume(other.gateway.state, taken, other.gateway.clock.wall())
-            assert (await over(other, made.id)).output_text == "1: x"
-            await until(lambda: slow.left == 1 and not home.makings.live)
-            assert (await over(home, made.id)).output_text == "1: x"
-            assert len(await all_of(other.client.conversations.items.list(talked.id))) == 2
-
-    run(work())
-
-
-def stolen(transaction: Transaction, owner: str) -> list[works.Work]:
-    """The claims of all others, which count as run out."""
-    works.requeue(transaction, 1e12, 9)
-    wanted = works.Claim(owner=owner, kinds=("background",), most=9, now=1e12, until=2e12)
-    return works.claim(transaction, wanted)
-
-
-def test_what_ends_its_gateways_again_and_again_fails(state: str) -> None:
-    async def work() -> None:
-        id = ""
-        for _ in range(makings.ATTEMPTS):
-            fake = Fake(steps(asyncio.Event()))
-            async with responding(fake, state=state) as home:
-                if not id:
-                    made = await home.client.responses.create(model="m", input="x", background=True)
-                    id = made.id
-                await until(lambda: fake.running == 1)  # noqa: B023
-                await kill(home)
-        async with responding(Fake(echoes()), state=state) as home:
-            made = await over(home, id)
-            assert made.status == "failed" and made.error is not None
-            assert made.error.code == "server_error" and "several times" in made.error.message
-
-    run(work())
-
-
 def test_without_store_it_is_kept_for_a_while(state: str) -> None:
     async def work() -> None:
         async with responding(Fake(echoes()), state=state) as home:
@@ -341,5 +225,37 @@ def test_where_nothing_may_be_kept_nothing_runs_on(how: str, state: str) -> None
             with pytest.raises(BadRequestError) as error:
                 await home.client.responses.create(model="m", input="x", background=True)
             assert error.value.param == "background"
+
+    run(work())
+
+
+def test_more_than_a_gateway_takes_wait_in_the_state(
+    state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        monkeypatch.setattr(makings, "AT_ONCE", 1)
+        monkeypatch.setattr(following, "LOOK", 0.01)
+        gate = asyncio.Event()
+        fake = Fake(steps(gate))
+        async with responding(fake, state=state) as home:
+            first = await home.client.responses.create(model="m", input="a", background=True)
+            await until(lambda: fake.running == 1)
+            second = await home.client.responses.create(model="m", input="b", background=True)
+            third = asyncio.ensure_future(all_of(await home.client.responses.create(**BODY)))
+            unwanted = await home.client.responses.create(**BODY)
+            waiting = await state_of(home).read(works.waiting, "background", 1e12)
+            assert waiting == {"alice": 3} and not third.done()
+            for each in await state_of(home).read(documents.in_status, "response", "queued"):
+                if each.id not in (first.id, second.id):
+                    newest = each.id
+            assert (await home.client.responses.cancel(newest)).status == "cancelled"
+            rest = await all_of(unwanted)
+            assert [each.type for each in rest] == ["response.incomplete"]
+            assert rest[0].response.status == "cancelled"
+            assert (await home.client.responses.retrieve(second.id)).status == "queued"
+            gate.set()
+            for each in (first, second):
+                assert (await over(home, each.id)).status == "completed"
+            assert (await third)[-1].type == "response.completed"
 
     run(work())

@@ -11,8 +11,7 @@ from openai import APIStatusError, BadRequestError, InternalServerError, NotFoun
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 from tests.gateways import EVENTS, Fake, Script, ask, event, http, piece, run, says, until
-from tests.responding import call, delta, echoes, responding, told_in
-from tests.unit.test_responses_background import over, steps
+from tests.responding import call, delta, echoes, over, responding, steps, told_in
 
 from eke.errors import StateFull
 from eke.gateway.responses import kept

@@ -8,8 +8,10 @@ from eke.gateway.api.routes import Asking, Sending
 from eke.gateway.api.watching import Watch
 from eke.gateway.refusal import bad
 from eke.gateway.responses import kept
-from eke.gateway.responses.answer import ENDED
+from eke.gateway.responses.answer import ENDED, last_of
+from eke.gateway.responses.events import Events
 from eke.gateway.responses.log import Log, behind
+from eke.gateway.responses.making import NUMBERS
 from eke.gateway.responses.makings import makings_of
 
 LOOK = 0.5  # between looks at a response that another gateway makes [s]
@@ -59,18 +61,22 @@ class Follower:
                 await log.news()
 
     async def _replay(self) -> bool:
-        """Send events of a response that is over; whether it is."""
+        """Send the events of a response that is over; whether it is."""
         state, tenant = self.asking.gateway.state, self.asking.tenant.name
         if state is None:
             raise kept.unknown(self.id)
         now = self.asking.gateway.clock.wall()
-        document, _ = await state.read(kept.get, self.id, tenant, now)
+        document, body = await state.read(kept.get, self.id, tenant, now)
+        if not body.events:
+            raise _not_streamed()
+        await self._send(b"")
         if document.status not in ENDED:
             await asyncio.sleep(LOOK)
             return False
         events = await state.read(kept.events, self.id, tenant)
-        if events is None:
-            raise _not_streamed()
+        if events is None:  # it never began
+            number = max(self.after + 1, int((now - document.created) * NUMBERS))
+            events = last_of(body.answer, Events(number))
         await self._send(behind(events, self.after))
         return True
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl
 
+from eke.gateway.api import stored
 from eke.gateway.api.routes import Asking
-from eke.gateway.refusal import bad
+from eke.gateway.api.stored import LIMIT, MOST, newest_first
 from eke.gateway.responses.items import Item, Part
 from eke.gateway.state.items import Slice
 
@@ -16,16 +17,13 @@ REASONING = "reasoning.encrypted_content"
 
 def slice_of(asking: Asking, owner: str, part: str = "") -> Slice:
     """The items that are asked for: after, limit and order of the address. Raises Refusal 400."""
-    order = asking.query.get("order") or "desc"
-    if order not in ("asc", "desc"):
-        raise bad(f"Invalid 'order': {order!r:.20}. Use asc or desc.", "order")
     return Slice(
         owner=owner,
         tenant=asking.tenant.name,
         part=part,
         after=asking.query.get("after") or None,
-        limit=asking.number("limit", 20, 1, 100),
-        newest=order == "desc",
+        limit=asking.number("limit", LIMIT, 1, MOST),
+        newest=newest_first(asking),
     )
 
 
@@ -33,13 +31,7 @@ def listed(asking: Asking, page: tuple[list[Item], bool]) -> dict[str, Any]:
     """A page as it is sent."""
     found, more = page
     told = included(asking)
-    return {
-        "object": "list",
-        "data": [shown(item, told) for item in found],
-        "first_id": found[0]["id"] if found else "",
-        "last_id": found[-1]["id"] if found else "",
-        "has_more": more,
-    }
+    return stored.listed([shown(item, told) for item in found], more)
 
 
 def included(asking: Asking) -> set[str]:
@@ -51,8 +43,8 @@ def included(asking: Asking) -> set[str]:
 def shown(item: Item, told: set[str]) -> Item:
     """An item with no more than is wanted: pictures and packed reasoning are long."""
     item = dict(item)
-    if REASONING not in told:
-        item.pop("encrypted_content", None) if item["type"] == "reasoning" else None
+    if REASONING not in told and item["type"] == "reasoning":
+        item.pop("encrypted_content", None)
     if PICTURES not in told and isinstance(item.get("content"), list):
         item["content"] = [_plain(part) for part in item["content"]]
     return item

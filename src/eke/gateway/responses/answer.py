@@ -8,6 +8,7 @@ import msgspec
 
 from eke.gateway.responses.ask import Ask
 from eke.gateway.responses.chunks import Counted
+from eke.gateway.responses.events import Events
 from eke.gateway.responses.tools import shown
 
 Answer = dict[str, Any]
@@ -100,6 +101,14 @@ def failed(answer: Answer, code: str, message: str) -> None:
     """It came to nothing. code: one of those that clients know."""
     answer["status"] = FAILED
     answer["error"] = {"code": code, "message": message}
+
+
+def last_of(answer: Answer, events: Events) -> bytes:
+    """The event that ends it. There is none for what was cancelled; the nearest is that it is not
+    complete."""
+    status = answer["status"]
+    kind = INCOMPLETE if status == CANCELLED else status
+    return events.event(f"response.{kind}", {"response": answer})
 
 
 def code_of(status: int) -> str:

@@ -35,7 +35,7 @@ class Body(msgspec.Struct):
     """The text of a response's document.
 
     answer: without its output.  session: what its chain is known by to policies.  events: whether
-    its events are kept.
+    its events are told anew to who asks.
     """
 
     answer: Answer
@@ -277,7 +277,8 @@ def _ended(
 ) -> tuple[Document, Body]:
     body.answer["status"] = status
     changed = replace(document, status=status, body=msgspec.json.encode(body))
-    documents.update(transaction, changed)
+    if not documents.update(transaction, changed):  # it just ended
+        return get(transaction, document.id, document.tenant, document.created)
     return changed, body
 
 

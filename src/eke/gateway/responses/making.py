@@ -23,6 +23,7 @@ from eke.gateway.responses.upstream import passes, refusal_of, upstream
 from eke.gateway.settings import Tenant
 from eke.gateway.stream import Broken, Stream
 
+NUMBERS = 1e6  # of events that are left out for each second since it was asked for
 OFTEN = 1.0  # between tellings of a place in the queue [s]
 
 Tell = Callable[[list[bytes]], Awaitable[None]]
@@ -31,8 +32,9 @@ Tell = Callable[[list[bytes]], Awaitable[None]]
 class Making:
     """One response.
 
-    stored: whether it is kept.  first: number of its first event.  answer: as it stands.  over:
-    it is.
+    stored: whether it is kept.  created: UTC [s], where that was before now: then it was begun
+    before, and its events have numbers beyond all that were told.  answer: as it stands.  over: it
+    is.
     Raises Refusal where it can never be answered.
     """
 
@@ -43,15 +45,16 @@ class Making:
         ask: Ask,
         turn: Turn,
         stored: bool,
-        first: int = 0,
+        created: float | None = None,
     ) -> None:
         self.gateway, self.tenant, self.ask, self.turn = gateway, tenant, ask, turn
         self.stored = stored
-        self.created = gateway.clock.wall()
-        kind = "background" if ask.background else ""
-        self.errand = _errand(gateway, tenant, turn, kind, ask.deadline)
+        now = gateway.clock.wall()
+        self.created = now if created is None else created
+        self.errand = _errand(gateway, tenant, ask, turn, now - self.created)
         self.answer: Answer = begun(ask, turn.ids.response, self.created, stored)
         self.answer["service_tier"] = self.errand.asker.tier
+        first = int((now - self.created) * NUMBERS)
         self.events = Events(first) if ask.stream else Silence()
         self.log = Log(self.events.number) if ask.background and ask.stream else None
         self.speech = Speech(
@@ -140,9 +143,7 @@ class Making:
 
     def last(self) -> bytes:
         """The event that ends it."""
-        status = self.answer["status"]
-        kind = answers.INCOMPLETE if status == answers.CANCELLED else status
-        return self.events.event(f"response.{kind}", {"response": self.answer})
+        return answers.last_of(self.answer, self.events)
 
     def error(self, message: str) -> bytes:
         """The event that says what stopped it from ending."""
@@ -225,10 +226,11 @@ class Making:
             self.answer["eke"]["degraded"] = self.errand.call.rung
 
 
-def _errand(
-    gateway: Gateway, tenant: Tenant, turn: Turn, kind: str, deadline: float | None
-) -> Errand:
-    """The errand of a turn. Raises Refusal in the words of this API."""
+def _errand(gateway: Gateway, tenant: Tenant, ask: Ask, turn: Turn, spent: float) -> Errand:
+    """The errand of a turn. spent: of the time until its deadline [s].  Raises Refusal in the words
+    of this API."""
+    kind = "background" if ask.background else ""
+    deadline = None if ask.deadline is None else ask.deadline - spent
     try:
         return Errand(gateway, tenant, CHAT, turn.asked, turn.body, None, kind, deadline)
     except Refusal as refusal:

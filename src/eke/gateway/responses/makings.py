@@ -39,20 +39,21 @@ LOOK = 1.0  # between looks for work [s]
 LEASE = 15.0  # a claim is good for so long [s]
 AT_ONCE = 1000  # background responses under way in one gateway
 ATTEMPTS = 3  # before a response counts as what ends gateways
-NUMBERS = 1e6  # of events that a later attempt leaves out, for each second, to go beyond all before
 LATER = 5.0  # when to try again where nobody says [s]
 
 
 class Makings:
     """The responses of one gateway.
 
-    live: those being made, by name.  held: works of the background ones among them.
+    live: those being made, by name.  held: works of the background ones among them.  dropped:
+    works that are to be given back, once the state answers.
     """
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
         self.live: dict[str, Making] = {}
         self.held: dict[str, Work] = {}
+        self.dropped: list[Work] = []
         name = gateway.keeper.name if gateway.keeper else ""
         self.owner = f"{name}/responses"
         self.closing = False
@@ -157,9 +158,10 @@ class Makings:
         """Make a background response, whatever comes."""
         try:
             await self._made(making, work)
-        except Exception:
-            log.exception("a background response failed inside the gateway")
-            await making.tell([making.error("The gateway failed.")])
+        except StateError as error:  # it is made once more when the state answers
+            log.error("a background response is not stored: %s", error)
+            self.dropped.append(work)
+            await making.tell([making.error("The gateway cannot reach its state for now.")])
         finally:
             del self.live[making.id], self.held[making.id]
             making.over.set()
@@ -167,37 +169,42 @@ class Makings:
                 making.log.end()
 
     async def _made(self, making: Making, work: Work) -> None:
-        state = self.gateway.state
+        """Make it and store it, or give it back. Raises StateError."""
+        state, now = self.gateway.state, self.gateway.clock.wall
         assert state is not None
         try:
             await making.make(making.tell)
         except Refusal as refusal:
             if passes(refusal):
-                due = self.gateway.clock.wall() + (refusal.retry_after or LATER)
+                making.answer["status"] = answers.QUEUED
+                due = now() + (refusal.retry_after or LATER)
                 await state.write(works.release, work, due, False)
                 return
+        except StateError:
+            raise
+        except Exception:
+            log.exception("a background response failed inside the gateway")
+            answers.failed(making.answer, "server_error", "The gateway failed.")
         if making.id in self._let_go and making.answer["status"] == answers.CANCELLED:
-            await state.write(works.release, work, self.gateway.clock.wall(), False)
+            await state.write(works.release, work, now(), False)
             await making.tell([making.error("The gateway ends; the response goes on elsewhere.")])
             return
-        await self._finish(state, making, work)
+        await self._finish(state, making)
 
-    async def _finish(self, state: State, making: Making, work: Work) -> None:
-        """Store how it ended, and tell it."""
-        last = making.last()
+    async def _finish(self, state: State, making: Making) -> None:
+        """Store how it ended, and tell it. Raises StateError."""
+        last, work = making.last(), self.held[making.id]
         events = b"".join([*making.log.events, last]) if making.log else b""
-        try:
-            ours = await state.write(kept.finish, whole_of(making, events), work)
-        except StateError as error:  # it is made once more when the claim has run out
-            log.error("a background response is not stored: %s", error)
-            last, ours = making.error("The gateway cannot reach its state for now."), True
-        if not ours:
+        if not await state.write(kept.finish, whole_of(making, events), work):
             making.answer["status"] = answers.CANCELLED
             last = making.last()
         await making.tell([last])
 
     async def _look(self, state: State) -> None:
         now, mine = self.gateway.clock.wall(), list(self.held)
+        while self.dropped:
+            await state.write(works.release, self.dropped[0], now, True)
+            del self.dropped[0]
         if mine:
             held = await state.write(works.extend, self.owner, now + LEASE)
             for id in mine:
@@ -227,8 +234,7 @@ class Makings:
             ask = read(work.body)
             turn = await turn_of(self.gateway, tenant, ask, ids, items)
             stored = document.kind == kept.RESPONSE
-            first = int((now - document.created) * NUMBERS)
-            making = Making(self.gateway, tenant, ask, turn, stored, first)
+            making = Making(self.gateway, tenant, ask, turn, stored, document.created)
         except Refusal as refusal:
             if passes(refusal):  # such as while engines start
                 due = now + (refusal.retry_after or LATER)
@@ -237,8 +243,6 @@ class Makings:
             await state.write(works.finish, work, works.FAILED, None)
             await state.write(kept.fail, work.id, work.tenant, now, refusal.message)
             return
-        making.created = document.created
-        making.answer["created_at"] = int(document.created)
         self._begin(making, work)
 
 

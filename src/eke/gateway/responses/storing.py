@@ -26,7 +26,7 @@ def whole_of(making: Making, events: bytes = b"") -> Whole:
     expires = now + tenant.retention
     if not making.stored and answer["status"] in ENDED:
         expires = now + AWHILE
-    body = Body({**answer, "output": []}, making.turn.session, bool(events))
+    body = Body({**answer, "output": []}, making.turn.session, making.log is not None)
     document = Document(
         id=making.id,
         kind=RESPONSE if making.stored else FLEETING,

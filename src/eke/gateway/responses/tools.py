@@ -75,7 +75,9 @@ def _chosen(choice: Choice) -> list[str]:
 
 def _functions(tools: Any) -> bool:
     return isinstance(tools, list) and all(
-        isinstance(tool, dict) and tool.get("type") == "function" and "name" in tool
+        isinstance(tool, dict)
+        and tool.get("type") == "function"
+        and isinstance(tool.get("name"), str)
         for tool in tools
     )
 
