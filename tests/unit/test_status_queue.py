@@ -150,7 +150,10 @@ def test_a_long_queue_is_looked_at_in_slices_and_told_in_part() -> None:
         task = asyncio.ensure_future(others())
         census = await seeing.counting.now()
         task.cancel()
+        census.at = house.gateway.clock.now()
         assert await seeing.counting.now() is census  # nobody counts anew at once
+        census.at -= 1.0
+        assert await seeing.counting.now() is not census
         found = told(await ask(house, "/eke/queue", key="ann"))
         return found, looks, turns
 

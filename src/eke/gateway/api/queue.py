@@ -36,21 +36,24 @@ def routes(seeing: Seeing) -> tuple[Route, ...]:
 
 async def _all(seeing: Seeing, tenant: Tenant) -> dict[str, Any]:
     """What waits, the oldest first, KEPT of it by name."""
-    census = await seeing.counting.now()
-    own = [each for each in census.own.get(tenant.name, []) if _waits(each[1])]
-    placed = await _placed(own)
-    desks = [
-        desk
-        for desk in seeing.gateway.all_desks()
-        if set(_models(seeing, desk)) & set(names(seeing.gateway, tenant))
-    ]
+    gateway, census = seeing.gateway, await seeing.counting.now()
+    desks, own = gateway.all_desks(), census.own(tenant.name)
+    lines = [(desks[line.desk], queue.first) for line, queue in own if line.desk < len(desks)]
+    calls = [(desk, call) for desk, first in lines for call in first if _waits(call)]
+    calls.sort(key=lambda each: each[1].request.id)
+    placed = await _placed(calls[:KEPT])
+    waiting, allowed = sum(queue.count for _, queue in own), set(names(gateway, tenant))
     return {
         "object": "list",
-        "as_of": seeing.gateway.clock.wall(census.at),
-        "waiting": census.waiting(tenant.name),
-        "has_more": census.waiting(tenant.name) > KEPT,
+        "as_of": gateway.clock.wall(census.at),
+        "waiting": waiting,
+        "has_more": waiting > KEPT,
         "data": [_request(seeing, tenant, each) for each in placed],
-        "queues": [_queue(seeing, tenant, desk, placed) for desk in desks],
+        "queues": [
+            _queue(seeing, tenant, desk, placed)
+            for desk in desks
+            if allowed & set(_models(seeing, desk))
+        ],
     }
 
 
