@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.gateways import Fake, House, ask, chat, run, serving, talk, until
+from tests.states import KINDS, address
 
 from eke.gateway.configuration import TenantFile
 from eke.gateway.settings import EngineSettings, Limit, Tenant
 from eke.gateway.state import budgets
 from eke.gateway.tenants import hashed
-from tests.gateways import Fake, House, ask, chat, run, serving, talk, until
-from tests.states import KINDS, address
 
 HOUR = 3600.0 * 24  # a budget, not a rate: nobody is told to come back
 KEY = "sk-shared"

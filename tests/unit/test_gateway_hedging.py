@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from tests.gateways import Fake, ask, chat, run, says, serving, talk, until
+
 from eke.gateway.recording import told_again
 from eke.gateway.settings import Patience
-from tests.gateways import Fake, ask, chat, run, says, serving, talk, until
 
 SLOW = says(then="hang")
 QUICK = Patience(hedge=0.02, first=0.5)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from eke.gateway.settings import EngineSettings
 from tests.gateways import Fake, ask, chat, run, serving, talk, until
+
+from eke.gateway.settings import EngineSettings
 
 
 def test_an_engine_of_two_models_gets_no_more_than_it_takes() -> None:

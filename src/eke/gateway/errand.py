@@ -26,6 +26,7 @@ EMPTY = Raw()
 BUSY = (429, 503, 529)  # statuses by which engines say that they are full
 TRANSIENT = (408, 500, 502, 504)  # worth a try on another engine
 TOLD = 500  # requests in a queue, up to which each is told its place when it comes
+MOST_HELD = 2 << 30  # bytes of prompts that wait, of all requests together
 STARTING = 2.0  # when to ask again while engines start [s]
 FINISHED, REFUSED, STOPPED, FAILED = "finished", "refused", "stopped", "failed"
 UNUSED = Use(0.0, 0.0, 0.0, 0.0)
@@ -76,7 +77,10 @@ class Errand:
         if desk is None or not _may_use(tenant, asked.model):
             raise _unknown_model(gateway, tenant, asked.model)
         self.desk = desk
+        if gateway.held + len(body) > MOST_HELD:
+            raise overloaded("The gateway holds more prompts than it has memory for.", STARTING)
         request, self.characters = sized(gateway, self.asker, deadline)
+        gateway.held += len(body)
         self.call = Call(request)
 
     @property
@@ -169,6 +173,7 @@ class Errand:
         """It is over: tell the policy and the engine's meter."""
         assert not self.settled
         self.settled = True
+        self._forget()
         gateway, call, request = self.gateway, self.call, self.call.request
         now = gateway.clock.now()
         prompt, cached = request.prompt, 0
@@ -197,6 +202,7 @@ class Errand:
         gone."""
         assert self.call.engine is None and not self.settled
         self.settled = True
+        self._forget()
         self.desk.left(self.call)
         self.gateway.ledger.settle(self.hold, UNUSED)
         self.call.leave()
@@ -216,6 +222,7 @@ class Errand:
 
     def _forget(self) -> None:
         """Let go of the prompt: it is not sent again, and thousands of streams may be open."""
+        self.gateway.held -= len(self.body)
         self.body = b""
         setattr(self.asked, self.asker.endpoint.text, EMPTY)
 

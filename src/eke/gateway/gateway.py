@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 class Gateway:
     """Everything that requests need on their way, in one process.
 
+    open_calls: requests at hand.  held: bytes of prompts that are not sent yet.
     begun: when, UTC, whole seconds.  engines: by number.  desks: by model as clients name it;
     models with the same engines share one.  keeper: of what outlives this process; None keeps
     nothing.  write: is given a row for each request that is over.
@@ -65,7 +66,7 @@ class Gateway:
         self.engines: dict[int, Engine] = {}
         self.desks: dict[str, Desk] = {}
         self.counts: Counter[tuple[str, ...]] = Counter()
-        self.open_calls = 0
+        self.open_calls = self.held = 0
         self.closing = False
         self._number = self._engines = 0
         self._contexts: dict[str, float] = {}

@@ -357,8 +357,20 @@ def run(settings: Settings, say: Say, again: Callable[[], Settings] | None = Non
         runner: Any = uvloop.run
     except ImportError:
         runner = asyncio.run
+    _all_files()
     logs = begin_logging(settings.log, settings.log_form, settings.log_file)
     try:
         runner(Service(settings, say, again).run())
     finally:
         logs.close()
+
+
+def _all_files() -> None:
+    """As many open files as this process may have: each stream takes two connections."""
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
