@@ -54,9 +54,11 @@ class Seeing:
         due = loop.time()
         try:
             while True:
-                due = max(due + BEAT, loop.time())
-                await sleep(due - loop.time())
+                due += BEAT
+                await sleep(max(due - loop.time(), 0.0))
                 self.lag = max(loop.time() - due, 0.0)
+                if self.lag > BEAT:
+                    due = loop.time()  # what was missed is not made up for
                 self.look()
                 for each in self._written:
                     await each.write()
