@@ -8,10 +8,11 @@ import sys
 from typing import Any
 
 import pytest
+from tests.gateways import CHAT, Fake, ask, chat, run, serving
 
 from eke.errors import BadInput
 from eke.gateway.row import Row
-from eke.gateway.seeing.trace_context import context_of, passed_on
+from eke.gateway.seeing.trace_context import context_of
 from eke.gateway.seeing.traces import Traces, attributes, begin_traces
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -52,16 +53,15 @@ def test_a_header_that_makes_no_sense_begins_a_trace_anew(header: bytes) -> None
     context = context_of(header, b"vendor=1")
     assert context.parent == 0 and context.trace != int(TRACE, 16)
     assert b"tracestate" not in context.lines()
-    assert passed_on(header) == b""
 
 
 def test_later_versions_may_say_more() -> None:
     assert context_of(b"01" + HEADER[2:] + b"-more").trace == int(TRACE, 16)
 
 
-def test_without_traces_a_header_is_passed_on_as_it_came() -> None:
-    assert passed_on(HEADER, b"a=1") == b"traceparent: %b\r\ntracestate: a=1\r\n" % HEADER
-    assert passed_on(HEADER, b"a=\xff") == b"traceparent: %b\r\n" % HEADER
+def test_a_state_that_is_no_header_is_left_out() -> None:
+    assert b"tracestate" not in context_of(HEADER, b"a=\xff").lines()
+    assert b"tracestate" not in context_of(HEADER, b"a=" + b"b" * 600).lines()
 
 
 def test_nothing_of_opentelemetry_is_imported_by_who_wants_no_traces() -> None:
@@ -156,3 +156,22 @@ def test_what_is_left_is_sent_at_the_end() -> None:
         spans.traces.over(PLAIN)
     spans.traces.close()
     assert len(spans.memory.get_finished_spans()) == 300
+
+
+def test_an_engine_is_told_whose_trace_it_works_in() -> None:
+    spans = Spans()
+
+    async def whole() -> str:
+        fake = Fake()
+        async with serving(fake) as house:
+            house.gateway.traces = spans.traces
+            house.gateway.write = spans.traces.over
+            await ask(house, CHAT, chat(), "ann", f"traceparent: {HEADER.decode()}")
+        return fake.got[0].headers["traceparent"]
+
+    told = run(whole())
+    asyncio.run(spans.traces.write())
+    whole_span, _, engine = spans.memory.get_finished_spans()
+    assert told == f"00-{TRACE}-{engine.context.span_id:016x}-01"
+    assert whole_span.parent.span_id == int(PARENT, 16)
+    assert engine.attributes["gen_ai.usage.output_tokens"] == 3

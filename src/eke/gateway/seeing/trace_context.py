@@ -43,16 +43,6 @@ def context_of(traceparent: bytes, tracestate: bytes = b"", sampled: bool = True
     return Context(trace, parent, own, engine, bool(flags & SAMPLED), state)
 
 
-def passed_on(traceparent: bytes, tracestate: bytes = b"") -> bytes:
-    """Header lines for the engine of a gateway that keeps no traces: as they came."""
-    match = _SHAPE.fullmatch(traceparent.strip())
-    if match is None or not _sensible(match):
-        return b""
-    state = tracestate.strip() if _STATE.fullmatch(tracestate.strip()) else b""
-    line = b"traceparent: %b\r\n" % match.group(0)
-    return line + (b"tracestate: %b\r\n" % state if state else b"")
-
-
 def _sensible(match: re.Match[bytes]) -> bool:
     version, trace, parent, _, more = match.groups()
     return (
