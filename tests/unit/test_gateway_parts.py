@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -182,8 +184,6 @@ def test_messages_that_make_no_sense_have_a_length(raw: bytes) -> None:
     ],
 )
 def test_refusals_have_all_four_keys(refusal: Refusal, status: int, kind: str, code: str) -> None:
-    import json
-
     error = json.loads(refusal.body())["error"]
     assert set(error) == {"message", "type", "param", "code"}
     assert (refusal.status, error["type"], error["code"]) == (status, kind, code)
