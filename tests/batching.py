@@ -10,11 +10,6 @@ from typing import Any, NamedTuple
 
 from openai import AsyncOpenAI
 
-from eke.gateway import serving as service
-from eke.gateway.api.batches import ROUTES as BATCHES
-from eke.gateway.api.files import ROUTES as FILES
-from eke.gateway.api.routes import Routes
-from eke.gateway.batches import runner as runners
 from eke.gateway.batches.runner import Runner
 from tests.gateways import CHAT, Fake, House, chat, serving
 
@@ -84,18 +79,10 @@ async def batching(*fakes: Fake, **settings: Any) -> AsyncIterator[Bench]:
     Runner.look, before = QUICK, Runner.look
     try:
         async with serving(*fakes, **settings) as house:
-            app: Any = house.service.servers[0].config.app
-            app.rest = Routes((*service.PUBLIC, *FILES, *BATCHES))
-            own = None
-            if house.gateway not in runners._all:
-                own = asyncio.ensure_future(Runner(house.gateway).run())
             bench = Bench(house.url, {}, house)
             try:
                 yield bench
             finally:
                 await bench.close()
-                if own is not None:
-                    own.cancel()
-                    await asyncio.gather(own, return_exceptions=True)
     finally:
         Runner.look = before

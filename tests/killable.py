@@ -13,15 +13,9 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import msgspec
 
-from eke.gateway import serving
-from eke.gateway.api.batches import ROUTES as BATCHES
-from eke.gateway.api.files import ROUTES as FILES
-from eke.gateway.api.routes import Routes
-from eke.gateway.batches import runner as runners
 from eke.gateway.batches.runner import Runner
 from eke.gateway.serving import Service
 from eke.gateway.settings import Settings
@@ -51,19 +45,11 @@ async def serve(settings: Settings) -> None:
     """Serve until killed."""
     Runner.look, Runner.lease = QUICK, LEASE
 
-    service = Service(settings, lambda words: None)
-    task = asyncio.ensure_future(service.run())
-    while not service.servers or not service.servers[0].started:
-        await asyncio.sleep(0.001)
-        if task.done():
-            await task
-    app: Any = service.servers[0].config.app
-    app.rest = Routes((*serving.PUBLIC, *FILES, *BATCHES))
-    host, port = service.address()
-    print(f"http://{host}:{port}/v1", flush=True)
-    if service.gateway not in runners._all:
-        await Runner(service.gateway).run()
-    await task
+    def say(words: str) -> None:
+        if words.startswith("ready"):
+            print(words.split()[2].rstrip(","), flush=True)
+
+    await Service(settings, say).run()
 
 
 if __name__ == "__main__":

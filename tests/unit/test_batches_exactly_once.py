@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from openai import APIConnectionError, AsyncOpenAI
 from tests.batching import Bench, batching, line
-from tests.gateways import Fake, Got, Line, run, talk
+from tests.gateways import Fake, Got, Line, run, talk, until
 from tests.killable import started
 from tests.states import KINDS, address, opened
 from tests.states import run as run_alone
@@ -128,16 +128,15 @@ def test_a_batch_is_cancelled_through_another_gateway_than_the_one_that_runs_it(
     where, gate = str(tmp_path / "s.db"), asyncio.Event()
 
     async def check() -> None:
-        fake, idle = Fake(talk(gate=gate)), Fake(models=("other",))
-        async with batching(fake, state=where) as first, batching(idle, state=where) as second:
-            batch = await first.batch([line("a"), line("b")])
-            batch = await first.came_to(batch, "in_progress")
-            while fake.running < 2:
-                await asyncio.sleep(0.005)
+        one, other = Fake(talk(gate=gate)), Fake(talk(gate=gate))
+        settings: dict[str, Any] = {"state": where, "facts": {"slots": 2}}
+        async with batching(one, **settings) as first, batching(other, **settings) as second:
+            batch = await first.batch([line(f"{i}") for i in range(20)])
+            await until(lambda: one.running + other.running == 4)
             await second.client().batches.cancel(batch.id)
             done = await first.came_to(batch)
-            assert done.status == "cancelled" and fake.left == 2
-            assert len(await first.lines_of(done.error_file_id)) == 2
+            assert done.status == "cancelled" and (one.left, other.left) == (2, 2)
+            assert len(await first.lines_of(done.error_file_id)) == 20
 
     run(check())
 
