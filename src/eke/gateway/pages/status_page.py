@@ -8,6 +8,7 @@ from time import gmtime, strftime
 from eke.gateway.pages import tables
 from eke.gateway.pages.charts import Line, chart
 from eke.gateway.pages.document import document
+from eke.gateway.seeing.histogram import FINE
 from eke.gateway.seeing.history import MINUTE, History
 from eke.gateway.seeing.states import Status, TierState, Totals, Waits
 from eke.units import show
@@ -59,13 +60,13 @@ def lead(status: Status) -> str:
     words = f"{_rate(totals.per_second)} requests answered a second, {totals.running} under way"
     words += f", {tables.count(totals.waiting)} waiting" if totals.waiting else ", nobody waits"
     if totals.first.median is not None:
-        words += f"; the first token comes after {show(totals.first.median, 's', 2)}"
+        words += f"; the first token comes after {_after(totals.first.median)}"
         words += _slowest(totals.first)
     return words + "."
 
 
 def _slowest(waits: Waits) -> str:
-    return "" if waits.p95 is None else f", for one in twenty after {show(waits.p95, 's', 2)}"
+    return "" if waits.p95 is None else f", for one in twenty after {_after(waits.p95)}"
 
 
 def _about(status: Status) -> str:
@@ -117,7 +118,7 @@ def _within(history: History, name: str) -> list[Line]:
     found = []
     for words, share in (("half within", 0.5), ("95 % within", 0.95)):
         now = history.percentile(name, share, MINUTE)
-        told = "none" if now is None else _time(now)
+        told = "none" if now is None else _after(now)
         found.append(Line(words, history.percentiles(name, share), told))
     return found
 
@@ -186,3 +187,8 @@ def _rate(value: float) -> str:
 
 def _time(value: float) -> str:
     return show(value, "s", 2)
+
+
+def _after(value: float) -> str:
+    """A time told from a histogram, which does not look closer than its first edge."""
+    return "less than 1 ms" if value < FINE[0] else _time(value)
