@@ -221,7 +221,13 @@ def test_a_chain_asks_the_engine_what_one_request_asks(state: str) -> None:
             assert fake.got[-1].json()["messages"] == last
             assert len(last) == 10 and last[0] == {"role": "system", "content": "turn 4"}
             sessions = [row.session for row in home.house.rows]
-            assert len(set(sessions[:5])) == 1 and sessions[5] != sessions[0]
+            assert len(set(sessions[:5])) == 1 and sessions[0] is not None
+            assert sessions[5] is None  # it brings its history: its beginning tells what it is
+            for _ in range(2):
+                await home.client.responses.create(model="m", input="a", store=False)
+                await home.client.responses.create(model="m", input="a")
+            lone, own, again, other = [row.session for row in home.house.rows][6:]
+            assert lone is again is None and own != other
 
     run(work())
 

@@ -87,6 +87,7 @@ def test_an_engine_that_dies_leaves_a_failed_response(
             later = await home.client.responses.create(model="m", input="x", background=True)
             assert (await over(home, later.id)).status == "failed"
             assert {row.outcome for row in home.house.rows} == {"failed"}
+            assert {row.reason for row in home.house.rows} == {"the engine broke off"}
 
     run(work())
 
@@ -104,6 +105,7 @@ def test_what_an_engine_refuses_is_refused_before_the_stream(state: str) -> None
             found = await over(home, made.id)
             assert found.status == "failed" and found.error is not None
             assert (found.error.code, found.error.message) == ("invalid_prompt", "too long")
+            assert {row.reason for row in home.house.rows} == {"the engine answered 400"}
 
     run(work())
 

@@ -13,7 +13,7 @@ from tests.states import KINDS, address
 
 from eke.errors import StateFull
 from eke.gateway.responses import kept, makings
-from eke.gateway.settings import Patience
+from eke.gateway.settings import Limit, Patience, Tenant
 from eke.gateway.state import works
 from eke.gateway.state.transaction import Transaction
 
@@ -181,5 +181,22 @@ def test_who_is_refused_for_now_is_asked_for_later(
             assert (await home.client.responses.retrieve(id)).status in ("queued", "in_progress")
             fake.script = echoes()
             assert (await over(home, id)).output_text == "1: x"
+
+    run(work())
+
+
+def test_whose_budget_is_spent_after_a_restart_is_told(state: str) -> None:
+    async def work() -> None:
+        fake = Fake(steps(asyncio.Event()))
+        async with responding(fake, state=state) as home:
+            made = await home.client.responses.create(model="m", input="x", background=True)
+            await until(lambda: fake.running == 1)
+            await kill(home)
+        poor = Tenant(name="alice", limits=(Limit(what="requests", amount=0.0),))
+        async with responding(Fake(echoes()), state=state, tenants=(poor,)) as home:
+            failed = await over(home, made.id)
+            assert failed.status == "failed" and failed.error is not None
+            assert failed.error.code == "rate_limit_exceeded"
+            assert "limit of 0 requests" in failed.error.message
 
     run(work())

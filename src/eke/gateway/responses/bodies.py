@@ -14,7 +14,7 @@ from eke.gateway.responses.tools import chat_tools
 USAGE = {"include_usage": True}
 
 
-def chat(ask: Ask, messages: list[Message], session: str) -> tuple[Asked, bytes]:
+def chat(ask: Ask, messages: list[Message], session: str | None) -> tuple[Asked, bytes]:
     """A request for a chat completion. It streams in any case, so that nothing is lost of an
     answer that breaks off. session: what belongs together, for the choice of the engine."""
     said = msgspec.Raw(msgspec.json.encode(messages))

@@ -25,6 +25,7 @@ from eke.gateway.stream import Broken, Stream
 
 NUMBERS = 1e6  # of events that are left out for each second since it was asked for
 OFTEN = 1.0  # between tellings of a place in the queue [s]
+LONG = 600.0  # and where nobody is told [s]
 
 Tell = Callable[[list[bytes]], Awaitable[None]]
 
@@ -101,8 +102,8 @@ class Making:
     async def make(self, tell: Tell) -> None:
         """Make it, and tell its events, all but the last.
 
-        Raises Refusal where it comes to nothing before anything was told, Gone where nobody is
-        there to be told.
+        Raises Refusal where it comes to nothing before anything was told, or where a background
+        one may be asked for again later.
         """
         self._tell = tell
         outcome, reason = FINISHED, ""
@@ -117,9 +118,8 @@ class Making:
             self.answer["status"] = answers.CANCELLED
         except (Refusal, Broken) as error:
             refusal = refusal_of(error)
-            outcome = FAILED if refusal.status == 502 or self.errand.call.status else REFUSED
-            reason = refusal.message
-            answers.failed(self.answer, answers.code_of(refusal.status), reason)
+            outcome, reason = self._why(refusal)
+            answers.failed(self.answer, answers.code_of(refusal.status), refusal.message)
             if self._silent or (self.ask.background and passes(refusal)):
                 self._settle(outcome, reason)
                 raise refusal from None
@@ -164,7 +164,9 @@ class Making:
         await errand.answered()
 
     async def _queue(self) -> None:
-        """Tell where it stands whenever that changed, while it waits."""
+        """Wait for its turn, and tell where it stands whenever that changed."""
+        while self.errand.waits and isinstance(self.events, Silence):
+            await self.errand.queued(LONG)
         before, place = None, self.place()
         while place is not None:
             if place["place"] != before:
@@ -211,6 +213,16 @@ class Making:
 
     def _event(self, kind: str, more: dict[str, Any] | None = None) -> bytes:
         return self.events.event(kind, {"response": self.answer, **(more or {})})
+
+    def _why(self, refusal: Refusal) -> tuple[str, str]:
+        """How it ended and why, as the log has it: in our words, since an engine's may repeat what
+        a user wrote."""
+        status = self.errand.call.status
+        if refusal.status == 502:
+            return FAILED, "the engine broke off" if status else refusal.message
+        if status:
+            return FAILED, f"the engine answered {status}"
+        return REFUSED, refusal.message
 
     def _settle(self, outcome: str, reason: str) -> None:
         """It is over: what it took, and what it is told to have taken."""

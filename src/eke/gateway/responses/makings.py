@@ -23,8 +23,8 @@ from eke.gateway.responses import kept
 from eke.gateway.responses.ask import Ask, read
 from eke.gateway.responses.ids import Ids, ids_of
 from eke.gateway.responses.making import Making, Tell
-from eke.gateway.responses.storing import keeps, tenant_of, whole_of
-from eke.gateway.responses.turn import turn_of
+from eke.gateway.responses.storing import tenant_of, whole_of
+from eke.gateway.responses.turn import keeps, turn_of
 from eke.gateway.responses.upstream import passes
 from eke.gateway.settings import Tenant
 from eke.gateway.state import works
@@ -148,6 +148,9 @@ class Makings:
     def _begin(self, making: Making, work: Work) -> None:
         self.live[making.id], self.held[making.id] = making, work
         self._task(self._make(making, work))
+        if self.closing:
+            self._let_go.add(making.id)
+            making.leave()
 
     def _task(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -180,6 +183,7 @@ class Makings:
                 due = now() + (refusal.retry_after or LATER)
                 await state.write(works.release, work, due, False)
                 return
+            answers.failed(making.answer, answers.code_of(refusal.status), refusal.message)
         except StateError:
             raise
         except Exception:

@@ -15,18 +15,14 @@ from eke.types.record import replace
 AWHILE = 600.0  # for which a background response that is not stored is kept when it is over [s]
 
 
-def keeps(gateway: Gateway, tenant: Tenant, store: bool | None) -> bool:
-    """Whether a response is stored."""
-    return gateway.state is not None and tenant.store and store is not False
-
-
 def whole_of(making: Making, events: bytes = b"") -> Whole:
     """All that is stored of a response, as it stands."""
     answer, tenant, now = making.answer, making.tenant, making.gateway.clock.wall()
     expires = now + tenant.retention
     if not making.stored and answer["status"] in ENDED:
         expires = now + AWHILE
-    body = Body({**answer, "output": []}, making.turn.session, making.log is not None)
+    session = making.turn.session or making.id
+    body = Body({**answer, "output": []}, session, making.log is not None)
     document = Document(
         id=making.id,
         kind=RESPONSE if making.stored else FLEETING,

@@ -24,15 +24,15 @@ class Turn(Record):
     """One turn of a conversation.
 
     before: items it goes on from.  input: its own.  messages: all that was said, as the engine is
-    told.  session: what it belongs to, the same along a chain.  asked, body: the request for a chat
-    completion.
+    told.  session: what it belongs to, the same along a chain; None where it is told by its
+    beginning only.  asked, body: the request for a chat completion.
     """
 
     ids: Ids
     before: list[Item]
     input: list[Item]
     messages: list[Message]
-    session: str
+    session: str | None
     asked: Asked
     body: bytes
 
@@ -51,7 +51,7 @@ async def turn_of(
         raise bad("Missing required parameter: 'input'.", "input", "missing_required_parameter")
     if ask.truncation == "auto":
         messages = _fitting(gateway, tenant, ask, messages)
-    session = history.session or ask.prompt_cache_key or ids.response
+    session = history.session or ask.prompt_cache_key or _own(gateway, tenant, ask, ids, items)
     asked, body = chat(ask, messages, session)
     return Turn(
         ids=ids,
@@ -85,6 +85,18 @@ async def said(
             "previous_response_id" if wanted.previous else "input",
         )
     return await state.read(kept.history, wanted, items, ids)
+
+
+def _own(gateway: Gateway, tenant: Tenant, ask: Ask, ids: Ids, items: list[Item]) -> str | None:
+    """The session that a response begins; None for one that nobody can go on from, or that brings
+    along what was said before, as clients do that keep it themselves."""
+    brings = any(item["type"] != "message" or item["role"] == "assistant" for item in items)
+    return None if brings or not keeps(gateway, tenant, ask.store) else ids.response
+
+
+def keeps(gateway: Gateway, tenant: Tenant, store: bool | None) -> bool:
+    """Whether a response is stored."""
+    return gateway.state is not None and tenant.store and store is not False
 
 
 def _fitting(gateway: Gateway, tenant: Tenant, ask: Ask, messages: list[Message]) -> list[Message]:
