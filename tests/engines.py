@@ -78,9 +78,10 @@ class Engine:
         return self.world.times[:, field].copy()
 
 
-def run(replica: Replica, asks, copies: int = 1, look=lambda engine: None) -> Engine:
-    """Play asks, (time, prompt, answer, replica) each, to their end."""
+def run(replica: Replica, asks, copies: int = 1, look=lambda engine: None, classes=()) -> Engine:
+    """Play asks, (time, prompt, answer, replica) each, to their end. classes: of the first ones."""
     engine = Engine((replica,), [0] * copies, len(asks))
+    engine.world.count[: len(classes), at.CLASS] = classes
     for number, (time, prompt, answer, where) in enumerate(asks):
         engine.ask(number, time, prompt, answer, where)
         look(engine)

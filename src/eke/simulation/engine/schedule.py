@@ -82,13 +82,14 @@ def decide(w: World, r: int) -> None:
         budget -= w.num[r, DECODING] * (1 + w.shape[kind, DRAFTS])
     budget = go_on_filling(w, r, budget)
     idle = w.num[r, DECODING] + w.num[r, FILLING] == 0
-    if w.num[r, PREEMPTIONS] == preempted or idle:
+    admits = w.num[r, PREEMPTIONS] == preempted or idle
+    if admits:
         admit(w, r, budget)
     w.num[r, PENDING], w.flt[r, END] = 0, inf
     if w.num[r, FILLING] > 0:
         mixed_step(w, r)
     elif w.num[r, DECODING] > 0:
-        decode_steps(w, r)
+        decode_steps(w, r, not admits)
 
 
 @jit
@@ -293,13 +294,13 @@ def mixed_step(w: World, r: int) -> None:
 
 
 @jit
-def decode_steps(w: World, r: int) -> None:
-    """Steps until a sequence ends, a block is missing or somebody can be admitted; one, where
-    stretches are not taken at once."""
+def decode_steps(w: World, r: int, one: bool) -> None:
+    """Steps until a sequence ends, a block is missing or somebody can be admitted. one: only one,
+    since whoever waits was not looked at; so too where stretches are not taken at once."""
     kind = w.num[r, KIND]
     decoding = w.num[r, DECODING]
     most = w.num[r, SOONEST] - w.num[r, STEPS]
-    if w.shape[kind, JUMPS] == 0 or w.flt[r, EXTRA] > 0.0:
+    if one or w.shape[kind, JUMPS] == 0 or w.flt[r, EXTRA] > 0.0:
         most = 1
     elif w.shape[kind, DRAFTS] == 0:
         most = min(most, steps_with_blocks(w, r, most))
