@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 import allocation
+import gateway
 import simulation
 from eke import Serve, Train, fleet, model, need
 from eke.catalog.efficiencies import efficiencies
@@ -162,6 +163,7 @@ def main() -> None:
         ("simulated requests: fair", simulation.speed("fair") / 1e3, "k/CPU-s", 100.0, True),
         ("  time of each, 8 x as many", simulation.longer(), "x", 1.15, False),
         ("  memory of each", simulation.memory(), "B", 300.0, False),
+        *gateway.rows(),
     ]
     missed = 0
     print(f"{'':32}{'measured':>12}   {'target':>12}")
