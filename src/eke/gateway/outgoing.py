@@ -41,6 +41,6 @@ def _cut(gateway: Gateway, asker: Asker, call: Call) -> int | None:
     said = asked.max_completion_tokens or asked.max_tokens
     if said is not None:
         return most if most < said else None
+    shorter = call.most is not None and call.rung
     own = gateway.context(asker.tenant, asked.model)
-    bounded = call.most is not None or own < gateway.model_context(asked.model)
-    return most if bounded else None
+    return most if shorter or own < gateway.model_context(asked.model) else None

@@ -17,6 +17,7 @@ from eke.types.request import Request
 
 SLACK = 1.1  # of a context, since prompts are only estimated before an engine counts them
 IMAGE = 1000  # tokens of an image or a sound, until an engine has counted (assumed)
+ANY = UNBOUNDED >> 1  # tokens of an answer where nobody bounds it; with its prompt it fits anywhere
 ENDLESS = 10.0  # times its likely length that an answer without bound may have (assumed)
 
 
@@ -63,7 +64,7 @@ def sized(gateway: Gateway, asker: Asker, deadline: float | None = None) -> tupl
 def most_use(gateway: Gateway, desk: Desk, model: str, request: Request) -> Use:
     """What a request may take at most; an answer without bound is taken as ENDLESS times as long
     as it is likely to be."""
-    answer = request.most if request.most < UNBOUNDED else ENDLESS * request.likely
+    answer = request.most if request.most < ANY else ENDLESS * request.likely
     tokens = request.prompt + answer
     engine = next(iter(desk.engines.values()))
     share = tokens * (engine.pace or 0.0)  # of that engine's time [s]
@@ -94,6 +95,6 @@ def _longest(gateway: Gateway, asker: Asker, prompt: int) -> int:
     if prompt + (said or 0) > context * SLACK:
         raise too_long(gateway, asker, prompt, said)
     if context == inf:
-        return min(said or UNBOUNDED, UNBOUNDED)
+        return min(said or ANY, ANY)
     room = max(int(context) - prompt, 1)
     return room if said is None else min(said, room)
