@@ -190,13 +190,14 @@ def usage_of(prompt: int, tokens: int, cached: int = 0) -> dict[str, Any]:
 def talk(
     tokens: int = 3, prompt: int = 7, cached: int = 0, gate: asyncio.Event | None = None
 ) -> Script:
-    """An engine that does as it should. gate: it says nothing before that is set."""
-    usage = usage_of(prompt, tokens, cached)
+    """An engine that does as it should. prompt: tokens that it counts; 0 for a fourth of its
+    letters.  gate: it says nothing before that is set."""
 
     async def script(got: Got, line: Line) -> None:
         if gate is not None:
             await gate.wait()
         asked = got.json()
+        usage = usage_of(prompt or len(got.body) // 4, tokens, cached)
         if got.path.endswith("/embeddings"):
             data = [{"object": "embedding", "index": 0, "embedding": [0.5, 0.25]}]
             await line.send(
