@@ -86,6 +86,9 @@ def test_a_stream_is_resumed_exactly_after_any_event(state: str) -> None:
                     break
             id = first[0].response.id  # type: ignore[union-attr]
             assert first[0].response.status == "queued"  # type: ignore[union-attr]
+            other = home.client.with_options(api_key="bob").responses
+            with pytest.raises(NotFoundError):
+                await other.retrieve(id, stream=True)
             retrieve = home.client.responses.retrieve
             resumed = asyncio.ensure_future(
                 all_of(await retrieve(id, stream=True, starting_after=first[-1].sequence_number))

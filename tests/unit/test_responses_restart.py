@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.gateways import Fake, http, run, says, until
-from tests.responding import BODY, Home, all_of, echoes, over, responding, steps
+from tests.responding import BODY, Home, all_of, echoes, over, responding, state_of, steps
 from tests.states import KINDS, address
 
 from eke.errors import StateFull
@@ -77,20 +77,41 @@ async def kill(home: Home) -> None:
 
 def test_who_lost_its_claim_stores_nothing(either: str) -> None:
     async def work() -> None:
-        slow, quick = Fake(steps(asyncio.Event())), Fake(echoes())
+        gate = asyncio.Event()
+        slow, quick = Fake(steps(asyncio.Event())), Fake(steps(gate))
         async with responding(slow, state=either) as home, responding(quick, state=either) as other:
             talked = await home.client.conversations.create()
             made = await home.client.responses.create(
                 model="m", input="x", background=True, conversation=talked.id
             )
             await until(lambda: slow.running == 1)
-            assert home.gateway.state is not None and other.gateway.state is not None
-            (taken,) = await home.gateway.state.write(stolen, other.makings.owner)
-            await other.makings._resume(other.gateway.state, taken, other.gateway.clock.wall())
-            assert (await over(other, made.id)).output_text == "1: x"
+            there = state_of(other)
+            (taken,) = await there.write(stolen, other.makings.owner)
+            await other.makings._resume(there, taken, other.gateway.clock.wall())
             await until(lambda: slow.left == 1 and not home.makings.live)
-            assert (await over(home, made.id)).output_text == "1: x"
+            assert (await home.client.responses.retrieve(made.id)).status == "in_progress"
+            gate.set()
+            assert (await over(home, made.id)).output_text == "0 "
             assert len(await all_of(other.client.conversations.items.list(talked.id))) == 2
+
+    run(work())
+
+
+def test_a_claim_that_ran_out_and_came_back_is_made_anew(state: str) -> None:
+    async def work() -> None:
+        gate = asyncio.Event()
+        fake = Fake(steps(gate))
+        async with responding(fake, state=state) as home:
+            stream = aiter(await home.client.responses.create(**BODY))
+            id = (await anext(stream)).response.id  # type: ignore[union-attr]
+            await until(lambda: fake.running == 1)
+            await state_of(home).write(works.requeue, 1e12, 9)
+            await until(lambda: fake.left == 1 and fake.running == 1)
+            gate.set()
+            last = [each async for each in stream][-1]
+            assert last.type == "response.completed" and last.response.id == id
+            assert (await over(home, id)).output_text == "0 "
+            assert len(fake.got) == 2
 
     run(work())
 

@@ -166,7 +166,8 @@ class Makings:
             self.dropped.append(work)
             await making.tell([making.error("The gateway cannot reach its state for now.")])
         finally:
-            del self.live[making.id], self.held[making.id]
+            del self.live[making.id]
+            self.held.pop(making.id, None)
             making.over.set()
             if making.log is not None:
                 making.log.end()
@@ -189,20 +190,22 @@ class Makings:
         except Exception:
             log.exception("a background response failed inside the gateway")
             answers.failed(making.answer, "server_error", "The gateway failed.")
-        if making.id in self._let_go and making.answer["status"] == answers.CANCELLED:
+        if making.id not in self.held:
+            making.answer["status"] = answers.QUEUED
+        elif making.id in self._let_go and making.answer["status"] == answers.CANCELLED:
             await state.write(works.release, work, now(), False)
             await making.tell([making.error("The gateway ends; the response goes on elsewhere.")])
-            return
-        await self._finish(state, making)
+        else:
+            await self._finish(state, making, work)
 
-    async def _finish(self, state: State, making: Making) -> None:
+    async def _finish(self, state: State, making: Making, work: Work) -> None:
         """Store how it ended, and tell it. Raises StateError."""
-        last, work = making.last(), self.held[making.id]
+        last = making.last()
         events = b"".join([*making.log.events, last]) if making.log else b""
-        if not await state.write(kept.finish, whole_of(making, events), work):
-            making.answer["status"] = answers.CANCELLED
-            last = making.last()
-        await making.tell([last])
+        if await state.write(kept.finish, whole_of(making, events), work):
+            await making.tell([last])
+        else:  # it was ended elsewhere, or another has it: who listens will see
+            making.answer["status"] = answers.QUEUED
 
     async def _look(self, state: State) -> None:
         now, mine = self.gateway.clock.wall(), list(self.held)
@@ -212,8 +215,8 @@ class Makings:
         if mine:
             held = await state.write(works.extend, self.owner, now + LEASE)
             for id in mine:
-                if id not in held and id in self.live:
-                    self.live[id].leave()
+                if id not in held and self.held.pop(id, None) is not None:
+                    self.live[id].leave()  # it was cancelled elsewhere, or another has it by now
         for taken in await state.write(works.requeue, now, ATTEMPTS):
             if taken.kind == KIND and taken.state == works.FAILED:
                 await state.write(kept.fail, taken.id, taken.tenant, now)
@@ -225,8 +228,8 @@ class Makings:
 
     async def _resume(self, state: State, work: Work, now: float) -> None:
         """Go on with a background response that was begun elsewhere, or before."""
-        if work.id in self.held:  # the claim ran out, and is ours again
-            self.held[work.id] = work
+        if work.id in self.live:  # of an earlier claim, which ends in a moment
+            await state.write(works.release, work, now, False)
             return
         found = await state.read(kept.again, work.id, work.tenant, now)
         if found is None:
