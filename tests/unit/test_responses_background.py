@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from tests.responding import (
 from tests.states import address
 
 from eke.gateway.api import following
-from eke.gateway.responses import making, makings
+from eke.gateway.responses import kept, making, makings
 from eke.gateway.settings import Tenant
 from eke.gateway.state import documents, works
 from eke.gateway.tenants import hashed
@@ -198,6 +199,29 @@ def test_place_in_the_queue_is_told_whenever_it_changes(state: str) -> None:
                 assert set(kinds[1:running]) == {"response.queued"}
                 assert events[running]["response"]["status"] == "in_progress"
                 assert [each["sequence_number"] for each in events] == list(range(len(events)))
+
+    run(work())
+
+
+def test_what_is_told_to_be_complete_can_be_followed(
+    state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where it takes the state a while to store it."""
+    finish = kept.finish
+
+    def slow(*given: Any) -> bool:
+        time.sleep(0.05)
+        return finish(*given)
+
+    async def work() -> None:
+        monkeypatch.setattr(kept, "finish", slow)
+        async with responding(Fake(echoes()), state=state) as home:
+            made = await home.client.responses.create(model="m", input="a", background=True)
+            await over(home, made.id)
+            more = await home.client.responses.create(
+                model="m", input="b", previous_response_id=made.id
+            )
+            assert more.output_text == "3: b"
 
     run(work())
 

@@ -92,19 +92,20 @@ async def retrieve(asking: Asking) -> None:
         after = asking.number("starting_after", -1, 0, 1 << 53)
         await Follower(asking, id, after).follow()
         return
-    making = _live(asking)
+    making = await _live(asking)
     await asking.reply(200, _standing(making) if making else await _stored(asking))
 
 
 async def cancel(asking: Asking) -> None:
     """POST /v1/responses/{id}/cancel. Twice is as once; what is over stays as it is."""
-    making = _live(asking)
+    making = await _live(asking)
     if making is not None and making.ask.background:
         await makings_of(asking.gateway).cancel(making)
-    answer = making.answer if making is not None else await _stored(asking)
+    elif making is not None:
+        raise _not_background()
+    answer = await _stored(asking)
     if not answer["background"]:
-        words = "Only responses created with 'background' can be cancelled; leave the others."
-        raise bad(words, "response_id")
+        raise _not_background()
     if answer["status"] not in ENDED:
         now = asking.gateway.clock.wall()
         verb, given = kept.cancel, (asking.parts["id"], asking.tenant.name, now)
@@ -115,7 +116,7 @@ async def cancel(asking: Asking) -> None:
 
 async def delete(asking: Asking) -> None:
     """DELETE /v1/responses/{id}: it, its items and its events, wiped off the disk."""
-    id, making = asking.parts["id"], _live(asking)
+    id, making = asking.parts["id"], await _live(asking)
     if making is not None:
         making.stored = making.stored and bool(making.ask.background)
         await makings_of(asking.gateway).cancel(making)
@@ -156,10 +157,23 @@ async def compact(asking: Asking) -> None:
         await asking.reply(200, compacted(making), told(making.errand))
 
 
-def _live(asking: Asking) -> Making | None:
-    """The response that is asked about, where it is being made here."""
+async def _live(asking: Asking) -> Making | None:
+    """The response that is asked about, where it is being made here and is known to clients. One
+    that just ended is found in the state, a moment later."""
     making = makings_of(asking.gateway).live.get(asking.parts["id"])
-    return making if making is not None and making.tenant.name == asking.tenant.name else None
+    if making is None or making.tenant.name != asking.tenant.name:
+        return None
+    if not (making.stored or making.ask.background):
+        return None
+    if making.answer["status"] in ENDED:
+        await making.over.wait()
+        return None
+    return making
+
+
+def _not_background() -> Refusal:
+    words = "Only responses created with 'background' can be cancelled; leave the others."
+    return bad(words, "response_id")
 
 
 def _standing(making: Making) -> Answer:
