@@ -31,6 +31,8 @@ def _read(body: bytes) -> dict[str, Any]:
     return found
 
 
+LONGEST = 2000  # letters of an error that is no JSON
+ERROR = {"message": "", "type": "upstream_error", "param": None, "code": None}
 Tokens = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 
 
@@ -72,3 +74,21 @@ def usage_of(body: bytes) -> Usage | None:
         return None
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
+
+
+def error_of(body: bytes) -> bytes:
+    """An engine's error as OpenAI's clients know them; one that has all four keys stays so."""
+    words = body[:LONGEST].decode(errors="replace") or "The engine gave no reason."
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = None
+    told = found.get("error", found) if isinstance(found, dict) else None
+    if isinstance(told, str):
+        words = told
+    given = told if isinstance(told, dict) else {}
+    if given.keys() >= ERROR.keys() and found != given:
+        return body
+    message = given.get("message")
+    error = {**ERROR, **given, "message": message if isinstance(message, str) else words}
+    return msgspec.json.encode({"error": error})

@@ -7,7 +7,7 @@ from typing import Any
 from eke.gateway.api.reading import Departed, Receive, Scope, Send, body_of, header
 from eke.gateway.api.watching import Watch
 from eke.gateway.asked import ENDPOINTS, read
-from eke.gateway.changes import Usage, usage_of, with_fields
+from eke.gateway.changes import Usage, error_of, usage_of, with_fields
 from eke.gateway.errand import FAILED, FINISHED, REFUSED, STOPPED, Errand, Gone
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
@@ -103,6 +103,8 @@ async def _whole(errand: Errand, send: Send) -> None:
     row = errand.settle(usage, tokens, FINISHED if status < 400 else FAILED, _reason(status))
     headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body)), *_told(errand)]
     headers.append((b"x-eke-cost-usd", b"%.9f" % row.charged))
+    if status >= 400:
+        headers += [each for each in call.headers if each[0] == b"retry-after"]
     if row.energy:
         headers.append((b"x-eke-energy-j", b"%.4g" % row.energy))
     await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -112,16 +114,15 @@ async def _whole(errand: Errand, send: Send) -> None:
 def _checked(errand: Errand, body: bytes) -> tuple[Usage | None, bytes]:
     """The usage in an answer, and the answer as the client gets it. Raises Refusal 502 where it is
     none."""
+    if errand.call.status >= 400:
+        return None, error_of(body)
     try:
         usage = usage_of(body)
+        if not body.lstrip().startswith(b"{"):
+            raise ValueError
     except ValueError:
-        if errand.call.status >= 400:
-            return None, Refusal(
-                errand.call.status, body[:2000].decode(errors="replace") or "no reason given",
-                "upstream_error",
-            ).body()  # fmt: skip
         raise Refusal(
-            502, "The engine's answer is not JSON.", "server_error", "bad_gateway"
+            502, "The engine's answer is not JSON, or no object.", "server_error", "bad_gateway"
         ) from None
     if errand.asked.service_tier and errand.call.status == 200:
         body = with_fields(body, {"service_tier": errand.asker.tier})
