@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import BadRequestError, NotFoundError
+from openai.types.responses import Response
 from tests.gateways import (
     Fake,
     ask,
@@ -207,21 +208,29 @@ def test_what_is_told_to_be_complete_can_be_followed(
     state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even where it takes the state a while to store it."""
-    finish = kept.finish
+    finish, gate = kept.finish, threading.Event()
 
     def slow(*given: Any) -> bool:
-        time.sleep(0.05)
+        gate.wait(10.0)
         return finish(*given)
 
     async def work() -> None:
         monkeypatch.setattr(kept, "finish", slow)
         async with responding(Fake(echoes()), state=state) as home:
-            made = await home.client.responses.create(model="m", input="a", background=True)
-            await over(home, made.id)
-            more = await home.client.responses.create(
-                model="m", input="b", previous_response_id=made.id
-            )
-            assert more.output_text == "3: b"
+            create = home.client.responses.create
+
+            async def followed() -> Response:
+                made = await create(model="m", input="a", background=True)
+                await over(home, made.id)
+                return await create(model="m", input="b", previous_response_id=made.id)
+
+            asked = asyncio.ensure_future(followed())
+            await until(lambda: home.makings.live)
+            (first,) = home.makings.live.values()
+            await until(lambda: first.answer["status"] == "completed")
+            await asyncio.sleep(0.05)
+            gate.set()
+            assert (await asked).output_text == "3: b"
 
     run(work())
 
