@@ -16,9 +16,11 @@ from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
-from eke.gateway.batches.runner import Runner
+from eke.gateway.batches.runner import Runner as Batches
 from eke.gateway.serving import Service
 from eke.gateway.settings import Settings
+from eke.gateway.tuning import training
+from eke.gateway.tuning.runner import Runner as Jobs
 
 QUICK, LEASE = 0.02, 0.4  # between looks, and that claims are good for [s]
 
@@ -43,7 +45,9 @@ async def started(settings: Settings) -> AsyncIterator[tuple[str, int]]:
 
 async def serve(settings: Settings) -> None:
     """Serve until killed."""
-    Runner.look, Runner.lease = QUICK, LEASE
+    for runner in (Batches, Jobs):
+        runner.look, runner.lease = QUICK, LEASE
+    training.POLL = training.LOOK = QUICK
 
     def say(words: str) -> None:
         if words.startswith("ready"):

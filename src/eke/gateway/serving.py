@@ -22,11 +22,12 @@ from eke.gateway.api import (
     queue,
     responses,
     status,
+    tuning,
     usage,
 )
 from eke.gateway.api.app import Admin, App
 from eke.gateway.api.routes import Routes
-from eke.gateway.batches.runner import Runner
+from eke.gateway.batches.runner import Runner as Batches
 from eke.gateway.clock import Clock
 from eke.gateway.engines.engine import Engine
 from eke.gateway.engines.health import look
@@ -42,6 +43,7 @@ from eke.gateway.seeing.seeing import Seeing
 from eke.gateway.seeing.traces import begin_traces
 from eke.gateway.settings import Settings
 from eke.gateway.state.state import open_state
+from eke.gateway.tuning.runner import Runner as Jobs
 
 log = logging.getLogger("eke.gateway")
 
@@ -57,7 +59,7 @@ SWEEP = 120  # and to a look for what may be deleted
 
 PUBLIC = (
     *(*models.ROUTES, *responses.ROUTES, *conversations.ROUTES),
-    *(*files.ROUTES, *batches.ROUTES),
+    *(*files.ROUTES, *batches.ROUTES, *tuning.ROUTES),
 )
 ADMIN = (*admin.ROUTES, *usage.ROUTES)
 
@@ -173,7 +175,8 @@ class Service:
         for work in (self._settle(), self._watch(), seeing.beat(), makings.run()):
             self._begin(work)
         if gateway.state is not None:
-            self._begin(Runner(gateway).run())
+            self._begin(Batches(gateway).run())
+            self._begin(Jobs(gateway).run())
 
     async def _servers(self, seeing: Seeing) -> None:
         settings = self.settings

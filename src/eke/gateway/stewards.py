@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from asyncio import Task
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ from eke.gateway.state.works import Claim, Work
 
 log = logging.getLogger("eke.gateway")
 
+SPACE = "/proc/self/ns/pid"  # names the processes among which a number means one
 MOST = 64  # that one gateway sees through at a time
 
 
@@ -51,6 +53,7 @@ class Stewards:
         self.state, self.clock, self.kind, self.statuses = state, clock, kind, statuses
         self.owner, self.make = owner, make
         self.look, self.lease = times
+        self._first = True
         self.tasks: dict[str, tuple[Steward, Task[None]]] = {}
 
     def wake(self) -> None:
@@ -64,6 +67,11 @@ class Stewards:
         taking: whether what nobody has is taken.  Raises StateError.
         """
         wall = self.clock.wall()
+        if self._first:
+            for owner in await self.state.read(standing.owners, self.kind):
+                if gone(owner):
+                    await self.state.write(standing.disown, self.kind, owner)
+            self._first = False
         held = await self.state.write(works.extend, self.owner, wall + self.lease)
         for id, (_, task) in self.tasks.items():
             if id not in held:
@@ -110,3 +118,31 @@ class Stewards:
                 await self.state.write(works.release, steward.work, later, True)
         finally:
             self.tasks.pop(steward.work.id, None)
+
+
+def owner_of(name: str) -> str:
+    """The owner of claims of a gateway, by its name, from which others can tell that it is gone."""
+    return f"{name}/{os.getpid()}/{_space()}/{os.urandom(4).hex()}"
+
+
+def gone(owner: str) -> bool:
+    """Whether the process that claimed something is surely over: it was one of those that we see,
+    and it is not there."""
+    _, _, rest = owner.partition("/")
+    pid, _, space = rest.rpartition("/")[0].partition("/")
+    if not pid.isdecimal() or not space or space != _space() or int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _space() -> str:
+    try:
+        return f"{os.uname().nodename}:{os.readlink(SPACE)}"
+    except OSError:
+        return ""

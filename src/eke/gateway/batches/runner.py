@@ -15,7 +15,7 @@ from eke.gateway.gateway import Gateway
 from eke.gateway.state import standing
 from eke.gateway.state.state import State
 from eke.gateway.state.works import Work
-from eke.gateway.stewards import Stewards
+from eke.gateway.stewards import Stewards, owner_of
 
 log = logging.getLogger("eke.gateway")
 
@@ -40,7 +40,7 @@ class Runner:
         gateway = self.gateway
         if gateway.state is None or gateway.keeper is None:
             return
-        owner = f"{gateway.keeper.name}/batches"
+        owner = owner_of(gateway.keeper.name)
         lines = self._lines = Lines(gateway, gateway.state, owner, self.lease)
         stewards = self._stewards(gateway.state, lines)
         try:

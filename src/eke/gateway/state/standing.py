@@ -55,6 +55,25 @@ def free(transaction: Transaction, kind: str, now: float) -> None:
     )
 
 
+def owners(transaction: Transaction, kind: str) -> list[str]:
+    """Who has claimed works of a kind, and of kinds below it."""
+    rows = transaction.all(
+        "SELECT DISTINCT owner FROM works "
+        "WHERE state = 'claimed' AND (kind = ? OR kind LIKE ?) ORDER BY owner",
+        *(kind, f"{kind}/%"),
+    )
+    return [owner for (owner,) in rows]
+
+
+def disown(transaction: Transaction, kind: str, owner: str) -> None:
+    """Let others have what an owner claimed that is gone."""
+    transaction.run(
+        "UPDATE works SET state = 'queued', owner = NULL, until = NULL "
+        "WHERE state = 'claimed' AND owner = ? AND (kind = ? OR kind LIKE ?)",
+        *(owner, kind, f"{kind}/%"),
+    )
+
+
 def revive(transaction: Transaction, kind: str, statuses: Sequence[str], now: float) -> int:
     """The works of what stands open are there to be taken, whatever became of them with the
     gateways that had them; how many were not. now: UTC [s]."""

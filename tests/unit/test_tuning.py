@@ -1,0 +1,446 @@
+"""Fine-tuning jobs: in the troughs, out of the way of requests, through pauses and failures."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import APIStatusError, BadRequestError, NotFoundError
+from tests.batching import jsonl
+from tests.gateways import Fake, Got, Line, ask, chat, http, run, talk, until
+from tests.tuning import EXAMPLE, came_to, events_of, job, logged, said, tuning
+
+from eke.gateway.settings import Limit, Patience, Tenant
+from eke.gateway.tenants import hashed
+from eke.gateway.tuning import stay
+from eke.gateway.tuning.folder import Folder
+from eke.gateway.tuning.trainer import orphan
+
+
+def steps_of(folder: Path, made: Any) -> list[int]:
+    """The steps that its trainer took, in order."""
+    return [each["step"] for each in logged(folder, made) if "loss" in each]
+
+
+def trains(folder: Path, made: Any) -> bool:
+    """Whether a trainer of a job is there."""
+    return orphan(Folder(str(folder / "jobs"), made.id)) is not None
+
+
+def test_a_job_is_trained_and_told_step_by_step(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path) as bench:
+            made = await job(bench, steps=4, every=2)
+            assert (made.status, made.seed, made.fine_tuned_model) == ("validating_files", 7, None)
+            done = await came_to(bench, made)
+            assert done.status == "succeeded" and done.error is None and done.finished_at
+            assert done.fine_tuned_model == f"ft:m:alice:my-model:{made.id[6:14]}"
+            assert done.trained_tokens == 400 and done.estimated_finish is None
+            assert done.method.supervised.hyperparameters.model_extra == {"steps": 4, "every": 2}
+            told = await events_of(bench, made)
+            assert told[0] == f"Created fine-tuning job: {made.id}"
+            assert told[-1] == "The job has successfully completed."
+            assert "learning from 3 examples, from step 0 on" in told
+            assert "Step 3/4: train_loss=0.3333" in told
+            api = bench.client().fine_tuning.jobs
+            found = [each async for each in api.checkpoints.list(made.id, limit=1)]
+            assert [each.step_number for each in found] == [4, 2]
+            assert found[0].metrics.train_loss == 0.25
+            (results,) = done.result_files
+            file = await bench.client().files.retrieve(results)
+            assert file.purpose == "fine-tune-results"
+            text = (await bench.client().files.content(results)).text
+            assert text.splitlines()[:2] == ["step,train_loss", "1,1.0"]
+            assert [each.id async for each in api.list()] == [made.id]
+            (row,) = [row for row in bench.house.rows if row.kind == "tune"]
+            assert (row.outcome, row.engine, row.tenant) == ("finished", "e0", "alice")
+            folder = tmp_path / "jobs" / made.id
+            assert (folder / "checkpoints" / "model").exists() and not (folder / "data").exists()
+
+    run(check())
+
+
+def test_a_trainer_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EKE_ADMIN_KEY", "secret")
+
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path, facts={"models": {"m": "org/m-7b"}}) as bench:
+            made = await job(bench, steps=1)
+            await came_to(bench, made)
+            folder = tmp_path / "jobs" / made.id
+            found = json.loads((folder / "environment.json").read_text())
+            assert found == {
+                "EKE_JOB": made.id,
+                "EKE_MODEL": "org/m-7b",
+                "EKE_TRAINING_FILE": str(folder / "data" / "train.jsonl"),
+                "EKE_VALIDATION_FILE": "",
+                "EKE_METHOD": "supervised",
+                "EKE_HYPERPARAMETERS": '{"steps":1}',
+                "EKE_SUFFIX": "my-model",
+                "EKE_SEED": "7",
+                "EKE_CHECKPOINTS": str(folder / "checkpoints"),
+                "EKE_RESUME": "",
+                "EKE_ENGINE": "e0",
+                "DATA": str(folder / "data"),
+                "OUTPUT": str(folder / "checkpoints"),
+            }
+
+    run(check())
+
+
+def test_a_job_makes_way_for_requests_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    seen: list[bool] = []
+    made: Any = None
+
+    async def script(got: Got, to: Line) -> None:
+        seen.append(trains(tmp_path, made))
+        await talk()(got, to)
+
+    async def check() -> None:
+        nonlocal made
+        gate = tmp_path / "gate"
+        async with tuning(Fake(script), folder=tmp_path, facts={"slots": 1}) as bench:
+            made = await job(bench, steps=6, free=3, gate=str(gate))
+            await said(bench, made, "Step 3/6")
+            assert (await came_to(bench, made, "running")).status == "running"
+            got = await ask(bench.house, body=chat())
+            assert got.status == 200 and seen == [False]  # the trainer was gone by then
+            assert "Stopped: requests need the engine." in str(await events_of(bench, made))
+            gate.touch()
+            done = await came_to(bench, made)
+            assert done.status == "succeeded"
+            assert steps_of(tmp_path, made) == [1, 2, 3, 4, 5, 6]
+            assert "learning from 3 examples, from step 3 on" in await events_of(bench, made)
+            rows = [row for row in bench.house.rows if row.kind == "tune"]
+            assert [row.outcome for row in rows] == ["stopped", "finished"]
+            engine = bench.house.gateway.engines[0]
+            busy, _ = engine.meter.read(bench.house.gateway.clock.now())
+            assert sum(row.seconds for row in bench.house.rows) == pytest.approx(busy)
+
+    run(check())
+
+
+def test_a_job_waits_while_requests_are_under_way(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def check() -> None:
+        fake = Fake(talk(gate=gate))
+        async with tuning(fake, folder=tmp_path, facts={"slots": 2}) as bench:
+            asked = asyncio.ensure_future(ask(bench.house, body=chat()))
+            await until(lambda: fake.running == 1)
+            made = await came_to(bench, await job(bench, steps=2), "queued")
+            await asyncio.sleep(0.1)
+            assert (await came_to(bench, made, "queued")).status == "queued"
+            assert bench.house.gateway.desks["m"].waiting == 0  # jobs press nobody
+            gate.set()
+            assert (await asked).status == 200
+            assert (await came_to(bench, made)).status == "succeeded"
+
+    run(check())
+
+
+def test_an_engine_makes_room_before_and_takes_it_back_before_requests(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def script(got: Got, to: Line) -> None:
+        told.append(got.path)
+        if got.path in ("/sleep?level=1", "/wake_up"):
+            await to.send(http(200, b""))
+        else:
+            await talk()(got, to)
+
+    async def check() -> None:
+        facts = {"slots": 1, "sleep": "/sleep?level=1", "wake": "/wake_up"}
+        gate = tmp_path / "gate"
+        async with tuning(Fake(script), folder=tmp_path, facts=facts) as bench:
+            made = await job(bench, steps=2, gate=str(gate))
+            await said(bench, made, "learning from")
+            assert told == ["/sleep?level=1"]
+            assert (await ask(bench.house, body=chat())).status == 200
+            gate.touch()
+            await came_to(bench, made)
+            chats = "/v1/chat/completions"
+            assert told == ["/sleep?level=1", "/wake_up", chats, "/sleep?level=1", "/wake_up"]
+
+    run(check())
+
+
+def test_an_engine_that_makes_no_room_gets_no_trainer(tmp_path: Path) -> None:
+    async def script(got: Got, to: Line) -> None:
+        await (to.send(http(500, b"no")) if got.path == "/sleep" else talk()(got, to))
+
+    async def check() -> None:
+        async with tuning(Fake(script), folder=tmp_path, facts={"sleep": "/sleep"}) as bench:
+            made = await job(bench)
+            await said(bench, made, "the engine makes no room: /sleep answered 500")
+            assert not (tmp_path / "jobs" / made.id / "out.log").exists()
+            assert (await ask(bench.house, body=chat())).status == 200
+            assert (await came_to(bench, made, "queued")).status == "queued"
+
+    run(check())
+
+
+def test_a_job_is_paused_and_resumed(tmp_path: Path) -> None:
+    async def check() -> None:
+        gate = tmp_path / "gate"
+        async with tuning(Fake(), folder=tmp_path) as bench:
+            api = bench.client().fine_tuning.jobs
+            made = await job(bench, steps=4, free=2, gate=str(gate))
+            await said(bench, made, "Step 2/4")
+            with pytest.raises(BadRequestError, match="paused"):
+                await api.resume(made.id)
+            assert (await api.pause(made.id)).status == "paused"
+            await until(lambda: not trains(tmp_path, made))
+            await said(bench, made, "Checkpoint created at step 2")
+            gateway = bench.house.gateway
+            await until(lambda: gateway.engines[0].holder is None and not gateway.desks["m"].calls)
+            assert (await api.retrieve(made.id)).status == "paused"
+            gate.touch()
+            assert (await api.resume(made.id)).status == "queued"
+            assert (await came_to(bench, made)).status == "succeeded"
+            assert steps_of(tmp_path, made) == [1, 2, 3, 4]
+            with pytest.raises(BadRequestError, match="succeeded"):
+                await api.pause(made.id)
+
+    run(check())
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "paused", "succeeded"])
+def test_a_job_is_cancelled_wherever_it_stands(state: str, tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def check() -> None:
+        closed, fake = tmp_path / "never", Fake(talk(gate=gate))
+        async with tuning(fake, folder=tmp_path, facts={"slots": 1}) as bench:
+            api, asked = bench.client().fine_tuning.jobs, None
+            if state == "queued":
+                asked = asyncio.ensure_future(ask(bench.house, body=chat()))
+                await until(lambda: fake.running == 1)
+            hyper = {} if state == "succeeded" else {"gate": str(closed)}
+            made = await job(bench, steps=2, **hyper)
+            if state == "paused":
+                await came_to(bench, made, "running")
+                await api.pause(made.id)
+            await came_to(bench, made, state)
+            if state == "succeeded":
+                with pytest.raises(BadRequestError, match="succeeded"):
+                    await api.cancel(made.id)
+                return
+            done = await api.cancel(made.id)
+            assert done.status == "cancelled" and done.finished_at
+            await until(lambda: not trains(tmp_path, made))
+            gateway = bench.house.gateway
+            await until(lambda: gateway.engines[0].holder is None)
+            await until(lambda: len(gateway.desks["m"].calls) == (asked is not None))
+            await until(lambda: not (tmp_path / "jobs" / made.id / "data").exists())
+            gate.set()
+            assert (await ask(bench.house, body=chat())).status == 200
+            assert (await api.retrieve(made.id)).status == "cancelled"
+            if asked is not None:
+                await asked
+
+    run(check())
+
+
+def test_a_trainer_that_fails_says_why(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path) as bench:
+            done = await came_to(bench, await job(bench, fail=1))
+            assert done.status == "failed" and done.error.code == "trainer_failed"
+            assert "ended with 1. out of memory, or of patience" in done.error.message
+            assert done.fine_tuned_model is None
+            assert bench.house.rows[-1].outcome == "failed"
+            assert (await ask(bench.house, body=chat())).status == 200
+
+    run(check())
+
+
+def test_a_trainer_that_is_not_there_fails_the_job(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path, trainer="/no/such/trainer --fast") as bench:
+            done = await came_to(bench, await job(bench))
+            assert done.status == "failed" and "cannot be started: No such" in done.error.message
+
+    run(check())
+
+
+def test_a_trainer_that_does_not_listen_is_killed(tmp_path: Path) -> None:
+    async def check() -> None:
+        gate, patience = str(tmp_path / "never"), Patience(checkpoint=0.05)
+        settings: dict[str, Any] = {"facts": {"slots": 1}, "patience": patience}
+        async with tuning(Fake(), folder=tmp_path, **settings) as bench:
+            made = await job(bench, gate=gate, deaf=True)
+            await said(bench, made, "learning from")
+            assert (await ask(bench.house, body=chat())).status == 200
+            assert "Stopped: requests need the engine." in str(await events_of(bench, made))
+            await bench.client().fine_tuning.jobs.cancel(made.id)
+
+    run(check())
+
+
+@pytest.mark.parametrize(
+    ("lines", "method", "words"),
+    [
+        ([EXAMPLE, {"messages": []}], "supervised", None),
+        ([EXAMPLE], "dpo", "line 1: 'dpo' learns from"),
+    ],
+)
+def test_files_that_do_not_fit_fail_the_job(
+    lines: list[Any], method: str, words: str | None, tmp_path: Path
+) -> None:
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path) as bench:
+            client = bench.client()
+            if words is None:
+                with pytest.raises(BadRequestError, match="line 2"):
+                    await job(bench, lines=lines)
+                return
+            file = await client.files.create(file=("t", jsonl(lines)), purpose="fine-tune")
+            made = await client.fine_tuning.jobs.create(
+                model="m",
+                training_file=file.id,
+                method={"type": method},  # type: ignore[typeddict-item]
+            )
+            done = await came_to(bench, made)
+            assert done.status == "failed" and words in done.error.message
+            assert (done.error.code, done.error.param) == ("invalid_training_file", "training_file")
+
+    run(check())
+
+
+def test_jobs_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path) as bench:
+            api, files = bench.client().fine_tuning.jobs, bench.client().files
+            good = await files.create(file=("t", jsonl([EXAMPLE])), purpose="fine-tune")
+            other = await files.create(file=("t", b"x"), purpose="evals")
+            with pytest.raises(NotFoundError, match="cannot be fine-tuned"):
+                await api.create(model="nobody", training_file=good.id)
+            with pytest.raises(NotFoundError, match="No such File"):
+                await api.create(model="m", training_file="file-none")
+            for fields in (
+                {"training_file": other.id},
+                {"training_file": good.id, "validation_file": other.id},
+                {"training_file": good.id, "suffix": "x" * 65},
+                {"training_file": good.id, "metadata": {"k": "v" * 600}},
+                {"training_file": good.id, "method": {"type": "magic"}},
+            ):
+                with pytest.raises(BadRequestError):
+                    await api.create(model="m", **fields)  # type: ignore[arg-type]
+            assert [each async for each in api.list()] == []
+        async with tuning(Fake(), folder=tmp_path, trainer="") as bench:
+            with pytest.raises(APIStatusError) as caught:
+                await job(bench)
+            assert caught.value.status_code == 501 and "trainer" in caught.value.message
+
+    run(check())
+
+
+def test_jobs_of_others_are_not_found_and_lists_can_be_searched(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path) as bench:
+            made = await job(bench)
+            api, other = bench.client().fine_tuning.jobs, bench.client("bob").fine_tuning.jobs
+            for asked in (other.retrieve, other.cancel, other.pause, other.resume):
+                with pytest.raises(NotFoundError, match="Could not find fine tune"):
+                    await asked(made.id)
+            with pytest.raises(NotFoundError):
+                await other.list_events(made.id)
+            file = made.training_file
+            tagged = await api.create(model="m", training_file=file, metadata={"run": "7"})
+            found = [each.id async for each in api.list(metadata={"run": "7"})]
+            assert found == [tagged.id]
+            assert [each.id async for each in api.list(limit=1)] == [tagged.id, made.id]
+            await came_to(bench, made)
+            await came_to(bench, tagged)
+
+    run(check())
+
+
+def test_a_budget_of_chip_seconds_counts_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stay, "SLICE", 0.1)
+    few = (Limit(what="seconds", amount=1.0),)
+    tenant = Tenant(name="t", keys=(hashed("t"),), limits=few)
+
+    async def check() -> None:
+        gate, facts = str(tmp_path / "never"), {"chips": 4.0, "rate": 0.5, "power": 100.0}
+        settings: dict[str, Any] = {"tenants": (tenant,), "facts": facts}
+        async with tuning(Fake(), folder=tmp_path, **settings) as bench:
+            made = await job(bench, key="t", gate=gate)
+            while not any("limit of 1" in each for each in await events_of(bench, made, "t")):
+                await asyncio.sleep(0.005)
+            assert (await came_to(bench, made, "queued", key="t")).status == "queued"
+            (row,) = [row for row in bench.house.rows if row.kind == "tune"]
+            window = next(iter(bench.house.gateway.ledger._windows.values()))
+            assert window.used == pytest.approx(row.seconds) and window.reserved == 0.0
+            assert row.charged == pytest.approx(row.seconds / 4 * 0.5)
+            assert row.energy == pytest.approx(row.seconds / 4 * 100.0)
+            await bench.client("t").fine_tuning.jobs.cancel(made.id)
+
+    run(check())
+
+
+def test_a_policy_without_jobs_says_so(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path, policy="direct") as bench:
+            made = await job(bench)
+            await said(bench, made, "no whole replica is given away")
+            assert (await came_to(bench, made, "queued")).status == "queued"
+
+    run(check())
+
+
+def test_a_model_that_shares_an_engine_gets_it_back(tmp_path: Path) -> None:
+    """Requests to another model come to the engine through another policy, which knows nothing of
+    the job."""
+
+    async def check() -> None:
+        one, other = Fake(models=("m", "n")), Fake(models=("n",))
+        gate = tmp_path / "gate"
+        async with tuning(one, other, folder=tmp_path, facts={"slots": 2}) as bench:
+            made = await job(bench, steps=2, gate=str(gate))
+            await said(bench, made, "learning from")
+            held = asyncio.Event()
+            other.script = talk(gate=held)
+            asked = [
+                asyncio.ensure_future(ask(bench.house, body=chat(f"{i}") | {"model": "n"}))
+                for i in range(4)
+            ]
+            await until(lambda: any(each.done() for each in asked))
+            assert one.got and not trains(tmp_path, made)
+            held.set()
+            assert {(await each).status for each in asked} == {200}
+            await bench.client().fine_tuning.jobs.cancel(made.id)
+
+    run(check())
+
+
+def test_what_a_trainer_started_ends_with_it(tmp_path: Path) -> None:
+    script = tmp_path / "parent.sh"
+    script.write_text("sleep 1000 & echo $! > child; wait\n")
+
+    async def check() -> None:
+        patience = Patience(checkpoint=0.05)
+        trainer = f"bash {script}"
+        async with tuning(Fake(), folder=tmp_path, trainer=trainer, patience=patience) as bench:
+            made = await job(bench)
+            child = tmp_path / "jobs" / made.id / "child"
+            await until(lambda: child.exists() and child.read_text().strip())
+            pid = int(child.read_text())
+            await bench.client().fine_tuning.jobs.cancel(made.id)
+            await until(lambda: not os.path.exists(f"/proc/{pid}") or _zombie(pid))
+
+    run(check())
+
+
+def _zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
