@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from eke.gateway.api.reading import Departed, Receive, Scope, Send, body_of, header
+from eke.gateway.api.telling import told
 from eke.gateway.api.watching import Watch
 from eke.gateway.asked import ENDPOINTS, read
 from eke.gateway.changes import Usage, error_of, usage_of, with_fields
 from eke.gateway.errand import FAILED, FINISHED, REFUSED, STOPPED, Errand, Gone
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
-from eke.gateway.settings import Counted, Tenant
+from eke.gateway.settings import Tenant
 from eke.gateway.stream import Broken, Stream
 
 PROGRESS = b"x-eke-progress"  # header of streams that want to be told their place while they wait
@@ -19,8 +20,6 @@ OFTEN = 1.0  # between two tellings [s]
 LEFT = "the client left"
 JSON = b"application/json"
 EVENTS = b"text/event-stream"
-
-RATES: tuple[Counted, ...] = ("requests", "tokens")
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -56,7 +55,7 @@ async def proxy(
         if begun:
             await send({"type": "http.response.body", "body": _event(refusal)})
             return
-        refusal.more = (*refusal.more, *_told(errand))
+        refusal.more = (*refusal.more, *told(errand))
         raise
     except BaseException:
         _stop(errand, FAILED, "the gateway failed")
@@ -80,7 +79,7 @@ async def _told_place(errand: Errand, send: Send) -> bool:
 
 def _start(errand: Errand) -> dict[str, Any]:
     """The head of a stream."""
-    headers = [(b"content-type", b"text/event-stream; charset=utf-8"), *_told(errand)]
+    headers = [(b"content-type", b"text/event-stream; charset=utf-8"), *told(errand)]
     headers.append((b"cache-control", b"no-cache"))
     return {"type": "http.response.start", "status": 200, "headers": headers}
 
@@ -101,7 +100,7 @@ async def _whole(errand: Errand, send: Send) -> None:
     usage, body = _checked(errand, body)
     tokens = usage.completion_tokens if usage else 0
     row = errand.settle(usage, tokens, FINISHED if status < 400 else FAILED, _reason(status))
-    headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body)), *_told(errand)]
+    headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body)), *told(errand)]
     headers.append((b"x-eke-cost-usd", b"%.9f" % row.charged))
     if status >= 400:
         headers += [each for each in call.headers if each[0] == b"retry-after"]
@@ -171,51 +170,6 @@ def _is_stream(errand: Errand, first: bytes) -> None:
             502, f"The engine was asked for a stream and sent {kind.decode('latin-1')!r:.80}.",
             "server_error", "bad_gateway",
         )  # fmt: skip
-
-
-def _told(errand: Errand) -> Headers:
-    """Headers of every answer to a request: its number, its wait, what is left of its rates."""
-    gateway, call = errand.gateway, errand.call
-    now = gateway.clock.now()
-    found: Headers = [
-        (b"x-request-id", gateway.request_id(call.request.id).encode()),
-        (b"openai-processing-ms", b"%d" % ((now - errand.call.request.arrived) * 1e3)),
-    ]
-    if call.started is not None and call.started > errand.call.request.arrived:
-        found.append(
-            (b"x-eke-wait-ms", b"%d" % ((call.started - errand.call.request.arrived) * 1e3))
-        )
-    if errand.place is not None:
-        found.append((b"x-eke-queue-place", b"%d" % errand.place.before))
-    if call.rung:
-        found.append((b"x-eke-degraded", call.rung.encode()))
-    if errand.tenant.limits:
-        found += _rates(errand)
-    return found
-
-
-def _rates(errand: Errand) -> Headers:
-    gateway, found = errand.gateway, Headers()
-    wall = gateway.clock.wall()
-    for what in RATES:
-        left = gateway.ledger.left(errand.tenant, what, wall)
-        if left is not None:
-            limit, rest, seconds = left
-            name = what.encode()
-            found.append((b"x-ratelimit-limit-" + name, b"%d" % limit))
-            found.append((b"x-ratelimit-remaining-" + name, b"%d" % rest))
-            found.append((b"x-ratelimit-reset-" + name, duration(seconds).encode()))
-    return found
-
-
-def duration(seconds: float) -> str:
-    """As OpenAI's headers have it: "6m0s", "1s", "20ms"."""
-    if seconds < 1:
-        return f"{max(round(seconds * 1e3), 1)}ms"
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    words = f"{hours}h" if hours else ""
-    return words + (f"{minutes}m" if hours or minutes else "") + f"{whole % 60}s"
 
 
 def _reason(status: int) -> str:

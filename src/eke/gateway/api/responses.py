@@ -9,9 +9,9 @@ import msgspec
 
 from eke.gateway.api.following import Follower
 from eke.gateway.api.listing import listed, slice_of
-from eke.gateway.api.proxy import _told as told
 from eke.gateway.api.reading import Departed
 from eke.gateway.api.routes import Asking, Route, Sending, decoded
+from eke.gateway.api.telling import told
 from eke.gateway.api.watching import Watch
 from eke.gateway.refusal import Refusal, bad
 from eke.gateway.responses import kept
