@@ -254,4 +254,6 @@ class Wire:
             )
         except TimeoutError:
             raise OSError(f"no connection within {self.connect:g} s") from None
+        if not connection.open:
+            raise ConnectionResetError("the engine closed the connection")
         return connection
