@@ -63,6 +63,45 @@ def test_embeddings_can_be_asked_too(tmp_path: Path) -> None:
     run(check())
 
 
+def test_responses_can_be_asked_too_and_are_not_stored(tmp_path: Path) -> None:
+    url = "/v1/responses"
+
+    def asks(name: str, **fields: Any) -> dict[str, Any]:
+        return line(name, url=url, body={"model": "m", "input": "hello", **fields})
+
+    async def check() -> None:
+        fake = Fake(talk(tokens=3, prompt=7))
+        async with batching(fake, state=str(tmp_path / "s.db"), facts={"slots": 1}) as bench:
+            client = bench.client()
+            before = await client.responses.create(model="m", input="I am Ann.")
+            lines = [
+                asks("a"),
+                asks("b", previous_response_id=before.id),
+                asks("c", background=True),
+                asks("d", previous_response_id="resp_none"),
+            ]
+            done = await bench.came_to(await bench.batch(lines, endpoint=url))
+            assert dict(done.request_counts) == {"total": 4, "completed": 2, "failed": 2}
+            assert done.usage.total_tokens == 20
+            found = await bench.lines_of(done.output_file_id)
+            bodies = [each["response"]["body"] for each in found]
+            assert [each["custom_id"] for each in found] == ["a", "b"]
+            for body in bodies:
+                assert body["object"] == "response" and body["status"] == "completed"
+                assert body["service_tier"] == "batch" and body["store"] is False
+                assert body["output"][0]["content"][0]["text"] == " word word word"
+                with pytest.raises(NotFoundError):
+                    await client.responses.retrieve(body["id"])
+            assert any(b"I am Ann." in got.body for got in fake.got[1:])
+            errors = await bench.lines_of(done.error_file_id)
+            statuses = {each["custom_id"]: each["response"]["status_code"] for each in errors}
+            assert statuses["c"] == 400 and statuses["d"] in (400, 404)
+            rows = [row for row in bench.house.rows if row.kind == "batch"]
+            assert sum(row.outcome == "finished" for row in rows) == 2
+
+    run(check())
+
+
 def test_a_line_is_charged_half_the_price_and_only_if_it_is_answered(tmp_path: Path) -> None:
     price = Price(prompt=1e-3, cached=5e-4, answer=2e-3)
     model = ModelSettings(name="m", price=price)

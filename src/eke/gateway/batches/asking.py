@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from eke.gateway.asked import CLASSES, ENDPOINTS, read
+import msgspec
+
+from eke.gateway.asked import ENDPOINTS, read
 from eke.gateway.batches import line as lines
+from eke.gateway.batches.deferred import Deferred, Turn, deferred
+from eke.gateway.batches.line import RESPONSES
+from eke.gateway.batches.responding import CANCELLED, Making, making_of, nobody
 from eke.gateway.batches.result import LOST, answered, unanswered
-from eke.gateway.call import Call
-from eke.gateway.changes import usage_of
+from eke.gateway.changes import Usage, usage_of
 from eke.gateway.errand import BUSY, FAILED, FINISHED, REFUSED, STOPPED, Errand, Gone
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
+from eke.gateway.responses.storing import tenant_of
 from eke.gateway.row import Row
-from eke.gateway.settings import EVERYONE, Tenant
 from eke.gateway.state import works
 from eke.gateway.state.works import Work
-from eke.types.record import replace
-from eke.types.request import Request
 
-TIER = KIND = "batch"
 ATTEMPTS = 3  # of a line that engines fail at, or that gateways died with
 SHORT, LONG = 1.0, 60.0  # pauses where nobody says for how long; of a budget that is spent [s]
-
-
-class Deferred(Errand):
-    """An errand that is charged when its result is stored, and for nothing if it is not.
-
-    row: what it took, when it is over; None if it was taken back.
-    """
-
-    __slots__ = ("row",)
-
-    def __init__(self, *nouns: Any) -> None:
-        self.row: Row | None = None
-        super().__init__(*nouns)
-
-    def charge(self, row: Row) -> None:
-        """Wait for what becomes of it."""
-        self.row = row
-
-    def close(self, charged: bool) -> None:
-        """Tell the ledger and the log, now that it is known whether it is charged."""
-        if self.row is not None:
-            super().charge(self.row if charged else spared(self.row))
-
-
-def spared(row: Row) -> Row:
-    """What a line takes that is not charged: chips were used, tokens are not counted."""
-    return row._replace(prompt=0, tokens=0, cached=0, charged=0.0, saved=0.0)
 
 
 class Answer(NamedTuple):
@@ -99,23 +73,23 @@ class Asking:
         if self.errand is not None:
             self.errand.leave()
 
-    async def ask(self, priority: int, deadline: float) -> Answer:
-        """Ask it once. priority: class.  deadline: time to the end of its window [s]."""
+    async def ask(self, turn: Turn) -> Answer:
+        """Ask it once."""
         self.errand = self.asked = None
         try:
-            errand = self.errand = self._errand(priority, deadline)
+            making = await self._begin(turn)
         except Refusal as refusal:
             return self._refused(refusal, 0)
+        errand = self.errand
+        assert errand is not None
         try:
             await errand.ask()
             self.asked = self.gateway.clock.now()
             if self.stopped:
                 errand.leave()
-            await errand.answered()
-            return await self._answered(errand)
+            return await (self._answered(errand) if making is None else self._made(errand, making))
         except Gone:
-            if not errand.settled:
-                errand.settle(None, 0, STOPPED, "the batch does not wait for it")
+            errand.settle(None, 0, STOPPED, "the batch does not wait for it")
             return WITHDRAWN
         except Refusal as refusal:
             _over(errand, REFUSED if refusal.status != 502 else FAILED, refusal.message)
@@ -124,25 +98,27 @@ class Asking:
             _over(errand, STOPPED, "the gateway ends")
             raise
 
-    def _errand(self, priority: int, deadline: float) -> Deferred:
-        """Its errand. Raises Refusal where it can never be answered."""
-        endpoint, body = ENDPOINTS[self.line.url], bytes(self.line.body)
-        asked, tenant = read(body, endpoint), tenant_of(self.gateway, self.work.tenant)
-        errand = Deferred(self.gateway, tenant, endpoint, asked, body, TIER, KIND, deadline)
-        errand.call = Call(_in_class(errand.call.request, priority, endpoint.kind))
-        return errand
+    async def _begin(self, turn: Turn) -> Making | None:
+        """Its errand, and the response that it is for. Raises Refusal where it can never be
+        answered."""
+        gateway, tenant = self.gateway, tenant_of(self.gateway, self.work.tenant)
+        url, body = self.line.url, bytes(self.line.body)
+        if url == RESPONSES:
+            making = await making_of(gateway, tenant, body, turn)
+            self.errand = making.errand
+            return making
+        endpoint = ENDPOINTS[url]
+        self.errand = deferred(gateway, tenant, endpoint, read(body, endpoint), body, turn)
+        return None
 
     async def _answered(self, errand: Deferred) -> Answer:
         """What an engine answered. Raises Refusal or Gone."""
+        await errand.answered()
         pieces = []
         while data := await errand.more():
             pieces.append(data)
         body, status = b"".join(pieces), errand.call.status
-        try:
-            usage = usage_of(body)
-        except ValueError:
-            words = body[:2000].decode(errors="replace") or "no reason given"
-            raise Refusal(status if status >= 400 else 502, words, "upstream_error") from None
+        usage = _usage(errand, body)
         if status >= 400:
             errand.settle(usage, 0, FAILED, f"the engine answered {status}")
             if status in BUSY:
@@ -151,6 +127,14 @@ class Asking:
         tokens = usage.completion_tokens if usage else 0
         errand.settle(usage, tokens, FINISHED)
         return Answer(works.DONE, self._line(status, errand.call.request.id, body))
+
+    async def _made(self, errand: Deferred, making: Making) -> Answer:
+        """A response, made on an engine. Raises Refusal."""
+        await making.make(nobody)
+        if making.answer["status"] == CANCELLED:
+            return WITHDRAWN
+        text = msgspec.json.encode(making.answer)
+        return Answer(works.DONE, self._line(200, errand.call.request.id, text))
 
     def _refused(self, refusal: Refusal, number: int) -> Answer:
         """What a refusal means for the line. number: of the request."""
@@ -177,18 +161,17 @@ class Asking:
         return unanswered(self.work.id, self.line.custom_id, LOST)
 
 
-def tenant_of(gateway: Gateway, name: str) -> Tenant:
-    """The tenant of a name, also one that nobody set up."""
-    tenants = gateway.tenants.by_name
-    anybody = tenants.get(EVERYONE) or Tenant(name=EVERYONE)
-    return tenants.get(name) or replace(anybody, name=name, keys=())
-
-
-def _in_class(request: Request, priority: int, kind: str) -> Request:
-    """A request as the policy is to see it: one that became urgent is of the kind that it would be
-    by itself, so that it does not wait for troughs any more."""
-    waits = priority == CLASSES[TIER]
-    return replace(request, priority=priority, kind=request.kind if waits else kind)
+def _usage(errand: Deferred, body: bytes) -> Usage | None:
+    """The usage in an answer. Raises Refusal where it is none; the engine's words, which may be
+    about what a user wrote, go into the file and nowhere else."""
+    status = errand.call.status
+    try:
+        return usage_of(body)
+    except ValueError:
+        reason = f"the engine answered {status}, which is not JSON"
+        errand.settle(None, 0, FAILED, reason)
+        words = body[:2000].decode(errors="replace") or "no reason given"
+        raise Refusal(status if status >= 400 else 502, words, "upstream_error") from None
 
 
 def _over(errand: Errand, outcome: str, reason: str) -> None:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from math import inf
 
 from eke.gateway.batches import kept
-from eke.gateway.batches.asking import tenant_of
 from eke.gateway.batches.batch import Batch, Counts, Usage, batch_of
 from eke.gateway.batches.line import read
 from eke.gateway.batches.result import LOST, WHY, plus, unanswered
@@ -17,6 +16,7 @@ from eke.gateway.files.file import KIND as FILE
 from eke.gateway.files.file import OUTPUT, New
 from eke.gateway.files.file import document as file_of
 from eke.gateway.gateway import Gateway
+from eke.gateway.responses.storing import tenant_of
 from eke.gateway.state import blobs, documents, works
 from eke.gateway.state.documents import Document
 from eke.gateway.state.state import State

@@ -18,9 +18,10 @@ from typing import Concatenate, ParamSpec
 from eke.errors import StateError
 from eke.gateway.batches import kept
 from eke.gateway.batches.active import Active
-from eke.gateway.batches.asking import WITHDRAWN, Answer, Asking, spared
+from eke.gateway.batches.asking import WITHDRAWN, Answer, Asking
 from eke.gateway.batches.batch import urgency
 from eke.gateway.batches.choosing import choose
+from eke.gateway.batches.deferred import Turn, spared
 from eke.gateway.desk import Desk
 from eke.gateway.gateway import Gateway
 from eke.gateway.row import Row
@@ -147,7 +148,8 @@ class Lines:
         while True:
             wall = self.gateway.clock.wall()
             level = urgency(batch.created, batch.window, wall)
-            answer = await asking.ask(level, max(batch.ends - wall, SOON))
+            turn = Turn(priority=level, deadline=max(batch.ends - wall, SOON))
+            answer = await asking.ask(turn)
             if answer is not WITHDRAWN or asking.stopped or self.closing:
                 return answer
 

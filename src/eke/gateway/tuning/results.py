@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from eke.gateway.batches.asking import tenant_of
 from eke.gateway.files.file import KIND as FILE
 from eke.gateway.files.file import RESULTS, New, document
 from eke.gateway.gateway import Gateway
+from eke.gateway.responses.storing import tenant_of
 from eke.gateway.state import blobs, documents, items
 from eke.gateway.state.documents import Document
 from eke.gateway.state.items import Slice

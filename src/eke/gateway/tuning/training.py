@@ -10,11 +10,11 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from eke.gateway.batches.asking import tenant_of
 from eke.gateway.call import Call
 from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
+from eke.gateway.responses.storing import tenant_of
 from eke.gateway.state.documents import Document
 from eke.gateway.state.items import Item
 from eke.gateway.state.state import State
