@@ -7,7 +7,6 @@ from contextlib import suppress
 
 from msgspec import Raw
 
-from eke.errors import closest
 from eke.gateway.asked import Asked, Endpoint, tier_of
 from eke.gateway.call import Call
 from eke.gateway.changes import Usage
@@ -15,10 +14,12 @@ from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.ledger import FREE, Hold, Use
 from eke.gateway.outgoing import body_for
-from eke.gateway.refusal import Refusal, not_found, overloaded
-from eke.gateway.row import Row
+from eke.gateway.refusal import Refusal, overloaded
+from eke.gateway.refusing import STARTING, may_use, refused, unknown_model
+from eke.gateway.row import FINISHED, REFUSED, Row
 from eke.gateway.settings import Tenant
-from eke.gateway.sizing import Asker, most_use, sized, too_long
+from eke.gateway.settled import row_of
+from eke.gateway.sizing import Asker, most_use, sized
 from eke.policy.protocol import Place
 from eke.types.record import replace
 
@@ -27,8 +28,6 @@ BUSY = (429, 503, 529)  # statuses by which engines say that they are full
 TRANSIENT = (408, 500, 502, 504)  # worth a try on another engine
 TOLD = 500  # requests in a queue, up to which each is told its place when it comes
 MOST_HELD = 2 << 30  # bytes of prompts that wait, of all requests together
-STARTING = 2.0  # when to ask again while engines start [s]
-FINISHED, REFUSED, STOPPED, FAILED = "finished", "refused", "stopped", "failed"
 UNUSED = Use(0.0, 0.0, 0.0, 0.0)
 
 
@@ -74,8 +73,8 @@ class Errand:
         self.place: Place | None = None
         self.lines = b""
         desk = gateway.desks.get(asked.model)
-        if desk is None or not _may_use(tenant, asked.model):
-            raise _unknown_model(gateway, tenant, asked.model)
+        if desk is None or not may_use(tenant, asked.model):
+            raise unknown_model(gateway, tenant, asked.model)
         self.desk = desk
         if gateway.held + len(body) > MOST_HELD:
             raise overloaded("The gateway holds more prompts than it has memory for.", STARTING)
@@ -126,7 +125,7 @@ class Errand:
                 if call.left:
                     raise Gone
                 if call.refusal is not None:
-                    raise self._refusal()
+                    raise refused(self.gateway, self.asker, call)
                 if engine is not None and engine.holder is not None:
                     engine.holder.knock(call)
                 await call.hear()
@@ -189,7 +188,7 @@ class Errand:
             self._finished(engine, tokens, cached, now)
         else:
             self.desk.left(call)
-        return self._row((prompt, tokens, cached), (outcome, reason), now)
+        return row_of(self, (prompt, tokens, cached), (outcome, reason), now)
 
     def charge(self, row: Row) -> None:
         """Tell the ledger and the log what it took."""
@@ -305,78 +304,3 @@ class Errand:
             raise Refusal(502, words, "server_error", "bad_gateway")
         self.desk.failed(call, reason)
         return True
-
-    def _refusal(self) -> Refusal:
-        """What the policy's no is to the client."""
-        said = self.call.refusal
-        assert said is not None
-        if said.reason == "too long":
-            return too_long(self.gateway, self.asker, self.call.request.prompt, None)
-        if self.asker.tier == "flex":
-            words, code = f"Resource Unavailable: {said.reason}.", "resource_unavailable"
-            return Refusal(429, words, code, code, retry_after=said.retry_after)
-        later = ", or send it as a background response or in a batch" if self.gateway.state else ""
-        words = f"The engines are overloaded: {said.reason}. Ask again later{later}."
-        refusal = overloaded(words, said.retry_after)
-        if said.place is not None:
-            refusal.more = ((b"x-eke-queue-place", b"%d" % said.place),)
-        return refusal
-
-    def _row(self, counts: tuple[int, int, int], end: tuple[str, str], now: float) -> Row:
-        """What is kept of it. counts: tokens of prompt and answer, and those cached.  end: how and
-        why; what the gateway could not do is not charged."""
-        call, request, asker = self.call, self.call.request, self.asker
-        (prompt, tokens, cached), (outcome, reason), engine = counts, end, call.engine
-        bad = outcome in (REFUSED, FAILED)
-        charged, saved = 0.0 if bad else call.cost, 0.0
-        price = self.gateway.model(asker.asked.model).price
-        if price is not None and not bad:
-            part = 1.0 - self.gateway.settings.batch_discount if asker.tier == "batch" else 1.0
-            fresh = (prompt - cached) * price.prompt + cached * price.cached
-            charged = part * (fresh + tokens * price.answer)
-            saved = part * cached * (price.prompt - price.cached)
-        return Row(
-            number=request.id,
-            arrived_at=self.gateway.clock.wall(request.arrived),
-            arrived=request.arrived,
-            started=call.started,
-            first=call.first,
-            finished=now,
-            prompt=prompt,
-            asked=min(request.most, 1 << 30),
-            tokens=tokens,
-            cached=cached,
-            tenant=self.tenant.name,
-            kind=asker.kind,
-            model=asker.asked.model,
-            priority=request.priority,
-            tier=asker.tier,
-            engine="" if engine is None else engine.name,
-            outcome=outcome,
-            reason=reason,
-            tries=call.tries,
-            session=request.session,
-            ttft=request.ttft,
-            deadline=request.deadline,
-            seconds=call.seconds,
-            energy=call.energy,
-            cost=call.cost,
-            charged=charged,
-            saved=saved,
-        )
-
-
-def _may_use(tenant: Tenant, model: str) -> bool:
-    return tenant.models is None or model in tenant.models
-
-
-def _unknown_model(gateway: Gateway, tenant: Tenant, model: str) -> Refusal:
-    if not all(engine.ready for engine in gateway.engines.values()):
-        raise overloaded("Engines are starting; models are not all known yet.", STARTING)
-    near = closest(model[:80], [name for name in gateway.names() if _may_use(tenant, name)])
-    more = f" Closest: {near}." if near else ""
-    return not_found(
-        f"The model `{model:.80}` does not exist or you do not have access to it.{more}",
-        "model",
-        "model_not_found",
-    )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+# How a request ended, as `eke.types.run.OUTCOMES` has them.
+FINISHED, REFUSED, STOPPED, FAILED = "finished", "refused", "stopped", "failed"
+
 
 class Row(NamedTuple):
     """One request that is over. Times are the gateway's [s], None where it never happened.

@@ -9,9 +9,10 @@ from eke.gateway.api.telling import told
 from eke.gateway.api.watching import Watch
 from eke.gateway.asked import ENDPOINTS, read
 from eke.gateway.changes import Usage, error_of, usage_of, with_fields
-from eke.gateway.errand import FAILED, FINISHED, REFUSED, STOPPED, Errand, Gone
+from eke.gateway.errand import Errand, Gone
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
+from eke.gateway.row import FAILED, FINISHED, REFUSED, STOPPED
 from eke.gateway.settings import Tenant
 from eke.gateway.stream import Broken, Stream
 

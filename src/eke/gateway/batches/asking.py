@@ -13,11 +13,11 @@ from eke.gateway.batches.line import RESPONSES
 from eke.gateway.batches.responding import CANCELLED, Making, making_of, nobody
 from eke.gateway.batches.result import LOST, answered, unanswered
 from eke.gateway.changes import Usage, usage_of
-from eke.gateway.errand import BUSY, FAILED, FINISHED, REFUSED, STOPPED, Errand, Gone
+from eke.gateway.errand import BUSY, Errand, Gone
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
 from eke.gateway.responses.storing import tenant_of
-from eke.gateway.row import Row
+from eke.gateway.row import FAILED, FINISHED, REFUSED, STOPPED, Row
 from eke.gateway.state import works
 from eke.gateway.state.works import Work
 

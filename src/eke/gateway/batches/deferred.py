@@ -7,10 +7,11 @@ from typing import Any
 from eke.gateway.asked import CLASSES, Asked, Endpoint
 from eke.gateway.call import Call
 from eke.gateway.changes import Usage
-from eke.gateway.errand import REFUSED, Errand
+from eke.gateway.errand import Errand
 from eke.gateway.gateway import Gateway
-from eke.gateway.row import Row
+from eke.gateway.row import REFUSED, Row
 from eke.gateway.settings import Tenant
+from eke.gateway.settled import row_of
 from eke.types.record import Record, replace
 from eke.types.request import Request
 
@@ -41,7 +42,7 @@ class Deferred(Errand):
         """It is over. One that was taken back is over already, and took nothing."""
         if not self.settled:
             return super().settle(usage, tokens, outcome, reason)
-        return self._row((0, 0, 0), (REFUSED, reason), self.gateway.clock.now())
+        return row_of(self, (0, 0, 0), (REFUSED, reason), self.gateway.clock.now())
 
     def charge(self, row: Row) -> None:
         """Wait for what becomes of it."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from eke.gateway.asked import CHAT
-from eke.gateway.errand import FAILED, FINISHED, REFUSED, STOPPED, Errand, Gone
+from eke.gateway.errand import Errand, Gone
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
 from eke.gateway.responses import answer as answers
@@ -20,6 +20,7 @@ from eke.gateway.responses.memory import remembered
 from eke.gateway.responses.speech import Speech
 from eke.gateway.responses.turn import Turn
 from eke.gateway.responses.upstream import passes, refusal_of, upstream
+from eke.gateway.row import FAILED, FINISHED, REFUSED, STOPPED
 from eke.gateway.settings import Tenant
 from eke.gateway.stream import Broken, Stream
 

@@ -15,7 +15,6 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from eke.errors import StateError
-from eke.gateway.errand import STOPPED
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal, bad
 from eke.gateway.responses import answer as answers
@@ -26,6 +25,7 @@ from eke.gateway.responses.making import Making, Tell
 from eke.gateway.responses.storing import tenant_of, whole_of
 from eke.gateway.responses.turn import keeps, turn_of
 from eke.gateway.responses.upstream import passes
+from eke.gateway.row import STOPPED
 from eke.gateway.settings import Tenant
 from eke.gateway.state import works
 from eke.gateway.state.state import State

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Container
 from math import exp
 
-from eke.gateway.errand import FINISHED, REFUSED
-from eke.gateway.row import Row
+from eke.gateway.row import FINISHED, REFUSED, Row
 from eke.gateway.seeing.histogram import FINE, FIRST, TOKEN, WAIT, WHOLE, Histogram
 from eke.gateway.seeing.labels import REASONS, STRANGERS, Names, reason_of
 

@@ -8,8 +8,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from eke.gateway.engines.engine import UNBOUNDED, Engine
-from eke.gateway.errand import REFUSED
 from eke.gateway.gateway import Gateway
+from eke.gateway.row import REFUSED
 from eke.gateway.seeing.budgets import budgets
 from eke.gateway.seeing.census import Census
 from eke.gateway.seeing.exposition import counter, gauge, histogram

@@ -6,9 +6,8 @@ import logging
 import re
 from asyncio import sleep
 
-from eke.gateway.errand import FAILED, FINISHED, REFUSED, STOPPED
 from eke.gateway.gateway import Gateway
-from eke.gateway.row import Row
+from eke.gateway.row import FAILED, FINISHED, REFUSED, STOPPED, Row
 from eke.gateway.seeing.census import Counting
 from eke.gateway.seeing.history import History
 from eke.gateway.seeing.logs import RequestLog

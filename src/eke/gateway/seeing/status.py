@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from eke.gateway.asked import CLASSES
 from eke.gateway.engines.engine import Engine
-from eke.gateway.errand import FAILED, FINISHED, REFUSED, STOPPED
+from eke.gateway.row import FAILED, FINISHED, REFUSED, STOPPED
 from eke.gateway.seeing.budgets import budgets
 from eke.gateway.seeing.census import Census
 from eke.gateway.seeing.history import MINUTE, SLOT

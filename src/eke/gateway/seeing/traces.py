@@ -14,8 +14,7 @@ from random import random
 from typing import Any, NamedTuple
 
 from eke.errors import BadInput
-from eke.gateway.errand import FINISHED
-from eke.gateway.row import Row
+from eke.gateway.row import FINISHED, Row
 from eke.gateway.seeing.labels import reason_of
 from eke.gateway.seeing.meters import counted, streamed
 from eke.gateway.seeing.trace_context import Context, context_of

@@ -8,9 +8,9 @@ from contextlib import suppress
 
 from eke.gateway.call import Call
 from eke.gateway.desk import Desk
-from eke.gateway.errand import FAILED, FINISHED, STOPPED
 from eke.gateway.gateway import Gateway
 from eke.gateway.responses.storing import tenant_of
+from eke.gateway.row import FAILED, FINISHED, STOPPED
 from eke.gateway.state import documents, works
 from eke.gateway.state.documents import Document
 from eke.gateway.state.items import Item

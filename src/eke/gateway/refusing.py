@@ -1,0 +1,48 @@
+"""What a policy's no, and a model that is none, are to clients."""
+
+from __future__ import annotations
+
+from eke.errors import closest
+from eke.gateway.call import Call
+from eke.gateway.gateway import Gateway
+from eke.gateway.refusal import Refusal, not_found, overloaded
+from eke.gateway.settings import Tenant
+from eke.gateway.sizing import Asker, too_long
+
+STARTING = 2.0  # when to ask again while engines start [s]
+
+
+def refused(gateway: Gateway, asker: Asker, call: Call) -> Refusal:
+    """What the policy's no is to the client."""
+    said = call.refusal
+    assert said is not None
+    if said.reason == "too long":
+        return too_long(gateway, asker, call.request.prompt, None)
+    if asker.tier == "flex":
+        words, code = f"Resource Unavailable: {said.reason}.", "resource_unavailable"
+        return Refusal(429, words, code, code, retry_after=said.retry_after)
+    later = ", or send it as a background response or in a batch" if gateway.state else ""
+    words = f"The engines are overloaded: {said.reason}. Ask again later{later}."
+    refusal = overloaded(words, said.retry_after)
+    if said.place is not None:
+        refusal.more = ((b"x-eke-queue-place", b"%d" % said.place),)
+    return refusal
+
+
+def may_use(tenant: Tenant, model: str) -> bool:
+    """Whether a tenant may use a model."""
+    return tenant.models is None or model in tenant.models
+
+
+def unknown_model(gateway: Gateway, tenant: Tenant, model: str) -> Refusal:
+    """A model that nobody serves, or not to this tenant; while engines start, nobody knows."""
+    unseen = [engine for engine in gateway.engines.values() if not engine.ready]
+    if any(engine.settings.models is None for engine in unseen):
+        raise overloaded("Engines are starting; models are not all known yet.", STARTING)
+    near = closest(model[:80], [name for name in gateway.names() if may_use(tenant, name)])
+    more = f" Closest: {near}." if near else ""
+    return not_found(
+        f"The model `{model:.80}` does not exist or you do not have access to it.{more}",
+        "model",
+        "model_not_found",
+    )

@@ -1,0 +1,54 @@
+"""A request that is over, as it is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eke.gateway.row import FAILED, REFUSED, Row
+
+if TYPE_CHECKING:
+    from eke.gateway.errand import Errand
+
+
+def row_of(errand: Errand, counts: tuple[int, int, int], end: tuple[str, str], now: float) -> Row:
+    """What is kept of it. counts: tokens of prompt and answer, and those cached.  end: how and
+    why; what the gateway could not do is not charged."""
+    call, request, asker = errand.call, errand.call.request, errand.asker
+    (prompt, tokens, cached), (outcome, reason), engine = counts, end, call.engine
+    bad = outcome in (REFUSED, FAILED)
+    charged, saved = 0.0 if bad else call.cost, 0.0
+    price = errand.gateway.model(asker.asked.model).price
+    if price is not None and not bad:
+        part = 1.0 - errand.gateway.settings.batch_discount if asker.tier == "batch" else 1.0
+        fresh = (prompt - cached) * price.prompt + cached * price.cached
+        charged = part * (fresh + tokens * price.answer)
+        saved = part * cached * (price.prompt - price.cached)
+    return Row(
+        number=request.id,
+        arrived_at=errand.gateway.clock.wall(request.arrived),
+        arrived=request.arrived,
+        started=call.started,
+        first=call.first,
+        finished=now,
+        prompt=prompt,
+        asked=min(request.most, 1 << 30),
+        tokens=tokens,
+        cached=cached,
+        tenant=errand.tenant.name,
+        kind=asker.kind,
+        model=asker.asked.model,
+        priority=request.priority,
+        tier=asker.tier,
+        engine="" if engine is None else engine.name,
+        outcome=outcome,
+        reason=reason,
+        tries=call.tries,
+        session=request.session,
+        ttft=request.ttft,
+        deadline=request.deadline,
+        seconds=call.seconds,
+        energy=call.energy,
+        cost=call.cost,
+        charged=charged,
+        saved=saved,
+    )
