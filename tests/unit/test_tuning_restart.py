@@ -94,8 +94,10 @@ def test_a_gateway_that_ends_in_order_lets_the_trainer_write_a_checkpoint(tmp_pa
 
 
 def test_a_job_is_cancelled_through_another_gateway_than_the_one_that_trains(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("eke.gateway.tuning.training.NOTICE", 0.02)
+
     async def check() -> None:
         gate = str(tmp_path / "never")
         async with (
@@ -111,6 +113,31 @@ def test_a_job_is_cancelled_through_another_gateway_than_the_one_that_trains(
                 assert (await ask(bench.house, body=chat())).status == 200
                 engine = bench.house.gateway.engines[0]
                 await until(lambda engine=engine: engine.holder is None)
+
+    run(check())
+
+
+def test_requests_of_another_gateway_get_an_engine_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eke.gateway.serving.SETTLE", 0.01)
+    monkeypatch.setattr("eke.gateway.tuning.training.NOTICE", 0.1)
+
+    async def check() -> None:
+        gate, fake = tmp_path / "never", Fake()
+        async with tuning(fake, folder=tmp_path) as first:
+            made = await job(first, gate=str(gate))
+            await said(first, made, "learning from")
+            folder = Folder(str(tmp_path / "jobs"), made.id)
+            same = (EngineSettings(name="e0", url=fake.url),)
+            async with tuning(folder=tmp_path, engines=same) as second:
+                engine = second.house.gateway.engines[0]
+                await until(lambda: engine.lent)
+                assert (await ask(second.house, body=chat())).status == 200
+                assert fake.got and orphan(folder) is None
+                await second.client().fine_tuning.jobs.cancel(made.id)
+                await until(lambda: not engine.lent)
+                assert (await ask(first.house, body=chat())).status == 200
 
     run(check())
 

@@ -174,7 +174,8 @@ class Gateway:
             if call.engine is None
         )
         running = {each.settings.url: each.running for each in engines}
-        return Presence(running=running, wanting=wanting, waiting=dict(waiting))
+        lent = tuple(each.settings.url for each in engines if each.holder is not None)
+        return Presence(running=running, wanting=wanting, waiting=dict(waiting), lent=lent)
 
     def presses(self, engine: Engine) -> bool:
         """Whether requests wait that an engine could take."""

@@ -32,11 +32,13 @@ UNITS: dict[Counted, float] = {"requests": 1.0, "tokens": 1.0, "USD": 1e-9, "sec
 
 class Presence(msgspec.Struct, frozen=True):
     """What a gateway tells the others. running, wanting: requests on each engine by its address,
-    and those that would be.  waiting: requests in its queues, by tenant."""
+    and those that would be.  waiting: requests in its queues, by tenant.  lent: engines that jobs
+    have."""
 
     running: dict[str, int] = {}
     wanting: dict[str, int] = {}
     waiting: dict[str, int] = {}
+    lent: tuple[str, ...] = ()
 
 
 class Keeper:
@@ -142,13 +144,18 @@ class Keeper:
         except StateError as error:
             self._troubled(error)
 
-    def share(self, engine: Engine, wanting: int) -> None:
-        """Divide an engine with the other gateways, by what each would have on it."""
-        url = engine.settings.url
+    def share(self, engine: Engine, wanting: int) -> bool:
+        """Divide an engine with the other gateways, by what each would have on it. Whether it came
+        to be lent to a job of theirs, or came back."""
+        url, before = engine.settings.url, engine.lent
         engine.elsewhere = sum(each.running.get(url, 0) for each in self.others)
         there = [each.wanting[url] for each in self.others if url in each.wanting]
         whole = wanting + 1 + sum(each + 1 for each in there)
         engine.given = (wanting + 1) / whole if there else None
+        engine.lent = any(url in each.lent for each in self.others)
+        if engine.holder is not None and any(there):
+            engine.holder.want()
+        return engine.lent != before
 
     def _ask(
         self, tenant: str, limit: Limit, window: int, wanted: float, least: float

@@ -19,6 +19,9 @@ SMOOTH = 0.1  # of a new request in running means
 class Holder(Protocol):
     """A job that has a whole engine, until the last of it is gone."""
 
+    def want(self) -> None:
+        """Requests of other gateways need the engine."""
+
     def knock(self, call: Call) -> None:
         """A request was started on the engine; it is woken when the engine is free for it."""
 
@@ -44,6 +47,7 @@ class Engine:
     good or until the administration says so.  given: share of its slots that this
     gateway may use; None for all.  elsewhere: requests on it from other gateways.  strangers:
     requests on it that its policy does not know.  holder: job that has it; requests wait for it.
+    lent: whether a job of another gateway has it.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Engine:
         self.given: float | None = None
         self.elsewhere = 0
         self.holder: Holder | None = None
+        self.lent = False
         self.running = self.inside = self.held = self.strangers = 0
         self.pace: float | None = None
         self.mean = 500.0  # tokens of a request, running mean (assumed at first)
@@ -80,13 +85,13 @@ class Engine:
         """Requests that this gateway gives it at once."""
         limit = self.capacity.limit
         own = limit if self.given is None else max(1, round(limit * self.given))
-        return max(own - self.strangers, 0)
+        return 0 if self.lent else max(own - self.strangers, 0)
 
     def report(self, now: float, share: float = 1.0) -> EngineReport:
         """As a policy hears of it that has so much of it."""
         slots, room = self.slots, self.room
         if share < 1.0:
-            slots, room = max(1, round(slots * share)), max(1, round(room * share))
+            slots, room = max(slots > 0, round(slots * share)), max(1, round(room * share))
         return EngineReport(
             *(self.number, now, slots, room, self.running, self.inside, self.held),
             *(min(self.longest, UNBOUNDED), self.alive, next(iter(self.models), "")),

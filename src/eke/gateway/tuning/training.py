@@ -15,13 +15,14 @@ from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
 from eke.gateway.responses.storing import tenant_of
+from eke.gateway.state import standing
 from eke.gateway.state.documents import Document
 from eke.gateway.state.items import Item
 from eke.gateway.state.state import State
 from eke.gateway.tuning import notes
 from eke.gateway.tuning.checking import exported
 from eke.gateway.tuning.folder import Folder
-from eke.gateway.tuning.job import QUEUED, RUNNING, Job, Stretch, changed, job_of, name_of
+from eke.gateway.tuning.job import KIND, QUEUED, RUNNING, Job, Stretch, changed, job_of, name_of
 from eke.gateway.tuning.room import make_room, take_back
 from eke.gateway.tuning.saying import Heard
 from eke.gateway.tuning.stay import Stay, stretch_of
@@ -30,6 +31,8 @@ from eke.types.record import replace
 
 POLL = 0.2  # between looks at what the trainer says [s]
 LOOK = 1.0  # between tellings of how far it is, and looks at what was asked for [s]
+NOTICE = 3.0  # until other gateways know that a job has an engine [s]
+OTHERS = "others use the engine"
 
 # How a stretch ended: the trainer is done, or failed; the policy took the engine back; requests
 # stand at its door that the policy knows nothing of; somebody asked for it; a budget is spent; the
@@ -61,12 +64,18 @@ class Training:
         self._stay = Stay(gateway, tenant_of(gateway, document.tenant), self.engine)
         self._started = call.started
         self._door: list[Call] = []
+        self._wanted = False
         self._heard: Heard
         self._read = job_of(document).read
 
     def knock(self, call: Call) -> None:
         """A request stands at the engine's door."""
         self._door.append(call)
+        self.news.set()
+
+    def want(self) -> None:
+        """Requests of other gateways need the engine."""
+        self._wanted = True
         self.news.set()
 
     @property
@@ -78,7 +87,7 @@ class Training:
         """Train until it is over, or the engine is needed; then the engine is free again."""
         engine = self.engine
         if engine.running or engine.elsewhere or engine.holder is not None:
-            return End("trouble", "others use the engine")
+            return End("trouble", OTHERS)
         try:
             await self._stay.reserve()
         except Refusal as refusal:
@@ -103,6 +112,12 @@ class Training:
         found = await self._note([notes.event(words, self.stretch.began)], self._running)
         if found is None or found.status != RUNNING:
             return End("asked")
+        if await self._second(self.stretch):
+            return End("trouble", "a job of another gateway has the engine")
+        if not await self._announced():
+            return End("trouble", OTHERS)
+        if (end := await self._must_stop()) is not None:
+            return end
         if trouble := await make_room(self.engine):
             return End("trouble", f"the engine makes no room: {trouble}")
         job = job_of(found)
@@ -123,6 +138,22 @@ class Training:
             return end
         said = self.folder.last_words(errors)
         return End("failed", f"The trainer ended with {trainer.code}. {said}".strip())
+
+    async def _announced(self) -> bool:
+        """Give other gateways the time to hear that a job has the engine; whether none uses it."""
+        if self.gateway.keeper is not None and self.gateway.keeper.others:
+            await asyncio.sleep(NOTICE)
+        return not self.engine.elsewhere
+
+    async def _second(self, mine: Stretch) -> bool:
+        """Whether another gateway gave the engine to a job before this one did."""
+        for each in await self.state.read(standing.open_ones, KIND, (RUNNING,)):
+            other = job_of(each).stretch
+            if other is None or other.engine != mine.engine or each.id == self.document.id:
+                continue
+            if (other.began, each.id) < (mine.began, self.document.id):
+                return True
+        return False
 
     async def _seen(self, trainer: Trainer, job: Job) -> End:
         """What ended a trainer, which is over then."""
@@ -161,7 +192,7 @@ class Training:
         """Why it cannot stay on the engine any longer; None where it can."""
         if not self.has:
             return End("taken")
-        if self._door or self.engine.draining:
+        if self._door or self._wanted or self.engine.draining:
             return End("wanted")
         if self.leaving or self.gateway.closing:
             return End("ending")
