@@ -295,7 +295,8 @@ class Service:
             await self._refresh()
             await keeper.state.scrub()
             for engine in gateway.engines.values():
-                keeper.share(engine, presence.wanting.get(engine.settings.url, 0))
+                if keeper.share(engine, presence.wanting.get(engine.settings.url, 0)):
+                    gateway.report(engine)
         if beats % SAMPLE == 0:
             await keeper.sample(list(gateway.engines.values()), gateway.queued())
         if beats % SWEEP == 0:
