@@ -32,6 +32,17 @@ def test_everybody_who_came_is_somewhere(scene):
         assert counts[WAITING] == counts[RUNNING] == 0
 
 
+@pytest.mark.parametrize("policy", ["fcfs", "fair", "deadline"])
+def test_who_loses_its_engine_before_anybody_waited_is_answered_later(policy):
+    """The policy was not told yet that it had started."""
+    asked = traffic([0.0, 2.0, 2.5], [31, 7, 70], [73, 58, 82])
+    watch = Watch(samples=20, failures=Failures(every=3.0, restart=1.0))
+    run = play(replace(REPLICA, blocks=60), asked, policy, watch)
+    assert run.facts["failures"] == 1.0
+    assert run.requests["started"][0] > 1.0
+    assert (run.requests["outcome"] == FINISHED).all()
+
+
 @given(SCENES)
 def test_clocks_never_run_back(scene):
     run = scene.run()

@@ -183,6 +183,7 @@ class Replicas:
     def fail(self, replica: int) -> None:
         """A replica loses all that it holds."""
         driver = self.driver
+        driver.settle()  # a policy has to know of a start before it hears that it came to nothing
         lost: list[int] = []
         while many := gates.drop_all(driver.ledger.address, replica, driver.now):
             lost += driver.ledger.world.told[:many, 1].tolist()
