@@ -13,7 +13,7 @@ from eke.simulation.engine.layout import CLASSES, World
 from eke.types.arrivals import Arrivals
 from eke.types.run import WAITING
 
-KEPT = ("tenant", "kind", "priority", "session", "ttft", "deadline")  # for the table at the end
+KEPT = ("most", "tenant", "kind", "priority", "session", "ttft", "deadline")  # for the table
 GROWS = 1.5
 
 

@@ -19,6 +19,7 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "finished": ("f8", "s", "when its last token was there, or it was refused, stopped or lost"),
     "prompt": ("i4", "token", "length of the prompt"),
     "answer": ("i4", "token", "length of the answer asked for"),
+    "most": ("i4", "token", "longest answer allowed, as policies are told"),
     "tokens": ("i4", "token", "length of the answer given"),
     "cached": ("i4", "token", "of the prompt, already in the cache when it was taken in"),
     "tenant": ("i4", "", "code into names['tenant']"),
