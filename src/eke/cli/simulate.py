@@ -70,6 +70,9 @@ OUT = opt.stack(
     help="A trace, or words such as 'chat, 20/s, 1h, diurnal'; `--traffic help` lists them.",
 )
 @click.option(
+    "--replay", metavar="FILE", help="A run of `eke serve run` or --out, on the engines it ran on."
+)
+@click.option(
     "--policy",
     default="fcfs",
     show_default=True,
@@ -84,13 +87,16 @@ OUT = opt.stack(
 def command(**given: Any) -> None:
     """What each user sees when real traffic meets a plan, request by request.
 
-    Either --plan FILE, or `serve MODEL --on CHIPS` with the layout of `eke plan`, over all chips.
+    Either --plan FILE, or `serve MODEL --on CHIPS` with the layout of `eke plan`, over all chips;
+    with --replay also neither: the engines are then those of that run, as fast as they were.
     """
     if given["traffic"] == "help" or given["policy"] == "help":
         click.echo(_help(given["traffic"] == "help"), nl=False)
         return
-    if not given["traffic"]:
-        raise click.UsageError("say who comes: --traffic FILE or WORDS; see --traffic help.")
+    if not given["traffic"] and not given["replay"]:
+        raise click.UsageError(
+            "say who comes: --traffic FILE or WORDS, see --traffic help; or --replay FILE."
+        )
     _run(given)
 
 
@@ -116,23 +122,23 @@ def _help(of_traffic: bool) -> str:
 
 
 def _run(given: dict[str, Any]) -> None:
+    from eke.cli.replaying import who_comes
     from eke.report.page import page
     from eke.report.simulated import simulated_json, simulated_words
     from eke.simulating import policy_of
     from eke.simulation.engine.compiled import to_compile
     from eke.simulation.files import write_run
     from eke.simulation.statistics import summary
-    from eke.simulation.traffic import traffic
     from eke.simulation.traffic.changes import promised
 
     _check_files(given)
-    coming = traffic(given["traffic"], seed=given["seed"], skip_bad=given["skip_bad"])
+    replayed, coming = who_comes(given)
     coming = promised(coming, given["ttft"])
     policies = separate(given["policy"])
     watch = _watch(given)
     for policy in policies:
         policy_of(policy)  # a wrong name is said before all the work
-    simulated = _prepared(given, coming, watch)
+    simulated = _prepared(given, coming, watch, replayed)
     if to_compile() and sys.stderr.isatty():
         click.echo("compiling the engines, once: about half a minute", err=True)
     runs = []
@@ -141,9 +147,11 @@ def _run(given: dict[str, Any]) -> None:
             runs.append(simulated(policy, progress))
         if _interrupted(runs[-1]):
             break
+    made = runs
+    runs = [replayed.observed, *made] if replayed else made
     summaries = [summary(run, given["ttft"], given["tpot"]) for run in runs]
     if given["out"]:
-        _write_each(given["out"], runs, write_run)
+        _write_each(given["out"], made, write_run)
     if given["page"]:
         _write_page(given, page(runs, summaries, _title(given), command_words()))
     if given["as_json"]:
@@ -173,29 +181,43 @@ def _check_files(given: dict[str, Any]) -> None:
         raise BadInput("--open shows the page of --report; give that too.")
 
 
-def _prepared(given: dict[str, Any], coming: Any, watch: Any) -> Callable[[str, Any], Any]:
+def _prepared(
+    given: dict[str, Any], coming: Any, watch: Any, replayed: Any
+) -> Callable[[str, Any], Any]:
     """A simulation that only lacks its policy: the plan and its replicas are found once."""
+    from eke.cli.replaying import on_its_engines
+    from eke.observing.replaying import whole
     from eke.report.words import layout
     from eke.simulating import deployed, fill, job_of, policy_of
     from eke.simulation.simulator import run
     from eke.simulation.survey import survey
+    from eke.types.record import replace
 
+    if replayed and not (given["words"] or given["plan_file"] or given["fleet"]):
+        return on_its_engines(given, coming, watch, _settings(given, replayed.caching), replayed)
     seen = survey(coming)
+    seen = replace(seen, shares=replayed.caching) if replayed else seen
     job, fleet, plan, measured, decided = _asked(given)
     asked = job_of(job, seen)
     if plan is None:
         plan = fill(asked, fleet, decided, measured)
         words = layout(plan, "found by eke plan for the traffic's peak", "serve").strip()
         click.echo(words, err=True)
-    ready = deployed(asked, plan, fleet, seen, _settings(given, seen), measured)
+    ready = deployed(asked, plan, fleet, seen, _settings(given, seen.shares), measured)
     if given["shards"]:
         return _in_shards(given, ready, watch)
 
     def simulated(policy: str, progress: Any) -> Any:
-        machine = policy_of(policy)
-        return run(
-            ready, coming, machine, watch, label=policy, seed=given["seed"], progress=progress
+        made = run(
+            ready,
+            coming,
+            policy_of(policy),
+            watch,
+            label=policy,
+            seed=given["seed"],
+            progress=progress,
         )
+        return whole(made, replayed) if replayed else made
 
     return simulated
 
@@ -247,16 +269,17 @@ def _asked(given: dict[str, Any]) -> tuple[Any, Any, Any, list[Any], dict[str, A
     return job, fleet, None, own(given["measured"], given["fleet"]), decided
 
 
-NOT_ASKED = ("words", "ttft", "tpot", "measured", "plan_file")
+NOT_ASKED = ("words", "ttft", "tpot", "measured", "plan_file", "replay")
 
 
-def _settings(given: dict[str, Any], seen: Any) -> Any:
+def _settings(given: dict[str, Any], shares: bool) -> Any:
+    """Of the engines. shares: whether prompts begin like others."""
     from eke.errors import BadInput
     from eke.simulation.deployment import Settings
 
     if given["static"] and given["ordered"]:
         raise BadInput("--static takes whole batches in the order they came; drop --ordered.")
-    caching = seen.shares if given["caching"] is None else given["caching"]
+    caching = shares if given["caching"] is None else given["caching"]
     return Settings(
         caching=caching, ordered=given["ordered"], static=given["static"], swap=given["swap"]
     )
@@ -356,9 +379,10 @@ def _write_page(given: dict[str, Any], text: str) -> None:
 
 
 def _title(given: dict[str, Any]) -> str:
+    who = given["replay"] or given["traffic"]
     if given["plan_file"]:
-        return f"{given['plan_file']}: {given['traffic']}"
-    return f"{given['words'][1]} on {given['fleet']}: {given['traffic']}"
+        return f"{given['plan_file']}: {who}"
+    return f"{given['words'][1]} on {given['fleet']}: {who}" if given["words"] else str(who)
 
 
 def _next(given: dict[str, Any]) -> str:

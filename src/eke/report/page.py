@@ -29,7 +29,8 @@ from eke.units import show
 
 MOST = 8  # runs that are drawn; the table has all
 # Units of facts; others are plain numbers.
-FACTS = {"cost": "USD", "energy": "J", "carbon": "kg", "chip_seconds": "chip s"}
+FACTS = {"cost": "USD", "charged": "USD", "energy": "J", "carbon": "kg", "chip_seconds": "chip s"}
+UNTOLD = ("seconds", "began", "unstreamed")  # facts that stand elsewhere on the page
 
 
 def page(runs: Sequence[Run], summaries: Sequence[Summary], title: str, command: str = "") -> str:
@@ -163,7 +164,7 @@ def _footer(
 ) -> str:
     """What it rests on, and what made it."""
     remarks = dict.fromkeys(remark for run in runs for remark in run.remarks)
-    facts = dict.fromkeys(name for run in runs for name in run.facts if name != "seconds")
+    facts = dict.fromkeys(name for run in runs for name in run.facts if name not in UNTOLD)
     rows = [
         [
             name,
