@@ -50,7 +50,8 @@ def _extra() -> None:
 
     from eke.errors import BadInput
 
-    missing = [name for name in ("uvicorn", "httptools", "starlette") if find_spec(name) is None]
+    needed = ("uvicorn", "httptools", "python_multipart")
+    missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise BadInput(f"serving needs {', '.join(missing)}: pip install 'eke[gateway]'.")
 

@@ -136,8 +136,7 @@ def begin_traces(endpoint: str, share: float = 1.0) -> Traces:
         otlp = import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
     except ImportError:
         raise BadInput(
-            "traces need OpenTelemetry: pip install opentelemetry-sdk "
-            "opentelemetry-exporter-otlp-proto-http, or leave them out."
+            "traces need OpenTelemetry: pip install 'eke[traces]', or leave them out."
         ) from None
     exporter = otlp.OTLPSpanExporter(endpoint=endpoint)
     return Traces(export.BatchSpanProcessor(exporter, max_queue_size=MOST), share)
