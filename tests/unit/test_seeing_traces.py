@@ -75,7 +75,7 @@ def test_nothing_of_opentelemetry_is_imported_by_who_wants_no_traces() -> None:
 
 def test_who_has_no_opentelemetry_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace.export", None)
-    with pytest.raises(BadInput, match=r"pip install opentelemetry-sdk"):
+    with pytest.raises(BadInput, match=r"pip install 'eke\[traces\]'"):
         begin_traces("http://127.0.0.1:9/v1/traces")
 
 
