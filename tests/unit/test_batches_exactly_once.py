@@ -122,6 +122,36 @@ def test_gateways_with_one_state_share_a_batch_and_ask_each_line_once(
     assert len(charged) == LINES and len({each.gateway for each in charged}) == 2
 
 
+def test_a_claim_that_was_lost_stores_nothing_also_where_it_comes_back(tmp_path: Path) -> None:
+    where, gate = str(tmp_path / "s.db"), asyncio.Event()
+
+    def lose(transaction: Any) -> int:
+        """As another gateway does with claims that it believes to be a dead one's."""
+        where = "state = 'claimed' AND kind LIKE 'batch/%'"
+        return int(
+            transaction.run(f"UPDATE works SET state = 'queued', owner = NULL WHERE {where}")
+        )
+
+    async def check() -> None:
+        fake = Fake(talk(gate=gate))
+        settings: dict[str, Any] = {"state": where, "models": (MODEL,), "facts": {"slots": 4}}
+        async with batching(fake, **settings) as bench:
+            batch = await _made(bench)
+            await until(lambda: fake.running == 4)
+            state = bench.house.gateway.state
+            assert state is not None
+            for _ in range(2):
+                left = fake.left
+                assert await state.write(lose) == 8
+                await until(lambda left=left: fake.left == left + 4 and fake.running == 4)
+            gate.set()
+            done = await completed(bench.client(), batch)
+            assert dict(done.request_counts) == {"total": LINES, "completed": LINES, "failed": 0}
+
+    run(check())
+    assert len(billed(where)) == LINES
+
+
 def test_a_batch_is_cancelled_through_another_gateway_than_the_one_that_runs_it(
     tmp_path: Path,
 ) -> None:

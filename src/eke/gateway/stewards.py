@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from asyncio import Task
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from eke.gateway.state.works import Claim, Work
 log = logging.getLogger("eke.gateway")
 
 SPACE = "/proc/self/ns/pid"  # names the processes among which a number means one
-MOST = 64  # that one gateway sees through at a time
+MOST = 1000  # that one gateway sees through at a time
 
 
 class Steward(Protocol):
@@ -56,10 +56,11 @@ class Stewards:
         self._first = True
         self.tasks: dict[str, tuple[Steward, Task[None]]] = {}
 
-    def wake(self) -> None:
-        """Something happened, nobody says to which."""
-        for steward, _ in self.tasks.values():
-            steward.news.set()
+    def wake(self, but: Collection[str] = ()) -> None:
+        """Something happened, nobody says to which, but to none of some."""
+        for id, (steward, _) in self.tasks.items():
+            if id not in but:
+                steward.news.set()
 
     async def see(self, taking: bool) -> set[str]:
         """Hold what is ours; let go of what others have by now. Which works are ours.
@@ -97,6 +98,9 @@ class Stewards:
         until = wall + self.lease
         wanted = Claim(owner=self.owner, kinds=kinds, most=most, now=wall, until=until)
         for work in await self.state.write(works.claim, wanted):
+            if work.id in self.tasks:  # of a claim that was lost, which ends in a moment
+                await self.state.write(works.release, work, wall, False)
+                continue
             steward = self.make(work)
             task = asyncio.get_running_loop().create_task(self._attend(steward))
             self.tasks[work.id] = steward, task

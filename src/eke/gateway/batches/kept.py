@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from eke.gateway.batches.batch import KIND
 from eke.gateway.row import Row
-from eke.gateway.state import rows, works
+from eke.gateway.state import rows, standing, works
 from eke.gateway.state.documents import Document
 from eke.gateway.state.transaction import Transaction
 from eke.gateway.state.works import Work
@@ -42,13 +42,20 @@ def line(batch: Document, position: int, text: bytes) -> Work:
 def end_line(
     transaction: Transaction, work: Work, state: str, result: bytes | None, bill: Bill
 ) -> bool:
-    """A line is over: its result and what it takes. False where another gateway has it by now, or
-    it was cancelled."""
+    """A line is over: its result and what it takes. False where it was cancelled, or its claim was
+    lost."""
+    if not standing.claimed(transaction, work):
+        return False
     if not works.finish(transaction, work, state, result):
         return False
     if bill is not None:
         rows.add(transaction, bill[0], [bill[1]])
     return True
+
+
+def release_line(transaction: Transaction, work: Work, due: float, tried: bool) -> bool:
+    """Give a line back, for anyone to take from then on [s]; False where its claim was lost."""
+    return standing.claimed(transaction, work) and works.release(transaction, work, due, tried)
 
 
 def texts(transaction: Transaction, ids: Iterable[str], tenant: str) -> list[bytes]:

@@ -123,6 +123,9 @@ class Lines:
         taken = await self.state.write(works.claim, wanted)
         batch.dry = len(taken) < count
         for work in taken:
+            if work.id in batch.lines:  # of a claim that was lost, which ends in a moment
+                await self.state.write(works.release, work, wall, False)
+                continue
             asking = batch.lines[work.id] = Asking(self.gateway, work)
             task = asyncio.get_running_loop().create_task(self._answer(batch, asking))
             self._tasks.add(task)
@@ -136,7 +139,7 @@ class Lines:
         except Exception:
             log.exception("a line of a batch failed inside the gateway")
             later = self.gateway.clock.wall() + SOON
-            await self._insist(works.release, asking.work, later, True)
+            await self._insist(kept.release_line, asking.work, later, True)
         finally:
             del batch.lines[asking.work.id]
             self.news.set()
@@ -166,7 +169,7 @@ class Lines:
         else:
             wall = self.gateway.clock.wall()
             due = wall if answer is WITHDRAWN else batch.refused(answer.again, wall)
-            await self._insist(works.release, work, due, answer.tried)
+            await self._insist(kept.release_line, work, due, answer.tried)
         if asking.errand is not None:
             asking.errand.close(charged)
 

@@ -82,8 +82,9 @@ class Runner:
         if now >= self._due or lines.stale:
             self._due, lines.stale = now + self.look, False
             held = await stewards.see(taking=not closing)
-            lines.see(await lines.state.read(standing.open_ones, KIND, (RUNNING,)), held)
-            stewards.wake()
+            running = await lines.state.read(standing.open_ones, KIND, (RUNNING,))
+            lines.see(running, held)
+            stewards.wake(but={each.id for each in running})
         if not closing:
             await lines.fill()
         quiet = {id for id in stewards.tasks if lines.quiet(id)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from eke.gateway.batches import kept
 from eke.gateway.batches.batch import (
@@ -58,15 +59,17 @@ class Steward:
                 await self.state.write(works.finish, work, works.DONE, None)
                 return
             if not await self._steps[document.status](document):
-                await self._wait()
+                await self._wait(document)
 
-    async def _wait(self) -> None:
+    async def _wait(self, document: Document) -> None:
+        """Until something happened that this gateway hears of, or may have where it does not."""
+        seconds = self.look
+        if document.status == RUNNING and not self.lines.quiet(document.id):
+            seconds = max(ends(document) - self.gateway.clock.wall(), seconds)
         self.news.clear()
-        try:
-            async with asyncio.timeout(self.look):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 await self.news.wait()
-        except TimeoutError:
-            pass
 
     async def _validate(self, document: Document) -> bool:
         batch = await validated(self.gateway, self.state, document)

@@ -74,6 +74,15 @@ def disown(transaction: Transaction, kind: str, owner: str) -> None:
     )
 
 
+def claimed(transaction: Transaction, work: works.Work) -> bool:
+    """Whether a work was not claimed again since, be it by the same gateway: each claim is one
+    more attempt, and only who has it takes that back."""
+    row = transaction.one(
+        f"SELECT attempts FROM works WHERE id = ?{transaction.dialect.lock}", work.id
+    )
+    return row is not None and row[0] == work.attempts
+
+
 def revive(transaction: Transaction, kind: str, statuses: Sequence[str], now: float) -> int:
     """The works of what stands open are there to be taken, whatever became of them with the
     gateways that had them; how many were not. now: UTC [s]."""
