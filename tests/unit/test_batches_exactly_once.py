@@ -6,6 +6,8 @@ import asyncio
 import os
 import random
 import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from tests.states import run as run_alone
 
 from eke.gateway.settings import EngineSettings, ModelSettings, Price, Settings
 from eke.gateway.state import rows
+from eke.gateway.stewards import gone, owner_of
 
 LINES = 60
 MODEL = ModelSettings(name="m", price=Price(prompt=1e-3, answer=1e-3))
@@ -120,6 +123,42 @@ def test_gateways_with_one_state_share_a_batch_and_ask_each_line_once(
     run(check())
     charged = billed(where)
     assert len(charged) == LINES and len({each.gateway for each in charged}) == 2
+
+
+def test_what_a_gateway_had_under_way_when_it_ended_is_asked_by_the_next(tmp_path: Path) -> None:
+    where = str(tmp_path / "s.db")
+
+    async def check() -> None:
+        settings: dict[str, Any] = {"state": where, "models": (MODEL,), "facts": {"slots": 4}}
+        gate = asyncio.Event()
+
+        async def script(got: Got, to: Line) -> None:
+            held = got.json()["messages"][0]["content"] in ("text 9", "text 10")
+            await talk(gate=gate if held else None)(got, to)
+
+        async with batching(Fake(script), **settings) as first:
+            batch = await _made(first)
+            engine = first.house.gateway.engines[0]
+            await until(lambda: engine.finished >= 20)
+        async with batching(Fake(), **settings) as second:
+            done = await completed(second.client(), batch)
+            assert dict(done.request_counts) == {"total": LINES, "completed": LINES, "failed": 0}
+
+    run(check())
+    assert len(billed(where)) == LINES
+
+
+def test_only_a_process_that_we_would_see_is_known_to_be_gone() -> None:
+    mine = owner_of("me")
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True
+    )
+    other = mine.replace(f"/{os.getpid()}/", f"/{int(ended.stdout)}/")
+    assert not gone(mine) and gone(other)
+    assert not gone(mine.replace(f"/{os.getpid()}/", "/1/"))
+    name, pid, space, stamp = other.split("/")
+    assert not gone("/".join([name, pid, f"{space}x", stamp]))
+    assert not gone("gateway/responses") and not gone("")
 
 
 def test_a_claim_that_was_lost_stores_nothing_also_where_it_comes_back(tmp_path: Path) -> None:

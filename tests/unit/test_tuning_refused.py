@@ -1,0 +1,102 @@
+"""Fine-tuning jobs that come to nothing, and are told why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import APIStatusError, BadRequestError, NotFoundError
+from tests.batching import jsonl
+from tests.gateways import Fake, ask, chat, run
+from tests.tuning import EXAMPLE, came_to, job, said, tuning
+
+
+def test_a_trainer_that_fails_says_why(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path) as bench:
+            done = await came_to(bench, await job(bench, fail=1))
+            assert done.status == "failed" and done.error.code == "trainer_failed"
+            assert "ended with 1. out of memory, or of patience" in done.error.message
+            assert done.fine_tuned_model is None
+            assert bench.house.rows[-1].outcome == "failed"
+            assert (await ask(bench.house, body=chat())).status == 200
+
+    run(check())
+
+
+def test_a_trainer_that_is_not_there_fails_the_job(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path, trainer="/no/such/trainer --fast") as bench:
+            done = await came_to(bench, await job(bench))
+            assert done.status == "failed" and "cannot be started: No such" in done.error.message
+
+    run(check())
+
+
+@pytest.mark.parametrize(
+    ("lines", "method", "words"),
+    [
+        ([EXAMPLE, {"messages": []}], "supervised", None),
+        ([EXAMPLE], "dpo", "line 1: 'dpo' learns from"),
+    ],
+)
+def test_files_that_do_not_fit_fail_the_job(
+    lines: list[Any], method: str, words: str | None, tmp_path: Path
+) -> None:
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path) as bench:
+            client = bench.client()
+            if words is None:
+                with pytest.raises(BadRequestError, match="line 2"):
+                    await job(bench, lines=lines)
+                return
+            file = await client.files.create(file=("t", jsonl(lines)), purpose="fine-tune")
+            made = await client.fine_tuning.jobs.create(
+                model="m",
+                training_file=file.id,
+                method={"type": method},  # type: ignore[typeddict-item]
+            )
+            done = await came_to(bench, made)
+            assert done.status == "failed" and words in done.error.message
+            assert (done.error.code, done.error.param) == ("invalid_training_file", "training_file")
+
+    run(check())
+
+
+def test_jobs_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path) as bench:
+            api, files = bench.client().fine_tuning.jobs, bench.client().files
+            good = await files.create(file=("t", jsonl([EXAMPLE])), purpose="fine-tune")
+            other = await files.create(file=("t", b"x"), purpose="evals")
+            with pytest.raises(NotFoundError, match="cannot be fine-tuned"):
+                await api.create(model="nobody", training_file=good.id)
+            with pytest.raises(NotFoundError, match="No such File"):
+                await api.create(model="m", training_file="file-none")
+            for fields in (
+                {"training_file": other.id},
+                {"training_file": good.id, "validation_file": other.id},
+                {"training_file": good.id, "suffix": "x" * 65},
+                {"training_file": good.id, "metadata": {"k": "v" * 600}},
+                {"training_file": good.id, "method": {"type": "magic"}},
+            ):
+                with pytest.raises(BadRequestError):
+                    await api.create(model="m", **fields)  # type: ignore[arg-type]
+            assert [each async for each in api.list()] == []
+        async with tuning(Fake(), folder=tmp_path, trainer="") as bench:
+            with pytest.raises(APIStatusError) as caught:
+                await job(bench)
+            assert caught.value.status_code == 501 and "trainer" in caught.value.message
+
+    run(check())
+
+
+def test_a_policy_without_jobs_says_so(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path, policy="direct") as bench:
+            made = await job(bench)
+            await said(bench, made, "no whole replica is given away")
+            assert (await came_to(bench, made, "queued")).status == "queued"
+
+    run(check())
