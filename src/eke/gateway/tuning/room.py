@@ -26,7 +26,7 @@ async def take_back(engine: Engine) -> None:
         if not trouble:
             return
         engine.trouble = f"it does not wake: {trouble}"
-        log.error("engine %s %s", engine.name, engine.trouble)
+        log.error("engine %s does not wake: %s", engine.name, trouble)
         await asyncio.sleep(PAUSE)
 
 
