@@ -33,6 +33,7 @@ from eke.gateway.engines.engine import Engine
 from eke.gateway.engines.health import look
 from eke.gateway.gateway import Gateway
 from eke.gateway.keeping import Keeper, sealers
+from eke.gateway.listening import Connection
 from eke.gateway.membership import Membership
 from eke.gateway.recording import recorder
 from eke.gateway.reloading import reload
@@ -52,7 +53,6 @@ SOON = 0.2  # between looks at one that is not there yet, while the gateway star
 SETTLE = 0.5  # between tellings of what was used [s]
 LOOPBACK = "127.0.0.1"  # the only address of the administration
 BACKLOG = 4096  # connections that wait to be taken
-LONGEST_HEAD = 1 << 16  # bytes of a request's head
 BEAT = 2  # of those to a sign of life
 SAMPLE = 10  # and to a look at how engines stand
 SWEEP = 120  # and to a look for what may be deleted
@@ -203,7 +203,7 @@ class Service:
             date_header=False,
             proxy_headers=False,
             timeout_keep_alive=75,
-            h11_max_incomplete_event_size=LONGEST_HEAD,
+            http=Connection,
         )
         server = Server(config, bound(host, port))
         self.servers.append(server)
@@ -279,11 +279,17 @@ class Service:
             beats += 1
 
     async def _watch(self) -> None:
-        """Give up engines that say nothing, soon after their time is up."""
+        """Give up engines and clients that say nothing, soon after their time is up."""
+        now = asyncio.get_running_loop().time
         while True:
             patience = self.gateway.settings.patience
-            await asyncio.sleep(min(OFTEN, patience.first / 10, patience.between / 10))
+            Connection.patience = patience.body
+            shortest = min(patience.first, patience.between, patience.body)
+            await asyncio.sleep(min(OFTEN, shortest / 10))
             self.gateway.overdue()
+            for server in self.servers:
+                for connection in list(server.server_state.connections):
+                    connection.overdue(now())  # type: ignore[union-attr]
 
     async def _keep(self, keeper: Keeper, beats: int) -> None:
         """Store what is over; now and then say that we are there, and clear up."""
@@ -310,7 +316,6 @@ class Service:
 
     async def _end(self) -> None:
         """Answer what is under way, then close everything."""
-        until = self.gateway.clock.now() + self.gateway.settings.patience.drain
         for server in self.servers:
             for listening in server.servers:
                 listening.close()
@@ -319,7 +324,6 @@ class Service:
         for engine in self.gateway.engines.values():
             engine.wire.close()
         self.gateway.ledger.tell(self.gateway.clock.wall())
-        await makings_of(self.gateway).close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
