@@ -293,7 +293,7 @@ class Errand:
         elif engine.breaker.failed(now):
             gateway.report(engine)
         call.tries += 1
-        last = call.tries > gateway.settings.patience.retries
+        last = call.tries > gateway.settings.patience.retries or gateway.ended
         if last and status:
             return False  # its own words are better than ours
         call.cut()

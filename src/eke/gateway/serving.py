@@ -55,6 +55,7 @@ LOOPBACK = "127.0.0.1"  # the only address of the administration
 BACKLOG = 4096  # connections that wait to be taken
 BEAT = 2  # of those to a sign of life
 SAMPLE = 10  # and to a look at how engines stand
+LAST = 1.0  # for clients to be told that the gateway stops [s]
 SWEEP = 120  # and to a look for what may be deleted
 
 PUBLIC = (
@@ -72,6 +73,18 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, here: socket.socket) -> None:
         super().__init__(config)
         self.here = here
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is still to be sent."""
+        return bool(self.server_state.connections)
+
+    def quit(self) -> None:
+        """Listen no more, and close each connection when its answer is sent."""
+        for listening in self.servers:
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
 
     async def end(self) -> None:
         """Close it and its connections at once."""
@@ -314,15 +327,26 @@ class Service:
             with contextlib.suppress(StateError):
                 await self.gateway.membership.refresh()
 
+    async def _drained(self, seconds: float) -> None:
+        """Wait until all is answered and sent, or as long as that [s]."""
+        until = self.gateway.clock.now() + seconds
+        while self.gateway.clock.now() < until:
+            if not (self.gateway.open_calls or any(each.busy for each in self.servers)):
+                return
+            await asyncio.sleep(0.01)
+
     async def _end(self) -> None:
         """Answer what is under way, then close everything."""
         for server in self.servers:
-            for listening in server.servers:
-                listening.close()
-        while self.gateway.open_calls and self.gateway.clock.now() < until:
-            await asyncio.sleep(0.02)
+            server.quit()
+        await makings_of(self.gateway).close()  # others make them; who follows one is let go
+        await self._drained(self.gateway.settings.patience.drain)
+        self.gateway.ended = True
+        for desk in self.gateway.all_desks():
+            desk.turn_away("the gateway stops", LAST)
         for engine in self.gateway.engines.values():
-            engine.wire.close()
+            engine.wire.close("the gateway stops")
+        await self._drained(LAST)
         self.gateway.ledger.tell(self.gateway.clock.wall())
         for task in list(self._tasks):
             task.cancel()

@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
         elif self._sent and not self._headers:
             self._pool.resend(self, self._sent)
         else:
-            self._break("the engine closed the connection")
+            self.give_up("the engine closed the connection")
 
     def eof_received(self) -> bool:
         return False
@@ -108,12 +108,12 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._break(f"the engine does not speak HTTP: {error}")
+            self.give_up(f"the engine does not speak HTTP: {error}")
             return
         if not self._begun:
             self._head += len(data)
             if self._head > HEAD:
-                self._break("the head of its answer is too long")
+                self.give_up("the head of its answer is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name.lower(), value))
@@ -156,7 +156,8 @@ class Connection(asyncio.Protocol):
         if receiver is not None:
             receiver.on_end()
 
-    def _break(self, reason: str) -> None:
+    def give_up(self, reason: str) -> None:
+        """Close it, and tell who waits for an answer why none comes."""
         receiver, self._receiver = self._receiver, None
         if self._transport is not None:
             self._transport.abort()
@@ -210,10 +211,10 @@ class Wire:
     def closed(self, connection: Connection) -> None:
         self._all.discard(connection)
 
-    def close(self) -> None:
-        """Close all connections."""
+    def close(self, reason: str = "nobody wants it any more") -> None:
+        """Close all connections. reason: what those are told whose answers are under way."""
         for connection in list(self._all):
-            connection.abort()
+            connection.give_up(reason)
 
     def resend(self, connection: Connection, data: bytes) -> None:
         """Send once more, on a new connection: the old one was closed for being idle just as it was
