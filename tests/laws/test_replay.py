@@ -16,6 +16,7 @@ from tests.runs import run as made
 from eke import Plan, Serve, Settings, fleet, model, simulate
 from eke.observing.reasons import TURNED_AWAY
 from eke.observing.replaying import again, replay, whole
+from eke.observing.replaying import play as play_again
 from eke.policy.naming import make
 from eke.simulation.files import read_run
 from eke.simulation.traffic import Traffic
@@ -185,7 +186,7 @@ def test_fitted_engines_are_as_fast_as_those_of_a_plan(text, policy, batch, repl
     plan = Plan(chip="h100-sxm", replicas=replicas, batch=batch, token_budget=2048, engine="vllm-1")
     run = simulate(job, plan, where, text, policy)
     engines = again(replay(run))
-    other = engines.play(make(policy), Watch())
+    other = play_again(engines, make(policy), Watch())
     assert len(other) == len(run)
     assert engines.found.count == replicas
     assert engines.found.fit.whole < 0.02
@@ -200,7 +201,7 @@ def test_a_live_run_of_a_gateway_comes_out_as_it_was():
     engines = again(replay(run))
     assert (engines.found.count, engines.found.places) == (1, 8)
     assert not engines.found.aligned
-    other = engines.play(make("fcfs"), Watch())
+    other = play_again(engines, make("fcfs"), Watch())
     assert len(other) == len(run) >= 200
     assert medians(other) == pytest.approx(medians(run), rel=0.1)
 

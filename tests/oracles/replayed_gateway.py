@@ -28,8 +28,9 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 from tests.gateways import CHAT, ask, chat, serving  # noqa: E402
 
+from eke.observing.engines import fit_words  # noqa: E402
 from eke.observing.gathering import observed  # noqa: E402
-from eke.observing.replaying import again, replay  # noqa: E402
+from eke.observing.replaying import again, play, replay  # noqa: E402
 from eke.policy.naming import make  # noqa: E402
 from eke.simulation.files import write_run  # noqa: E402
 from eke.simulation.statistics import summary  # noqa: E402
@@ -119,8 +120,8 @@ def main() -> None:
     RUN.parent.mkdir(exist_ok=True)
     write_run(RUN, run)
     engines = again(replay(run))
-    made = engines.play(make(POLICY), Watch(), label=POLICY)
-    found: dict[str, Any] = {"requests": len(run), "fit": engines.found.words()}
+    made = play(engines, make(POLICY), Watch(), label=POLICY)
+    found: dict[str, Any] = {"requests": len(run), "fit": fit_words(engines.found)}
     for name in ("ttft", "tpot", "end_to_end", "queueing"):
         for point in POINTS:
             seen, again_ = (getattr(summary(each).times[name], point) for each in (run, made))

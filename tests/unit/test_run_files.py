@@ -110,7 +110,7 @@ BROKEN: list[tuple[Callable[[Path], None], str]] = [
     (edited('"seed":7', '"seed":"x"'), "seed"),
     (edited("arrived,", "came,"), "columns missing or unknown: arrived, came"),
     (edited("finished,,", "done,,"), "'done' is no outcome"),
-    (edited("inf\n", "inf,1\n"), "line 3 has 20 cells instead of 19"),
+    (edited("inf\n", "inf,1\n"), "line 3 has 21 cells instead of 20"),
     (edited("inf\n", "soon\n"), "line 3: could not convert string to float: 'soon'"),
     (lambda path: path.write_bytes(b"\xff\xfe\x00"), "utf-8"),
     (lambda path: path.write_text(""), "line 1"),

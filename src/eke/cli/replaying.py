@@ -31,7 +31,7 @@ def on_its_engines(
     """A simulation on the engines of a run that only lacks its policy. Raises BadInput."""
     from eke.asking import choices
     from eke.errors import BadInput
-    from eke.observing.replaying import again
+    from eke.observing.replaying import again, play
     from eke.simulating import policy_of
 
     if said := [*choices(given), *(["prefill_on"] if given["prefill_on"] else [])]:
@@ -43,6 +43,6 @@ def on_its_engines(
 
     def simulated(policy: str, progress: Any) -> Any:
         machine, seed = policy_of(policy), given["seed"]
-        return ready.play(machine, watch, coming, label=policy, seed=seed, progress=progress)
+        return play(ready, machine, watch, coming, label=policy, seed=seed, progress=progress)
 
     return simulated

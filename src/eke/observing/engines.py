@@ -15,6 +15,8 @@ from eke.types.run import Run
 from eke.units import show
 
 FULL = 0.9  # quantile of sequences in flight, of those that had waited, that counts as all places
+PRESSED = 0.05  # share of requests that were held back from which on places count as taken
+MOMENT = 0.01  # that a gateway takes for itself [s]
 BUDGET = 2048  # tokens of one step (assumed, a usual setting)
 BLOCK = 16  # tokens of a block of the cache (assumed)
 CLOSE = 1.2  # from one length of a chunk in the table to the next
@@ -42,20 +44,21 @@ class Engines(Record):
     busy: float
     aligned: bool
 
-    def words(self) -> str:
-        """For people: what stands in for the engines, and how well."""
-        many = "1 engine" if self.count == 1 else f"{self.count:,} engines"
-        many += f" of {self.places:,} places"
-        if self.fit.apart > APART:
-            many += f" (the slowest takes {self.fit.apart:.3g} times as long as the fastest)"
-        room = "a cache without bound" if self.room is None else f"{self.room:,} tokens of cache"
-        delay = f", {show(self.fit.delay, 's')} of each on the way" if self.fit.delay > 0 else ""
-        first = self.fit.first
-        off = "" if first is None else f"first tokens are {100 * first:.1f} % and "
-        return (
-            f"engine times are fitted to this run: {many} and {room}; {off}whole answers "
-            f"{100 * self.fit.whole:.1f} % off (median){delay}"
-        )
+
+def fit_words(found: Engines) -> str:
+    """For people: what stands in for the engines, and how well."""
+    many = "1 engine" if found.count == 1 else f"{found.count:,} engines"
+    many += f" of {found.places:,} places"
+    fit = found.fit
+    if fit.apart > APART:
+        many += f" (the slowest takes {fit.apart:.3g} times as long as the fastest)"
+    room = "a cache without bound" if found.room is None else f"{found.room:,} tokens of cache"
+    delay = f", {show(fit.delay, 's')} of each on the way" if fit.delay > 0 else ""
+    off = "" if fit.first is None else f"first tokens are {100 * fit.first:.1f} % and "
+    return (
+        f"engine times are fitted to this run: {many} and {room}; {off}whole answers "
+        f"{100 * fit.whole:.1f} % off (median){delay}"
+    )
 
 
 def engines(run: Run) -> Engines:
@@ -80,10 +83,10 @@ def engines(run: Run) -> Engines:
 
 
 def _places(taken: Taken, level: Any, step: float) -> int:
-    """Sequences at once when requests had to wait for a place; where hardly any had, the most
-    there were. step: longest there is [s]."""
-    waited = taken.taken - taken.came > max(2 * step, 1e-3)
-    if waited.mean() < 0.01:
+    """Sequences at once when requests had been held back; where few had, the most there were.
+    step: longest there is [s]."""
+    waited = taken.handed - taken.came > max(2 * step, MOMENT)
+    if waited.mean() < PRESSED:
         return int(level.value.max())
     found = level.just_after(taken.taken[waited])
     return max(int(np.quantile(found, FULL, method="higher")), 1)

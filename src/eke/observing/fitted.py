@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eke.observing.engines import Engines, replica
+from eke.observing.engines import Engines, fit_words, replica
 from eke.simulation.engine.build import Replica
 from eke.types.record import Record
 from eke.types.run import Run
@@ -75,7 +75,7 @@ def fitted(run: Run, found: Engines, caching: bool, ordered: bool = False) -> Fi
     return Fitted(
         halves=(half,),
         longest=found.longest,
-        grounds=found.words(),
+        grounds=fit_words(found),
         rates=rates,
         paid=paid,
     )

@@ -193,8 +193,10 @@ def _source(found: Rows, began: float, end: float) -> str:
     """Which gateways, and when."""
     gateways = list(found.names["gateway"])
     more = f" and {len(gateways) - TOLD} more" if len(gateways) > TOLD else ""
-    first, last = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}" for at in (began, end))
-    return f"gateway {', '.join(gateways[:TOLD])}{more}, {first} to {last} UTC"
+    first, last = (datetime.fromtimestamp(at, UTC) for at in (began, end))
+    day = "" if first.date() == last.date() else f"{last:%Y-%m-%d} "
+    when = f"{first:%Y-%m-%d %H:%M:%S} to {day}{last:%H:%M:%S} UTC"
+    return f"gateway {', '.join(gateways[:TOLD])}{more}, {when}"
 
 
 def _money(sums: dict[str, float]) -> list[str]:

@@ -14,14 +14,15 @@ class Taken(Record):
     """The requests that engines took, an element each, as they are numbered in the run by `row`.
 
     Times of replicas lie one behind the other on one axis, so that one look answers for all.
-    came, taken, first, ended: when [s]; an end nobody saw is that of the run.  fresh: tokens of the
-    prompt that were computed.  whole: answered, and never without its place.  span: from one
-    replica's zero to the next [s].
+    came, handed, taken, first, ended: when [s]; an end nobody saw is that of the run.
+    fresh: tokens of the prompt that were computed.  whole: answered, and never without its place.
+    span: from one replica's zero to the next [s].
     """
 
     row: Any
     replica: Any
     came: Any
+    handed: Any
     taken: Any
     first: Any
     ended: Any
@@ -49,6 +50,7 @@ def taken_by(run: Run) -> Taken:
         "row": row,
         "replica": replica,
         "came": columns["arrived"] + behind,
+        "handed": columns["started"] + behind,
         "taken": taken + behind,
         "first": columns["first"] + behind,
         "ended": ended + behind,

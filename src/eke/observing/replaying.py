@@ -17,7 +17,7 @@ from eke.simulation.deployment import Deployment, Settings
 from eke.simulation.simulator import Progress
 from eke.simulation.simulator import run as simulated
 from eke.simulation.traffic import Traffic
-from eke.simulation.traffic.readers.run import in_order, replayed
+from eke.simulation.traffic.readers.run import in_order, named, replayed
 from eke.simulation.watch import Watch
 from eke.types.record import Record, replace
 from eke.types.run import COLUMNS, FINISHED, Run
@@ -68,29 +68,6 @@ class Again(Record):
     ready: Fitted
     late: bool
 
-    def play(
-        self,
-        policy: Policy,
-        watch: Watch,
-        coming: Traffic | None = None,
-        *,
-        label: str = "",
-        seed: int = 0,
-        progress: Progress | None = None,
-    ) -> Run:
-        """The run under a policy. coming: its traffic where that was changed."""
-        machine = Later(policy, self.found.fit.delay) if self.late else policy
-        made = simulated(
-            cast(Deployment, self.ready),  # as much of one as the simulator asks for
-            coming or self.of.traffic,
-            machine,
-            watch,
-            label=label,
-            seed=seed,
-            progress=progress,
-        )
-        return whole(_as_seen(made, self.found), self.of)
-
 
 def again(of: Replay, settings: Settings | None = None) -> Again:
     """The engines that were observed. settings: of the engines; None keeps prefixes where the run
@@ -104,6 +81,30 @@ def again(of: Replay, settings: Settings | None = None) -> Again:
     found = engines(of.observed)
     ready = fitted(of.observed, found, how.caching, how.ordered)
     return Again(of=of, found=found, ready=ready, late=found.fit.delay > FELT * _stay(of.observed))
+
+
+def play(
+    engines_of: Again,
+    policy: Policy,
+    watch: Watch,
+    coming: Traffic | None = None,
+    *,
+    label: str = "",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Run:
+    """A run again, on its engines, under a policy. coming: its traffic where that was changed."""
+    found = engines_of.found
+    made = simulated(
+        cast(Deployment, engines_of.ready),  # as much of one as the simulator asks for
+        coming or engines_of.of.traffic,
+        Later(policy, found.fit.delay) if engines_of.late else policy,
+        watch,
+        label=label,
+        seed=seed,
+        progress=progress,
+    )
+    return whole(_as_seen(made, found), engines_of.of)
 
 
 def _stay(run: Run) -> float:
@@ -139,7 +140,8 @@ def whole(run: Run, of: Replay) -> Run:
     names = dict(run.names)
     theirs = {name: column[aside] for name, column in observed.requests.items()}
     for name in ("tenant", "kind", "reason"):
-        names[name], theirs[name] = _coded(names[name], observed.names[name], theirs[name])
+        words, codes = named(observed, name)
+        names[name], theirs[name] = _coded(names[name], words, codes[aside])
     both = {
         name: np.concatenate((requests[name], theirs[name])).astype(kind)
         for name, (kind, _, _) in COLUMNS.items()

@@ -31,15 +31,16 @@ class Reuse(Record):
     stem: Any
     stem_tokens: Any
 
-    def words(self) -> str:
-        """For people: who shares what."""
-        heads, talks = int(np.sum(self.stem_tokens > 0)), int(np.sum(self.session >= 0))
-        if not heads and not talks:
-            return "replayed: no prompt begins like another, as no cache showed any"
-        return (
-            f"replayed: {heads:,} prompts begin with a head of others and {talks:,} belong to "
-            "conversations, as far as the run's caches showed"
-        )
+
+def reuse_words(found: Reuse, cached: Any) -> str:
+    """For people: who shares what. cached: of each prompt, as the run has it [tokens]."""
+    heads, talks = int(np.sum(found.stem_tokens > 0)), int(np.sum(found.session >= 0))
+    if not cached.any():
+        return "replayed: no prompt begins like another, as no cache showed any"
+    return (
+        f"replayed: {heads:,} prompts begin with a head of others and {talks:,} belong to "
+        "conversations, as far as the run's caches showed"
+    )
 
 
 def reuse(columns: dict[str, Any]) -> Reuse:

@@ -9,11 +9,11 @@ import numpy as np
 
 from eke.errors import BadInput
 from eke.simulation.traffic.noun import STRETCH, Skipped, Traffic
-from eke.simulation.traffic.readers.reuse import Reuse, reuse
+from eke.simulation.traffic.readers.reuse import Reuse, reuse, reuse_words
 from eke.types.arrivals import Arrivals, arrivals
 from eke.types.run import Run
 
-SAME = ("tenant", "kind", "priority", "ttft", "deadline")
+SAME = ("priority", "ttft", "deadline")
 WHEN = "replayed: requests come when they came, also those that followed another"
 
 
@@ -28,8 +28,10 @@ def replayed(run: Run, rows: Any = None) -> Traffic:
         raise BadInput(f"nobody came in the run {run.label!r:.60}; there is nothing to replay.")
     columns = {name: column[rows] for name, column in run.requests.items()}
     found = reuse(columns)
-    made = _columns(columns, found)
-    names = {f"{name}s": _named(run, name, made) for name in ("tenant", "kind")}
+    made, names = _columns(columns, found), {}
+    for name in ("tenant", "kind"):
+        names[f"{name}s"], codes = named(run, name)
+        made[name] = codes[rows]
     skipped = Skipped()
 
     def chunks() -> Iterator[Arrivals]:
@@ -43,7 +45,7 @@ def replayed(run: Run, rows: Any = None) -> Traffic:
         name=run.label,
         chunks=chunks,
         seconds=max(float(made["arrived"][-1]), 1e-3),
-        remarks=(WHEN, found.words()),
+        remarks=(WHEN, reuse_words(found, columns["cached"])),
         skipped=skipped,
     )
 
@@ -69,9 +71,10 @@ def _columns(columns: dict[str, Any], found: Reuse) -> dict[str, Any]:
     }
 
 
-def _named(run: Run, name: str, made: dict[str, Any]) -> tuple[str, ...]:
-    """What the codes of a column stand for: their number where nobody said, "" for none."""
-    codes, words = made[name], run.names.get(name, ())
-    words += tuple(str(code) for code in range(len(words), int(codes.max()) + 1))
-    made[name] = np.where(codes < 0, len(words), codes)
-    return (*words, "") if (codes < 0).any() else words
+def named(run: Run, name: str) -> tuple[tuple[str, ...], Any]:
+    """The words of a column of codes and a code for each request: codes without a word are called
+    by their number, and no code by nothing."""
+    codes, words = run.requests[name], run.names.get(name, ())
+    words += tuple(str(code) for code in range(len(words), int(codes.max(initial=-1)) + 1))
+    nobody = codes < 0
+    return ((*words, "") if nobody.any() else words), np.where(nobody, len(words), codes)
