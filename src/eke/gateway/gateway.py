@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING
@@ -69,7 +69,8 @@ class Gateway:
         self.counts: Counter[tuple[str, ...]] = Counter()
         self.open_calls = self.held = 0
         self.closing = self.ended = False
-        self._number = self._engines = 0
+        self._number = self._engines = self._made = 0
+        self._retired: list[Desk] = []
         self._contexts: dict[str, float] = {}
         for each in settings.engines:
             self.add_engine(each)
@@ -137,18 +138,29 @@ class Gateway:
                 numbers += [e.number for e in self.engines.values() if small in e.models]
             groups.setdefault(tuple(dict.fromkeys(numbers)), []).append(name)
         for shared, names in groups.items():
-            known = next((self.desks[name] for name in names if name in self.desks), None)
-            desk = known or self._desk()
+            desk = next((each for each in self._fitting(shared, names)), None) or self._desk()
             for number in shared:
                 desk.engines.setdefault(number, self.engines[number])
             for name in names:
-                self.desks.setdefault(name, desk)
+                before, self.desks[name] = self.desks.get(name), desk
+                if before is not None and before not in self.desks.values():
+                    self._retired.append(before)
         desks = self.all_desks()
         for desk in desks:
             desk.beside = {
                 number: [each for each in desks if each is not desk and number in each.engines]
                 for number in desk.engines
             }
+
+    def _fitting(self, shared: tuple[int, ...], names: list[str]) -> Iterator[Desk]:
+        """Desks of some models that no other model has, and no engine which they are not to have:
+        else a request might be sent where its model is not."""
+        for name in names:
+            desk = self.desks.get(name)
+            if desk is None or not desk.engines.keys() <= set(shared):
+                continue
+            if all(each in names for each, other in self.desks.items() if other is desk):
+                yield desk
 
     def report(self, engine: Engine) -> None:
         """Tell every desk that has an engine how it is."""
@@ -203,8 +215,9 @@ class Gateway:
                 desk.turn_away("no engine is there", seconds)
 
     def all_desks(self) -> list[Desk]:
-        """Each once."""
-        return list({id(desk): desk for desk in self.desks.values()}.values())
+        """Each once; also those that no model has any more, until they are empty."""
+        self._retired = [desk for desk in self._retired if desk.calls]
+        return list({id(desk): desk for desk in (*self.desks.values(), *self._retired)}.values())
 
     def add_engine(self, settings: EngineSettings) -> Engine:
         """One more engine; it takes requests when it was looked at."""
@@ -231,7 +244,7 @@ class Gateway:
         return shares_of(self.settings.policy, self.tenants.by_name.values())
 
     def _desk(self) -> Desk:
-        number = len(self.all_desks())
+        number, self._made = self._made, self._made + 1
 
         def begin() -> tuple[Policy, Record | None]:
             policy, shares = self.settings.policy, self.shares()
