@@ -356,10 +356,13 @@ async def told(address: tuple[str, int], data: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(*address)
     writer.write(data)
     found = b""
-    with suppress(ConnectionError):
+    try:
         while more := await reader.read(1 << 20):
             found += more
-    writer.transport.abort()
+    except ConnectionError:
+        pass
+    finally:
+        writer.transport.abort()
     return found
 
 
