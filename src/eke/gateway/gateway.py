@@ -18,7 +18,7 @@ from eke.gateway.lengths import Lengths
 from eke.gateway.recording import Record, Recorder
 from eke.gateway.row import Row
 from eke.gateway.settings import EngineSettings, ModelSettings, Settings, Tenant
-from eke.gateway.shares import Shares, shares_of
+from eke.gateway.shares import Shares, check, shares_of
 from eke.gateway.state.state import State
 from eke.gateway.tenants import Tenants
 from eke.policy.naming import make
@@ -40,7 +40,7 @@ class Gateway:
     begun: when, UTC, whole seconds.  engines: by number.  desks: by model as clients name it;
     models with the same engines share one.  keeper: of what outlives this process; None keeps
     nothing.  write: is given a row for each request that is over.  closing, ended: nobody new is
-    answered, and nothing is tried again.
+    answered, and nothing is tried again.  Raises BadInput.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Gateway:
         record: Recorder | None = None,
         write: Write | None = None,
     ) -> None:
+        check(settings.policy, settings.tenants)
         self.settings, self.loop = settings, loop
         self.clock = clock or Clock()
         self.begun = int(self.clock.wall(0.0))
