@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from traceback import format_tb
 
 from eke.errors import StateError
 from eke.gateway.api.admin import ADMIN, allowed, refused
@@ -45,9 +47,11 @@ class App:
             words = "The gateway cannot reach its state for now."
             await refuse(send, overloaded(words, AGAIN))
         except Exception as error:
-            log.exception("a request failed inside the gateway")
+            where = "".join(format_tb(error.__traceback__))  # its words may be a user's
+            log.error("a request failed inside the gateway: %s\n%s", type(error).__name__, where)
             words = f"The gateway failed: {type(error).__name__}."
-            await refuse(send, Refusal(500, words, "server_error"))
+            with suppress(RuntimeError):  # where an answer had begun, its connection is closed
+                await refuse(send, Refusal(500, words, "server_error"))
         finally:
             gateway.open_calls -= 1
 
