@@ -56,6 +56,7 @@ oracles: .venv-oracles/ready  ## exact counts against torch and transformers, re
 
 oracles-simulation: $(VENV)/test  ## the simulator against measured requests and published means
 	$(RUN)/python tests/oracles/simulated_vllm.py ../shared
+	$(RUN)/python tests/oracles/replayed_gateway.py
 
 oracles-browser: $(VENV)/test  ## every page of a report in Chromium (apt-get install chromium)
 	$(RUN)/python tests/oracles/page_in_browser.py

@@ -21,7 +21,7 @@ from typing import Any
 
 HARNESS = Path(__file__).resolve().parents[2] / "shared/serving/gateway_bench"
 EKE = Path(sys.executable).parent / "eke"
-USUAL = "classes+promise+queue+backfill+anticipate@prefix"
+USUAL = "classes+promise+queue+backfill(spare=5%)+anticipate@prefix"
 ENGINE, GATEWAY, MODEL = 9100, 9200, "mock"
 SLOTS = 6000  # of the engine where its own limits are not what is measured
 STREAMS = 5000

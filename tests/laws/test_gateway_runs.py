@@ -50,7 +50,7 @@ POLICIES = [
     "tiers(1k:60%,32k:20%)",
     "fcfs(floors=flex:30%,ceilings=free:50%)",
     "fair+ladder(short:50,small:tiny,refuse,step=20ms)",
-    "classes+promise+queue+backfill+anticipate@prefix",
+    "classes+promise+queue+backfill(spare=5%)+anticipate@prefix",
     "direct",
 ]
 PRICE = Price(prompt=1e-6, cached=5e-7, answer=4e-6)

@@ -61,7 +61,7 @@ POLICIES = (
     "deficit(ceilings=free:40%)+backfill@sticky",
     "fair+anticipate",
     "classes+queue+anticipate@prefix",
-    "classes+promise+queue+backfill+anticipate@prefix",
+    "classes+promise+queue+backfill(spare=5%)+anticipate@prefix",
     "deficit(floors=3:20%)+backfill+anticipate(hold=20%)",
     "shortest(ceilings=1:50%)+ladder(short:64,small:tiny,refuse,step=1s)+anticipate",
 )

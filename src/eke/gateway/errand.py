@@ -138,8 +138,6 @@ class Errand:
                 raise Gone
             if call.engine is None or self._failed(call.engine):
                 continue  # the policy took it back, or has it again
-            call.first = self.gateway.clock.now()
-            self.desk.first(call)
             self._forget()
             return
 
@@ -151,6 +149,9 @@ class Errand:
             if call.left:
                 raise Gone
             if call.pieces:
+                if call.first is None:  # heads may come long before
+                    call.first = self.gateway.clock.now()
+                    self.desk.first(call)
                 return call.taken()
             if call.broken:
                 raise Refusal(502, f"The engine broke off: {call.broken}.", "server_error")

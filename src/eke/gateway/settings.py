@@ -10,7 +10,7 @@ from eke.types.record import Record
 Form = Literal["auto", "json", "words"]
 Counted = Literal["requests", "tokens", "USD", "seconds"]
 
-POLICY = "classes+promise+queue+backfill+anticipate@prefix"  # where nobody says
+POLICY = "classes+promise+queue+backfill(spare=5%)+anticipate@prefix"  # where nobody says
 EVERYONE = "everyone"  # the tenant of those who give no key, where none is asked for
 PERIODS = {"second": 1.0, "min": 60.0, "hour": 3600.0, "day": 86400.0, "month": 30 * 86400.0}
 

@@ -126,7 +126,7 @@ class _Server:
 def _bound(host: str, port: int) -> socket.socket:
     """A socket that listens. Raises BadInput."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    here = socket.socket(family, socket.SOCK_STREAM)
+    here = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         here.bind((host, port))
