@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-from eke.errors import BadInput, StateError
+from eke.errors import StateError
 from eke.gateway.api import (
     admin,
     batches,
@@ -43,6 +43,7 @@ from eke.gateway.seeing.logs import RequestLog, begin_logging
 from eke.gateway.seeing.seeing import Seeing
 from eke.gateway.seeing.traces import begin_traces
 from eke.gateway.settings import Settings
+from eke.gateway.sockets import bound
 from eke.gateway.state.state import open_state
 from eke.gateway.tuning.runner import Runner as Jobs
 
@@ -52,7 +53,6 @@ OFTEN = 1.0  # between looks at an engine [s]
 SOON = 0.2  # between looks at one that is not there yet, while the gateway starts [s]
 SETTLE = 0.5  # between tellings of what was used [s]
 LOOPBACK = "127.0.0.1"  # the only address of the administration
-BACKLOG = 4096  # connections that wait to be taken
 BEAT = 2  # of those to a sign of life
 SAMPLE = 10  # and to a look at how engines stand
 LAST = 1.0  # for clients to be told that the gateway stops [s]
@@ -365,20 +365,6 @@ def troubles(what: str) -> Iterator[None]:
         yield
     except Exception:
         log.exception("%s failed", what)
-
-
-def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises BadInput."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    here = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        here.bind((host, port))
-        here.listen(BACKLOG)
-    except (OSError, OverflowError) as error:
-        here.close()
-        raise BadInput(f"{host}:{port} cannot be had: {error}. Give another port.") from None
-    return here
 
 
 def run(settings: Settings, say: Say, again: Callable[[], Settings] | None = None) -> None:

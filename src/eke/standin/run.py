@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from eke.errors import BadInput
+from eke.gateway.sockets import BACKLOG, bound
 from eke.standin.manner import Manner
 from eke.types.record import Record, replace
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 LOOK = 0.5  # between two looks at whether the parent lives [s]
 PATIENCE = 1  # for answers under way, once it is to end [s]
-BACKLOG = 4096  # connections that wait to be taken
 
 
 class Settings(Record):
@@ -64,7 +64,7 @@ def serve(app: Any, host: str, port: int, *, parent: int | None = None, name: st
         import uvicorn
     except ImportError:
         raise BadInput("serving needs uvicorn; pip install 'eke[gateway]'.") from None
-    here = _bound(host, port)
+    here = bound(host, port)
     config = uvicorn.Config(
         app,
         lifespan="off",
@@ -121,19 +121,6 @@ class _Server:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises BadInput."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    here = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        here.bind((host, port))
-    except (OSError, OverflowError) as error:
-        here.close()
-        raise BadInput(f"{host}:{port} cannot be had: {error}. Give another port.") from None
-    return here
 
 
 def _not_meant(record: logging.LogRecord) -> bool:
