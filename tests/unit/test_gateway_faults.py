@@ -393,6 +393,36 @@ def test_an_engine_that_dies_is_left_alone_and_tried_again_when_it_is_back() -> 
     run(work())
 
 
+def test_an_engine_that_always_breaks_off_is_left_alone() -> None:
+    async def work() -> None:
+        bad, good = Fake(says(EVENTS + CHUNK, then="cut")), Fake()
+        async with serving(bad, good, policy="fcfs@round-robin") as house:
+            engine = house.gateway.engines[0]
+            while engine.breaker.closed:
+                assert len(bad.got) < 4
+                await ask(house, body=chat(stream=True))
+            assert not engine.alive and "closed the connection" in engine.trouble
+            assert engine.failed == 3 and clean(house)
+
+    run(work())
+
+
+def test_an_answer_without_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eke.gateway.api.proxy.LONGEST", 10**6)
+
+    async def script(got: Got, line: Line) -> None:
+        await line.send(HEAD + b"\r\n")
+        while True:
+            await line.send(b"x" * 10_000)
+
+    async def work() -> None:
+        reply, _, fake = await asked(script)
+        refused(reply, "is longer than 1,000,000 bytes")
+        await until(lambda: fake.running == 0)
+
+    run(work())
+
+
 def test_who_waits_for_engines_that_are_gone_is_told_in_time() -> None:
     async def work() -> None:
         fake = Fake()

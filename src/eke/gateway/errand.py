@@ -185,6 +185,10 @@ class Errand:
             call.cut()
             counts = outcome == FINISHED or tokens > 0
             engine.end(call, (prompt - cached) * counts, tokens, now)
+            if call.broken:
+                engine.failed, engine.trouble = engine.failed + 1, call.broken
+                if engine.breaker.failed(now):
+                    gateway.report(engine)
         if outcome == FINISHED:
             self._finished(engine, tokens, cached, now)
         else:
@@ -216,6 +220,8 @@ class Errand:
         if asker.endpoint.answers:
             lengths = self.gateway.lengths_of(asker.asked.model)
             lengths.answered(self.tenant.name, asker.kind, tokens)
+        if engine is not None:
+            engine.breaker.worked()
         self.desk.finished(self.call, tokens, cached)
         if engine is not None and self.desk.waiting and engine.capacity.look(now, True):
             self.gateway.report(engine)
@@ -285,7 +291,8 @@ class Errand:
         gateway, call = self.gateway, self.call
         status, now = call.status, gateway.clock.now()
         if status and status not in BUSY and status not in TRANSIENT:
-            engine.breaker.worked()
+            if status >= 400:
+                engine.breaker.worked()  # it knows what it does
             return False
         reason = engine.trouble = call.broken or f"it answered {status}"
         if status in BUSY:

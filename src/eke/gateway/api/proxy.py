@@ -18,6 +18,7 @@ from eke.gateway.stream import Broken, Stream
 
 PROGRESS = b"x-eke-progress"  # header of streams that want to be told their place while they wait
 OFTEN = 1.0  # between two tellings [s]
+LONGEST = 1 << 28  # bytes of an answer that is sent at once
 LEFT = "the client left"
 JSON = b"application/json"
 EVENTS = b"text/event-stream"
@@ -93,9 +94,13 @@ def _event(refusal: Refusal) -> bytes:
 async def _whole(errand: Errand, send: Send) -> None:
     """An answer that is sent at once."""
     call = errand.call
-    pieces = []
+    pieces, size = [], 0
     while data := await errand.more():
         pieces.append(data)
+        size += len(data)
+        if size > LONGEST:
+            words = f"The engine's answer is longer than {LONGEST:,} bytes."
+            raise Refusal(502, words, "server_error", "bad_gateway")
     body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     status = call.status
     usage, body = _checked(errand, body)
