@@ -247,12 +247,10 @@ class Wire:
     async def _connected(self) -> Connection:
         loop = asyncio.get_running_loop()
         try:
-            _, connection = await asyncio.wait_for(
-                loop.create_connection(
+            async with asyncio.timeout(self.connect):
+                _, connection = await loop.create_connection(
                     lambda: Connection(self), self.host, self.port, ssl=self._tls
-                ),
-                self.connect,
-            )
+                )
         except TimeoutError:
             raise OSError(f"no connection within {self.connect:g} s") from None
         if not connection.open:
