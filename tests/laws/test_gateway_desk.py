@@ -1,14 +1,18 @@
-"""Very many requests at one desk, without sockets: bounds hold, and nothing gets slow."""
+"""One desk without sockets: with very many requests, and with a policy that fails."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eke.gateway.call import Call
 from eke.gateway.clock import Clock
@@ -16,6 +20,7 @@ from eke.gateway.desk import Desk
 from eke.gateway.engines.engine import Engine
 from eke.gateway.settings import EngineSettings, Patience
 from eke.policy.naming import make
+from eke.policy.protocol import Action, Event, Place
 from eke.types.request import Request
 
 MANY = 100_000
@@ -29,15 +34,68 @@ def request(number: int) -> Request:
     )
 
 
+class Fallible:
+    """A policy with a mistake in it: at some events it raises."""
+
+    def __init__(self, mistakes: list[int]) -> None:
+        self.policy, self.mistakes = make("fair"), mistakes
+        self.alarm, self.hear_first = None, False
+
+    def on(self, event: Event, now: float) -> list[Action]:
+        self.mistakes[0] -= 1
+        if self.mistakes[0] == 0:
+            self.mistakes.pop(0)
+            raise IndexError("oh")
+        return self.policy.on(event, now)
+
+    def place(self, number: int, now: float) -> Place | None:
+        return self.policy.place(number, now)
+
+
+@given(st.integers(0, 2**32), st.integers(5, 150))
+def test_nobody_is_lost_when_a_policy_fails(seed: int, mistake: int) -> None:
+    chance = random.Random(seed)
+    mistakes = [mistake, 60, 60, 10**9]
+    with desk_of(lambda: (Fallible(mistakes), None), slots=3) as (desk, engine):
+        calls = [Call(request(number)) for number in range(40)]
+        arriving, over = list(calls), list[Call]()
+        while arriving or desk.calls:
+            running = [call for call in desk.calls.values() if call.engine is not None]
+            assert len(running) <= 3 and (arriving or running)
+            what = chance.random()
+            if arriving and what < 0.4:
+                desk.arrive(arriving.pop())
+            elif desk.calls and what < 0.5:
+                over.append(chance.choice(list(desk.calls.values())))
+                desk.left(over[-1])
+            elif running and what < 0.6:
+                desk.failed(running[0], "it died")
+                desk.report(engine)
+            elif running:
+                over.append(running[0])
+                desk.finished(running[0], 50, 0)
+        assert len(over) == len(set(map(id, over))) == len(calls)
+        assert desk.waiting == 0 and engine.strangers == 0
+
+
+def test_a_policy_that_always_fails_is_told_of() -> None:
+    with desk_of("fcfs") as (desk, _):
+        desk._begin = lambda: (Fallible([1, 1, 1, 1]), None)
+        desk.policy = Fallible([1, 1])
+        with pytest.raises(IndexError):
+            desk.arrive(Call(request(1)))
+
+
 @contextmanager
-def desk_of(policy: str, slots: int = 8) -> Iterator[tuple[Desk, Engine]]:
+def desk_of(policy: Any, slots: int = 8) -> Iterator[tuple[Desk, Engine]]:
     """A desk with one engine that is there."""
     loop = asyncio.new_event_loop()
     clock = Clock()
     settings = EngineSettings(name="e", url="http://127.0.0.1:9/v1", slots=slots)
     engine = Engine(0, settings, Patience(), clock.now())
     engine.ready = True
-    desk = Desk(lambda: (make(policy), None), {0: engine}, clock, loop)
+    begin = (lambda: (make(policy), None)) if isinstance(policy, str) else policy
+    desk = Desk(begin, {0: engine}, clock, loop)
     desk.report(engine)
     yield desk, engine
     loop.close()

@@ -5,6 +5,7 @@ The counterpart of `eke.simulation.driver`; nothing here decides who goes where.
 
 from __future__ import annotations
 
+import logging
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable, Sequence
 
@@ -26,6 +27,8 @@ from eke.policy.protocol import (
     Start,
     Tick,
 )
+
+log = logging.getLogger("eke.gateway")
 
 Begin = Callable[[], tuple[Policy, Record | None]]
 
@@ -54,6 +57,7 @@ class Desk:
         self.alone: float | None = None
         self.beside: dict[int, list[Desk]] = {}  # engine → other desks that have it
         self._strangers: dict[int, Call] = {}  # started by a policy before this one
+        self._anew = False  # a policy begins anew because the one before it failed
         self._alarm: float | None = None
         self._timer: TimerHandle | None = None
 
@@ -71,22 +75,22 @@ class Desk:
     def finished(self, call: Call, tokens: int, cached: int) -> None:
         """A request is answered."""
         del self.calls[call.request.id]
-        if self._strangers and self._was_stranger(call):
+        if self._strangers and self._was_stranger(call, call.engine):
             return
         self.tell(Finished(call.request.id, tokens, cached))
 
     def failed(self, call: Call, reason: str) -> None:
         """Its engine gave nothing: the policy starts it anew, or refuses it."""
         self.waiting += not call.request.work
-        stranger = self._was_stranger(call)
-        call.engine = None
+        engine, call.engine = call.engine, None
+        stranger = self._was_stranger(call, engine)
         self.tell(Arrived(call.request) if stranger else Failed(call.request.id, reason))
 
     def left(self, call: Call) -> None:
         """Nobody waits for a request any more."""
         if self.calls.pop(call.request.id, None) is not None:
             self.waiting -= call.engine is None and not call.request.work
-            if not self._was_stranger(call):
+            if not self._was_stranger(call, call.engine):
                 self.tell(Left(call.request.id))
 
     def turn_away(self, reason: str, retry_after: float) -> None:
@@ -132,13 +136,29 @@ class Desk:
         """An event to the policy, and what it wants done."""
         now = self.clock.now()
         policy = self.policy
-        actions = policy.on(event, now)
+        try:
+            actions = policy.on(event, now)
+        except Exception:
+            if self._anew:
+                raise  # the same again: it is no use
+            self._begin_anew(event)
+            return
         if self.record is not None:
             self.record(now, event, actions)
         if actions:
             self._act(actions, now)
         if policy.alarm != self._alarm:
             self._set(policy.alarm, now)
+
+    def _begin_anew(self, event: Event) -> None:
+        """A policy that failed knows nothing that can be relied on: another one begins anew with
+        those who wait, and nobody is lost."""
+        log.exception("the policy failed at %s; it begins anew", type(event).__name__)
+        self._anew = True
+        try:
+            self.swap()
+        finally:
+            self._anew = False
 
     def _act(self, actions: Sequence[Action], now: float) -> None:
         for action in actions:
@@ -164,13 +184,13 @@ class Desk:
             engine.end(call, 0, 0, now)
         call.wake()
 
-    def _was_stranger(self, call: Call) -> bool:
+    def _was_stranger(self, call: Call, engine: Engine | None) -> bool:
         """Whether a call that is off its engine was started by an earlier policy."""
         if self._strangers.pop(call.request.id, None) is None:
             return False
-        if call.engine is not None:
-            call.engine.strangers -= 1
-            self.report(call.engine)
+        if engine is not None:
+            engine.strangers -= 1
+            self.report(engine)
         return True
 
     def _set(self, alarm: float | None, now: float) -> None:
