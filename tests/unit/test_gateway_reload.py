@@ -81,6 +81,23 @@ def test_an_engine_that_is_gone_finishes_what_it_has() -> None:
     run(work())
 
 
+def test_who_comes_while_no_engine_is_left_waits_for_the_next() -> None:
+    async def work() -> None:
+        one, two = Fake(), Fake()
+        async with serving(one) as house:
+            nowhere = replace(engine(one, "new"), url="http://127.0.0.1:9/v1", models={"m": "m"})
+            await reload(house, engines=(nowhere,))
+            await until(lambda: [e.name for e in house.gateway.engines.values()] == ["new"])
+            waits = asyncio.ensure_future(ask(house, body=chat()))
+            await until(house.gateway.queued)
+            await two.start()
+            await reload(house, engines=(nowhere, engine(two, "two")))
+            assert (await waits).status == 200
+            await two.stop()
+
+    run(work())
+
+
 def test_an_engine_that_moved_is_another_one() -> None:
     async def work() -> None:
         gate = asyncio.Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from math import inf
 from zlib import crc32
 
@@ -66,13 +67,14 @@ def most_use(gateway: Gateway, desk: Desk, model: str, request: Request) -> Use:
     as it is likely to be."""
     answer = request.most if request.most < ANY else ENDLESS * request.likely
     tokens = request.prompt + answer
-    engine = next(iter(desk.engines.values()))
-    share = tokens * (engine.pace or 0.0)  # of that engine's time [s]
+    seconds = usd = 0.0
+    for engine in islice(desk.engines.values(), 1):  # the first; there may be none
+        share = tokens * (engine.pace or 0.0)  # of its time [s]
+        seconds, usd = share * engine.settings.chips, share * engine.settings.rate
     price = gateway.model(model).price
-    usd = share * engine.settings.rate
     if price is not None:
         usd = price.prompt * request.prompt + price.answer * answer
-    return Use(1.0, tokens, usd, share * engine.settings.chips)
+    return Use(1.0, tokens, usd, seconds)
 
 
 def too_long(gateway: Gateway, asker: Asker, prompt: int, said: int | None) -> Refusal:
