@@ -82,6 +82,8 @@ async def look(engine: Engine, now: float) -> bool:
         return False
     _learn(engine, body if status == 200 else b"")
     await _measure(engine)
+    if not engine.models:
+        engine.trouble = engine.trouble or "/models lists none"
     return bool(engine.models)
 
 
@@ -89,7 +91,7 @@ def _learn(engine: Engine, body: bytes) -> None:
     """What it serves, and how long a context."""
     try:
         served = msgspec.json.decode(body, type=List).data if body else []
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         engine.trouble = "/models is not a list of models"
         served = []
     if engine.settings.models is None and served:
