@@ -383,10 +383,10 @@ def reply_of(data: bytes) -> Reply:
 
 
 class _Heard:
+    complete, body = False, b""
+
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
-        self.body = b""
-        self.complete = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.decode().lower()] = value.decode("latin-1")
