@@ -140,9 +140,8 @@ class Fake:
         if path == "/v1/models":
             data = [{"id": name, "object": "model"} for name in self.models]
             return http(200, {"object": "list", "data": data})
-        if path == "/metrics" and self.metrics:
-            return http(200, self.metrics.encode())
-        return http(404, {"error": "nothing here"})
+        known = path == "/metrics" and self.metrics
+        return http(200, self.metrics.encode()) if known else http(404, {"error": "nothing here"})
 
 
 async def _request(reader: asyncio.StreamReader) -> Got:
@@ -163,9 +162,8 @@ def http(status: int, body: Any, *headers: str, length: bool = True) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + data
 
 
-EVENTS = http(
-    200, b"", "content-type: text/event-stream", "transfer-encoding: chunked", length=False
-)
+_STREAM = ("content-type: text/event-stream", "transfer-encoding: chunked")
+EVENTS = http(200, b"", *_STREAM, length=False)
 
 
 def piece(data: bytes) -> bytes:
@@ -175,9 +173,7 @@ def piece(data: bytes) -> bytes:
 
 def event(record: Any) -> bytes:
     """One server-sent event."""
-    return (
-        b"data: " + (record if isinstance(record, bytes) else json.dumps(record).encode()) + b"\n\n"
-    )
+    return b"data: %b\n\n" % (record if isinstance(record, bytes) else json.dumps(record).encode())
 
 
 def usage_of(prompt: int, tokens: int, cached: int = 0) -> dict[str, Any]:
