@@ -7,7 +7,8 @@ from tests.policies import ask, engine, order_of, started
 
 from eke.errors import BadInput
 from eke.policy.naming import make
-from eke.policy.protocol import Arrived, Finished, Left, Start, Stop, Tick
+from eke.policy.pool import Pool
+from eke.policy.protocol import Arrived, EngineReport, Finished, Left, Start, Stop, Tick
 from eke.types.request import Request
 
 
@@ -207,3 +208,14 @@ def test_weights_from_a_configuration(order: str) -> None:
 def test_no_setting_is_ignored(text: str, settings: dict, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         make(text, **settings)
+
+
+def test_nobody_is_believed_fast_when_only_engines_without_a_pace_are_left() -> None:
+    pool = Pool()
+    paces = (0.1, 0.3, 0.7)
+    for number, pace in enumerate(paces):
+        pool.hear(EngineReport(number, 0.0, 4, 1000, seconds_per_token=pace))
+    pool.hear(EngineReport(9, 0.0, 4, 1000))
+    for number in range(len(paces)):
+        pool.hear(EngineReport(number, 1.0, 4, 1000, alive=False))
+    assert pool.rate == 0.0

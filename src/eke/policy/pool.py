@@ -90,7 +90,7 @@ class View:
 class Pool:
     """Engines that may stand in for each other, the one with most free room at hand.
 
-    engines, slots, room: of those alive.  rate: tokens they do per second, 0 while nobody knows.
+    engines, slots, room: of those alive.  rate: tokens they do per second, 0 while nobody knows; `paced` of them tell.
     longest: context that any of them, alive or not, can finish; more than any until one is known.
     barred: engines that can finish contexts as long as this are kept for someone [tokens].
     open: how many take something now.  even: whether all can finish the same.
@@ -98,14 +98,14 @@ class Pool:
     """
 
     __slots__ = (
-        *("barred", "engines", "even", "heap", "longest", "only", "open", "rate", "room"),
+        *("barred", "engines", "even", "heap", "longest", "only", "open", "paced", "rate", "room"),
         *("slots", "views"),
     )
 
     def __init__(self) -> None:
         self.views: dict[int, View] = {}
         self.heap: list[tuple[float, int]] = []
-        self.engines = self.slots = self.room = self.open = 0
+        self.engines = self.slots = self.room = self.open = self.paced = 0
         self.rate = 0.0
         self.longest = self.barred = float("inf")
         self.even = True
@@ -175,5 +175,8 @@ class Pool:
             self.engines += sign
             self.slots += sign * view.limit
             self.room += sign * view.room
-            self.rate += sign / view.pace if view.pace else 0.0
-            self.rate = self.rate if self.slots else 0.0
+            if view.pace:
+                self.paced += sign
+                self.rate += sign / view.pace
+        if not self.paced:
+            self.rate = 0.0  # sums of fractions may miss it
