@@ -90,7 +90,8 @@ class View:
 class Pool:
     """Engines that may stand in for each other, the one with most free room at hand.
 
-    engines, slots, room: of those alive.  rate: tokens they do per second, 0 while nobody knows; `paced` of them tell.
+    engines, slots, room: of those alive.  rate: tokens they do per second, 0 while nobody knows;
+    paced: how many of them tell.
     longest: context that any of them, alive or not, can finish; more than any until one is known.
     barred: engines that can finish contexts as long as this are kept for someone [tokens].
     open: how many take something now.  even: whether all can finish the same.
