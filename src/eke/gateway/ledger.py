@@ -112,7 +112,7 @@ class Ledger:
         """
         if not tenant.limits:
             return FREE
-        windows = [self._window(tenant.name, limit, wall) for limit in tenant.limits]
+        windows = [self.window(tenant.name, limit, wall) for limit in tenant.limits]
         for window in windows:
             if not self._room(window, most.of(window.limit.what)):
                 if self.leases is not None:
@@ -122,7 +122,7 @@ class Ledger:
 
     async def fetch(self, tenant: Tenant, most: Use, wall: float) -> Hold:
         """The same, with more leave asked for where it is needed. Raises Refusal."""
-        windows = [self._window(tenant.name, limit, wall) for limit in tenant.limits]
+        windows = [self.window(tenant.name, limit, wall) for limit in tenant.limits]
         async with self._fetching:  # others may find enough when it is their turn
             for window in windows:
                 await self._fill(tenant.name, window, most.of(window.limit.what))
@@ -180,11 +180,12 @@ class Ledger:
         if not quick:
             return None
         limit = min(quick, key=lambda each: each.period)
-        window = self._window(tenant.name, limit, wall)
+        window = self.window(tenant.name, limit, wall)
         gone = window.used + window.reserved
         return limit.amount, max(limit.amount - gone, 0.0), max(window.ends() - wall, 0.0)
 
-    def _window(self, tenant: str, limit: Limit, wall: float) -> Window:
+    def window(self, tenant: str, limit: Limit, wall: float) -> Window:
+        """A limit of a tenant in the window that a moment lies in, UTC [s]."""
         key = (tenant, limit.name)
         window = self._windows.get(key)
         index = 0 if limit.period == inf else int(wall // limit.period)

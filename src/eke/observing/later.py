@@ -14,7 +14,6 @@ class Later:
         self.policy, self.delay = policy, delay
         self.hear_first = policy.hear_first
         self._ends: deque[tuple[float, Finished]] = deque()
-        self._rang = False
 
     @property
     def alarm(self) -> float | None:

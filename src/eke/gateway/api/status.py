@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from eke.gateway.api.routes import Asking, Route
 from eke.gateway.pages.status_page import body, page
 from eke.gateway.seeing.exposition import CONTENT_TYPE
@@ -16,8 +14,6 @@ HTML = (b"content-type", b"text/html; charset=utf-8")
 FRESH = (b"cache-control", b"no-store")
 SAFE = (b"x-content-type-options", b"nosniff")
 OFTEN = 0.5  # a state is told to all who look within this time [s]
-
-Handle = Callable[[Asking], Awaitable[None]]
 
 
 class Told:

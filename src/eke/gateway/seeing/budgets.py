@@ -26,5 +26,5 @@ def budgets(gateway: Gateway) -> Iterator[Budget]:
     wall = gateway.clock.wall()
     for tenant in gateway.tenants.by_name.values():
         for limit in tenant.limits:
-            window = gateway.ledger._window(tenant.name, limit, wall)
+            window = gateway.ledger.window(tenant.name, limit, wall)
             yield Budget(tenant.name, limit, window.used, window.reserved, window.ends())
