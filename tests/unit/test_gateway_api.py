@@ -105,6 +105,28 @@ def test_headers_of_an_answer() -> None:
     run(work())
 
 
+def test_every_answer_has_a_number_and_errors_are_counted() -> None:
+    tenant = Tenant(name="a", keys=(hashed("k"),))
+
+    async def work() -> None:
+        async with serving(Fake(), tenants=(tenant,), open=False) as house:
+            replies = [
+                await ask(house, CHAT, chat(), "other"),
+                await ask(house, CHAT, b"{", "k"),
+                await ask(house, CHAT, chat(model="n"), "k"),
+                await ask(house, "/v1/nothing", key="k"),
+                await ask(house, "/v1/models/m%252f", key="k"),
+                await ask(house, "/v1/models", key="k"),
+            ]
+            assert [each.status for each in replies] == [401, 400, 404, 404, 404, 200]
+            assert "m%2f" in replies[4].json()["error"]["message"]  # decoded once
+            assert len({each.headers["x-request-id"] for each in replies}) == len(replies)
+            assert house.gateway.errors["401", "invalid_api_key"] == 1
+            assert sum(house.gateway.errors.values()) == 5
+
+    run(work())
+
+
 @pytest.mark.parametrize(
     "given,used,priority",
     [("flex", "flex", 1), ("fast", "priority", -1), ("auto", "default", 0), (None, None, 0)],

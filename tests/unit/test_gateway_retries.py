@@ -216,8 +216,10 @@ def test_models_are_not_known_to_be_unknown_while_engines_start() -> None:
         await fake.stop()
         async with serving(Fake(), ready=False, facts={"url": fake.url}) as house:
             reply = await ask(house, body=chat(model="n"))
-            refused(reply, "starting", 503)
+            refused(reply, "did not answer yet", 503)
             assert int(reply.headers["retry-after"]) >= 1
+            words = "engine e0 is not there yet: no answer"
+            await until(lambda: any(words in each for each in house.said))
 
     run(work())
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 
 from msgspec import Raw
 
-from eke.gateway.asked import Asked, Endpoint, tier_of
+from eke.gateway.asked import Asked
+from eke.gateway.asker import Asker
 from eke.gateway.call import Call
 from eke.gateway.changes import Usage
 from eke.gateway.engines.engine import Engine
@@ -19,7 +20,7 @@ from eke.gateway.refusing import STARTING, may_use, refused, unknown_model
 from eke.gateway.row import FINISHED, REFUSED, Row
 from eke.gateway.settings import Tenant
 from eke.gateway.settled import row_of
-from eke.gateway.sizing import Asker, most_use, sized
+from eke.gateway.sizing import most_use, sized
 from eke.policy.protocol import Place
 from eke.types.record import replace
 
@@ -44,41 +45,28 @@ class Errand:
 
     lines: header lines of its own for the engine.
     place: where it stood when it came, if it had to wait.  body: as the client sent it.
-    tier: None takes what the request says.  kind: "" takes the endpoint's.  deadline: promised
-    time to the last token [s].
     Raises Refusal where it can never be answered.
     """
 
     __slots__ = (
         *("asker", "body", "call", "characters", "desk", "gateway", "hold", "lines", "place"),
-        *("settled", "tenant"),
+        "settled",
     )
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        tenant: Tenant,
-        endpoint: Endpoint,
-        asked: Asked,
-        body: bytes,
-        tier: str | None = None,
-        kind: str = "",
-        deadline: float | None = None,
-    ) -> None:
-        self.gateway, self.tenant, self.body = gateway, tenant, body
-        tier = tier or tier_of(asked, tenant.tiers)
-        self.asker = Asker(tenant, endpoint, asked, tier, kind)
+    def __init__(self, gateway: Gateway, asker: Asker, body: bytes) -> None:
+        self.gateway, self.asker, self.body = gateway, asker, body
         self.hold: Hold = FREE
         self.settled = False
         self.place: Place | None = None
         self.lines = b""
-        desk = gateway.desks.get(asked.model)
-        if desk is None or not may_use(tenant, asked.model):
-            raise unknown_model(gateway, tenant, asked.model)
+        model = asker.asked.model
+        desk = gateway.desks.get(model)
+        if desk is None or not may_use(asker.tenant, model):
+            raise unknown_model(gateway, asker.tenant, model)
         self.desk = desk
         if gateway.held + len(body) > MOST_HELD:
             raise overloaded("The gateway holds more prompts than it has memory for.", STARTING)
-        request, self.characters = sized(gateway, self.asker, deadline)
+        request, self.characters = sized(gateway, asker)
         gateway.held += len(body)
         self.call = Call(request)
 
@@ -86,6 +74,11 @@ class Errand:
     def asked(self) -> Asked:
         """What the gateway read of the request."""
         return self.asker.asked
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose it is."""
+        return self.asker.tenant
 
     async def ask(self) -> None:
         """Reserve what it may take, and hand it to the policy. Raises Refusal."""

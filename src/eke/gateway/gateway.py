@@ -38,7 +38,8 @@ class Gateway:
 
     open_calls: requests at hand.  held: bytes of prompts that are not sent yet.
     begun: when, UTC, whole seconds.  engines: by number.  desks: by model as clients name it;
-    models with the same engines share one.  keeper: of what outlives this process; None keeps
+    models with the same engines share one.  errors: that clients were told, by status and code.
+    keeper: of what outlives this process; None keeps
     nothing.  write: is given a row for each request that is over.  closing, ended: nobody new is
     answered, and nothing is tried again.  Raises BadInput.
     """
@@ -67,7 +68,7 @@ class Gateway:
         self.lengths: dict[str, Lengths] = {}
         self.engines: dict[int, Engine] = {}
         self.desks: dict[str, Desk] = {}
-        self.counts: Counter[tuple[str, ...]] = Counter()
+        self.errors: Counter[tuple[str, str]] = Counter()
         self.open_calls = self.held = 0
         self.closing = self.ended = False
         self._number = self._engines = self._made = 0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from eke.gateway.asker import Asker
 from eke.gateway.call import Call
 from eke.gateway.changes import with_fields
 from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
-from eke.gateway.sizing import Asker
 
 
 def body_for(gateway: Gateway, asker: Asker, call: Call, engine: Engine, body: bytes) -> bytes:

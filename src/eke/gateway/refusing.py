@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from eke.errors import closest
+from eke.gateway.asker import Asker
 from eke.gateway.call import Call
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal, not_found, overloaded
 from eke.gateway.settings import Tenant
-from eke.gateway.sizing import Asker, too_long
+from eke.gateway.sizing import too_long
 
 STARTING = 2.0  # when to ask again while engines start [s]
 
@@ -38,7 +39,8 @@ def unknown_model(gateway: Gateway, tenant: Tenant, model: str) -> Refusal:
     """A model that nobody serves, or not to this tenant; while engines start, nobody knows."""
     unseen = [engine for engine in gateway.engines.values() if not engine.ready]
     if any(engine.settings.models is None for engine in unseen):
-        raise overloaded("Engines are starting; models are not all known yet.", STARTING)
+        words = f"The model `{model:.80}` is not known; {len(unseen)} engine(s) did not answer yet."
+        return overloaded(words, STARTING)
     near = closest(model[:80], [name for name in gateway.names() if may_use(tenant, name)])
     more = f" Closest: {near}." if near else ""
     return not_found(

@@ -51,6 +51,7 @@ log = logging.getLogger("eke.gateway")
 
 OFTEN = 1.0  # between looks at an engine [s]
 SOON = 0.2  # between looks at one that is not there yet, while the gateway starts [s]
+MISSED = 3.0  # after which an engine that was never there is told [s]
 SETTLE = 0.5  # between tellings of what was used [s]
 LOOPBACK = "127.0.0.1"  # the only address of the administration
 BEAT = 2  # of those to a sign of life
@@ -247,10 +248,14 @@ class Service:
     async def _looking(self, engine: Engine) -> None:
         """Look at an engine again and again, and tell the policies."""
         gateway = self.gateway
+        begun, missed = gateway.clock.now(), False
         while not (engine.draining and engine.running == 0):
             with troubles(f"a look at engine {engine.name}"):
                 await self._look(engine)
                 gateway.orphaned(gateway.settings.patience.alone)
+            if not (engine.ready or missed) and gateway.clock.now() - begun > MISSED:
+                self.say(f"engine {engine.name} is not there yet: {engine.trouble}")
+                missed = True
             await asyncio.sleep(OFTEN if engine.ready else SOON)
         gateway.remove_engine(engine)
         self._looks.pop(engine.number, None)

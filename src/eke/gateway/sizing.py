@@ -6,14 +6,14 @@ from itertools import islice
 from math import inf
 from zlib import crc32
 
-from eke.gateway.asked import CLASSES, HEAD, Asked, Endpoint
+from eke.gateway.asked import CLASSES, HEAD
+from eke.gateway.asker import Asker
 from eke.gateway.desk import Desk
 from eke.gateway.engines.engine import UNBOUNDED
 from eke.gateway.gateway import Gateway
 from eke.gateway.ledger import Use
 from eke.gateway.parts import characters_of
 from eke.gateway.refusal import Refusal, bad
-from eke.gateway.settings import Tenant
 from eke.types.request import Request
 
 SLACK = 1.1  # of a context, since prompts are only estimated before an engine counts them
@@ -22,24 +22,9 @@ ANY = UNBOUNDED >> 1  # tokens of an answer where nobody bounds it; with its pro
 ENDLESS = 10.0  # times its likely length that an answer without bound may have (assumed)
 
 
-class Asker:
-    """Who asks for what, in which way.
-
-    tier: service tier it is served by.  kind: what it counts as, such as "chat" or "batch".
-    """
-
-    __slots__ = ("asked", "endpoint", "kind", "tenant", "tier")
-
-    def __init__(
-        self, tenant: Tenant, endpoint: Endpoint, asked: Asked, tier: str, kind: str = ""
-    ) -> None:
-        self.tenant, self.endpoint, self.asked, self.tier = tenant, endpoint, asked, tier
-        self.kind = kind or endpoint.kind
-
-
-def sized(gateway: Gateway, asker: Asker, deadline: float | None = None) -> tuple[Request, int]:
-    """The request as policies see it, and the characters of its prompt. deadline: promised time to
-    the last token [s].  Raises Refusal 400 where its context is too short."""
+def sized(gateway: Gateway, asker: Asker) -> tuple[Request, int]:
+    """The request as policies see it, and the characters of its prompt. Raises Refusal 400 where
+    its context is too short."""
     asked, endpoint, tenant = asker.asked, asker.endpoint, asker.tenant
     raw = bytes(getattr(asked, endpoint.text))
     characters, media = characters_of(raw)
@@ -55,7 +40,7 @@ def sized(gateway: Gateway, asker: Asker, deadline: float | None = None) -> tupl
     ttft = gateway.model(asked.model).ttft if asked.stream else None
     request = Request(
         *(gateway.number(), gateway.clock.now(), prompt, likely, most, tenant.name, asker.kind),
-        *(CLASSES[asker.tier], ttft, deadline),
+        *(CLASSES[asker.tier], ttft, asker.deadline),
         session=None if key is None else crc32(key.encode(), whose),
         stem=crc32(raw[:HEAD], whose),
     )

@@ -11,6 +11,7 @@ from eke.errors import StateError
 from eke.gateway.api.admin import ADMIN, allowed, refused
 from eke.gateway.api.proxy import proxy
 from eke.gateway.api.reading import Departed, Receive, Scope, Send, header
+from eke.gateway.api.telling import ID, numbered
 from eke.gateway.asked import ENDPOINTS
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal, overloaded
@@ -39,19 +40,19 @@ class App:
         try:
             await self.answer(scope, receive, send)
         except Refusal as refusal:
-            await refuse(send, refusal)
+            await self.refuse(send, refusal)
         except Departed:
             pass
         except StateError as error:
             log.error("the state does not answer: %s", error)
             words = "The gateway cannot reach its state for now."
-            await refuse(send, overloaded(words, AGAIN))
+            await self.refuse(send, overloaded(words, AGAIN))
         except Exception as error:
             where = "".join(format_tb(error.__traceback__))  # its words may be a user's
             log.error("a request failed inside the gateway: %s\n%s", type(error).__name__, where)
             words = f"The gateway failed: {type(error).__name__}."
             with suppress(RuntimeError):  # where an answer had begun, its connection is closed
-                await refuse(send, Refusal(500, words, "server_error"))
+                await self.refuse(send, Refusal(500, words, "server_error"))
         finally:
             gateway.open_calls -= 1
 
@@ -61,6 +62,17 @@ class App:
         tenant = self.gateway.tenants.of(header(scope, b"authorization"))
         await (handler or self.rest)(self.gateway, tenant, scope, receive, send)
 
+    async def refuse(self, send: Send, refusal: Refusal) -> None:
+        """Send an error, and count it."""
+        headers, body = numbered(self.gateway, refusal.headers()), refusal.body()
+        code = refusal.code or refusal.kind
+        self.gateway.errors[str(refusal.status), code] += 1
+        number = dict(headers)[ID].decode()
+        log.debug("request %s was answered with %d %s", number, refusal.status, code)
+        headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
 
 class Admin(App):
     """The administration: nothing without its key."""
@@ -69,14 +81,6 @@ class Admin(App):
         if not allowed(header(scope, b"authorization"), self.gateway.settings.admin_key):
             raise refused()
         await self.rest(self.gateway, ADMIN, scope, receive, send)
-
-
-async def refuse(send: Send, refusal: Refusal) -> None:
-    """Send an error."""
-    body = refusal.body()
-    headers = [*refusal.headers(), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 async def _other(scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,6 +8,7 @@ from eke.gateway.api.reading import Departed, Receive, Scope, Send, body_of, hea
 from eke.gateway.api.telling import told
 from eke.gateway.api.watching import Watch
 from eke.gateway.asked import ENDPOINTS, read
+from eke.gateway.asker import Asker
 from eke.gateway.changes import Usage, error_of, usage_of, with_fields
 from eke.gateway.errand import Errand, Gone
 from eke.gateway.gateway import Gateway
@@ -34,7 +35,7 @@ async def proxy(
     endpoint = ENDPOINTS[scope["path"]]
     body = await body_of(scope, receive, settings.longest_body, settings.patience.body)
     asked = read(body, endpoint)
-    errand = Errand(gateway, tenant, endpoint, asked, body)
+    errand = Errand(gateway, Asker(tenant, endpoint, asked), body)
     if gateway.traces is not None:
         parent, state = header(scope, b"traceparent"), header(scope, b"tracestate")
         errand.lines = gateway.traces.carry(errand.call.request.id, parent, state)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import msgspec
 
 from eke.gateway.api.reading import Receive, Scope, Send, body_of
+from eke.gateway.api.telling import numbered
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal, bad, not_found
 from eke.gateway.settings import Tenant
@@ -73,14 +74,14 @@ class Asking:
         """Answer with a record as JSON, or with bytes whose headers say what they are."""
         ready = isinstance(body, bytes)
         data = body if ready else msgspec.json.encode(body)
-        all_headers = [*headers, *(() if ready else (JSON,))]
+        all_headers = [*numbered(self.gateway, headers), *(() if ready else (JSON,))]
         all_headers.append((b"content-length", b"%d" % len(data)))
         await self.send({"type": "http.response.start", "status": status, "headers": all_headers})
         await self.send({"type": "http.response.body", "body": data})
 
     async def stream(self, headers: Headers = ()) -> Sending:
         """Begin to answer with events."""
-        all_headers = [EVENTS, (b"cache-control", b"no-cache"), *headers]
+        all_headers = [EVENTS, (b"cache-control", b"no-cache"), *numbered(self.gateway, headers)]
         await self.send({"type": "http.response.start", "status": 200, "headers": all_headers})
         return Sending(self.send)
 
@@ -135,7 +136,7 @@ class Routes:
             raise Refusal(405, words, headers=(allowed,))
         names = route.path.strip("/").split("/")
         asking.parts = {
-            name[1:-1].removesuffix("..."): unquote(part)
+            name[1:-1].removesuffix("..."): part
             for name, part in zip(names, given, strict=True)
             if name.startswith("{")
         }

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from eke.gateway.errand import Errand
+from eke.gateway.gateway import Gateway
 from eke.gateway.settings import Counted
 
 RATES: tuple[Counted, ...] = ("requests", "tokens")
+ID = b"x-request-id"
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -15,7 +19,7 @@ def told(errand: Errand) -> Headers:
     gateway, call = errand.gateway, errand.call
     now = gateway.clock.now()
     found: Headers = [
-        (b"x-request-id", gateway.request_id(call.request.id).encode()),
+        (ID, gateway.request_id(call.request.id).encode()),
         (b"openai-processing-ms", b"%d" % ((now - errand.call.request.arrived) * 1e3)),
     ]
     if call.started is not None and call.started > errand.call.request.arrived:
@@ -28,6 +32,14 @@ def told(errand: Errand) -> Headers:
         found.append((b"x-eke-degraded", call.rung.encode()))
     if errand.tenant.limits:
         found += _rates(errand)
+    return found
+
+
+def numbered(gateway: Gateway, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Headers, with a number of the request among them where they have none yet."""
+    found = list(headers)
+    if not any(name == ID for name, _ in found):
+        found.append((ID, gateway.request_id(gateway.number()).encode()))
     return found
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from eke.gateway.asked import CLASSES, Asked, Endpoint
+from eke.gateway.asker import Asker
 from eke.gateway.call import Call
 from eke.gateway.changes import Usage
 from eke.gateway.errand import Errand
@@ -34,9 +33,9 @@ class Deferred(Errand):
 
     __slots__ = ("row",)
 
-    def __init__(self, *nouns: Any) -> None:
+    def __init__(self, gateway: Gateway, asker: Asker, body: bytes) -> None:
         self.row: Row | None = None
-        super().__init__(*nouns)
+        super().__init__(gateway, asker, body)
 
     def settle(self, usage: Usage | None, tokens: int, outcome: str, reason: str = "") -> Row:
         """It is over. One that was taken back is over already, and took nothing."""
@@ -63,7 +62,7 @@ def deferred(
     gateway: Gateway, tenant: Tenant, endpoint: Endpoint, asked: Asked, body: bytes, turn: Turn
 ) -> Deferred:
     """The errand of a line. Raises Refusal where it can never be answered."""
-    errand = Deferred(gateway, tenant, endpoint, asked, body, TIER, KIND, turn.deadline)
+    errand = Deferred(gateway, Asker(tenant, endpoint, asked, TIER, KIND, turn.deadline), body)
     errand.call = Call(_in_class(errand.call.request, turn.priority, endpoint.kind))
     return errand
 

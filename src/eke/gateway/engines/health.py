@@ -38,26 +38,27 @@ class Look:
             self._over.set_result(None)
 
     def on_broken(self, reason: str) -> None:
-        self.status = 0
+        self.status, self.body = 0, reason.encode()
         self.on_end()
 
     async def answer(self) -> tuple[int, bytes]:
-        """Status, 0 where nothing came, and body."""
+        """Status and body; 0 and why where nothing came."""
         await self._over
         return self.status, self.body
 
 
 async def get(wire: Wire, path: str, seconds: float = TIMEOUT) -> tuple[int, bytes]:
-    """Ask an engine for a path from the root of its server; status 0 where nothing came."""
+    """Ask an engine for a path from the root of its server; status 0, and why, where nothing
+    came."""
     look = Look()
     try:
         async with asyncio.timeout(seconds):
             await wire.get(look, path)
             return await look.answer()
-    except (TimeoutError, OSError):
+    except (TimeoutError, OSError) as error:
         if look.exchange is not None:
             look.exchange.abort()
-        return 0, b""
+        return 0, (str(error) or f"nothing came for {seconds:g} s").encode()
 
 
 class Served(msgspec.Struct):
@@ -78,7 +79,8 @@ async def look(engine: Engine, now: float) -> bool:
     status, body = await get(engine.wire, engine.wire.root + "/models")
     healthy = status == 200 or (0 < status < 500 and engine.settings.models is not None)
     if not healthy:
-        engine.trouble = "it does not answer" if status == 0 else f"/models answered {status}"
+        words = f"no answer: {body.decode()}"
+        engine.trouble = words if status == 0 else f"/models answered {status}"
         return False
     _learn(engine, body if status == 200 else b"")
     await _measure(engine)

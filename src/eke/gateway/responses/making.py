@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from eke.gateway.asked import CHAT
+from eke.gateway.asker import Asker
 from eke.gateway.errand import Errand, Gone
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
@@ -245,7 +246,7 @@ def _errand(gateway: Gateway, tenant: Tenant, ask: Ask, turn: Turn, spent: float
     kind = "background" if ask.background else ""
     deadline = None if ask.deadline is None else ask.deadline - spent
     try:
-        return Errand(gateway, tenant, CHAT, turn.asked, turn.body, None, kind, deadline)
+        return Errand(gateway, Asker(tenant, CHAT, turn.asked, None, kind, deadline), turn.body)
     except Refusal as refusal:
         refusal.param = "input" if refusal.param == CHAT.text else refusal.param
         raise

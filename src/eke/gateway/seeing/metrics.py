@@ -118,6 +118,8 @@ def _queues(seeing: Seeing, census: Census) -> Iterator[str]:
         waiting[names[line.desk], seeing.meters.tenants.of(line.tenant)] += queue.count
     labels = ("models", "tenant")
     yield gauge("eke_waiting_requests", "Requests that wait.", labels, waiting.items())
+    words = "Errors that clients were told, also before anything was asked of an engine."
+    yield counter("eke_errors_total", words, ("status", "code"), seeing.gateway.errors.items())
     open_calls = [((), seeing.gateway.open_calls)]
     yield gauge("eke_open_calls", "Calls under way, of all kinds.", (), open_calls)
 

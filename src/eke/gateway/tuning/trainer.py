@@ -106,7 +106,7 @@ def _began(pid: int) -> str | None:
     try:
         with open(f"/proc/{pid}/stat") as file:
             fields = file.read().rpartition(")")[2].split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter where it ends meanwhile
         return None if os.path.exists("/proc/self") else ""
     return None if fields[0] in "ZX" else fields[19]
 
