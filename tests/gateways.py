@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
+from ssl import SSLContext
 from typing import Any, NamedTuple, TypeVar
 
 import httptools
@@ -69,9 +70,14 @@ class Fake:
     """
 
     def __init__(
-        self, script: Script | None = None, models: Sequence[str] = ("m",), metrics: str = ""
+        self,
+        script: Script | None = None,
+        models: Sequence[str] = ("m",),
+        metrics: str = "",
+        tls: SSLContext | None = None,
     ) -> None:
         self.script, self.models, self.metrics = script or talk(), list(models), metrics
+        self.tls = tls
         self.got: list[Got] = []
         self.lines: list[Line] = []
         self.running = self.most = self.left = 0
@@ -81,11 +87,11 @@ class Fake:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/v1"
 
     async def start(self) -> Fake:
         """Listen, on the same port as before if it did."""
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.tls)
         self.port = self.server.sockets[0].getsockname()[1]
         return self
 

@@ -11,11 +11,17 @@ def address(url: str) -> SplitResult:
     """An engine's address in parts. Raises BadInput."""
     try:
         parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
-            return parts
+        found = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        pass
-    raise BadInput(f"{url!r:.80} is no address of an engine; write http://host:port/v1.")
+        found = None
+    if not found:
+        raise BadInput(f"{url!r:.80} is no address of an engine; write http://host:port/v1.")
+    if parts.query or parts.fragment or parts.username is not None:
+        raise BadInput(
+            f"the address of an engine at {parts.hostname} has more than a host and a path; its "
+            "key goes into a variable that key_env names."
+        )
+    return parts
 
 
 def bearer(key: str) -> str:

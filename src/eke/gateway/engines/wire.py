@@ -177,13 +177,15 @@ class Wire:
         self.url, self.connect = url.rstrip("/"), connect
         self.root = parts.path.rstrip("/")
         self.host = parts.hostname or ""
-        self.port = parts.port or (443 if parts.scheme == "https" else 80)
+        usual = 443 if parts.scheme == "https" else 80
+        self.port = parts.port or usual
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self.idle: deque[Connection] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._all: set[Connection] = set()
         host = self.host if ":" not in self.host else f"[{self.host}]"
-        lines = [f"Host: {host}:{self.port}", "Accept-Encoding: identity"]
+        where = host if self.port == usual else f"{host}:{self.port}"
+        lines = [f"Host: {where}", "Accept-Encoding: identity"]
         if key:
             lines.append(bearer(key))
         self._fixed = ("\r\n".join(lines) + "\r\n").encode()
