@@ -217,6 +217,15 @@ def test_an_answer_comes_back_as_it_was_said(chunks: list[bytes]) -> None:
         assert len(messages[0].get("tool_calls", ())) == len(outputs)
 
 
+@given(spoken())
+def test_an_event_is_read_however_it_is_written(chunks: list[bytes]) -> None:
+    """With lines beside its data, which may be several."""
+    for data in chunks:
+        lines = json.dumps(json.loads(data[5:]), indent=1).encode().split(b"\n")
+        event = [b"event: message", b"id: 7", *(b"data: " + line for line in lines)]
+        assert chunks_of(b"\n".join(event) + b"\n\n") == chunks_of(data) != []
+
+
 def size(characters: int, media: int) -> float:
     return characters + 1000.0 * media
 

@@ -65,7 +65,7 @@ class Stream:
         rest, self._rest = self._rest.strip(), b""
         if self.done:
             return b""
-        if _data(rest) == ENDS:
+        if data_of(rest) == ENDS:
             self.done = True
             return DONE
         if rest and not rest.startswith(b":"):
@@ -83,7 +83,7 @@ class Stream:
 
     def _event(self, event: bytes) -> bytes:
         """One event as the client gets it."""
-        data = _data(event)
+        data = data_of(event)
         if self.done or data == ENDS:
             self.events -= event.count(b"data:")
             first, self.done = not self.done, True
@@ -116,7 +116,7 @@ class Stream:
         return self.strip and (b'"choices":[]' in data or b'"choices": []' in data)
 
 
-def _data(event: bytes) -> bytes:
+def data_of(event: bytes) -> bytes:
     """What an event carries: its lines of data, joined."""
     if event.startswith(b"data:") and b"\n" not in event:
         return event[5:].strip()

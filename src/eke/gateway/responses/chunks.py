@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from eke.gateway.stream import Broken
+from eke.gateway.stream import END, ENDS, Broken, data_of
 
 
 class FunctionDelta(msgspec.Struct):
@@ -85,9 +85,9 @@ _decoder = msgspec.json.Decoder(Chunk)
 def chunks_of(data: bytes) -> list[Chunk]:
     """The chunks in whole events. Raises Broken for what makes no sense, and for an error."""
     found = []
-    for event in data.split(b"\n\n"):
-        text = event[5:].strip()
-        if not event.startswith(b"data:") or text == b"[DONE]":
+    for event in data.split(END):
+        text = data_of(event)
+        if not text or text == ENDS:
             continue
         try:
             chunk = _decoder.decode(text)
