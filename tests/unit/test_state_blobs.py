@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -112,6 +115,36 @@ def test_what_is_given_up_is_gone(state: State) -> None:
     run(uploaded(state, document, [b"x" * 80, b"x" * 20], most=100))  # its id is free again
     with pytest.raises(BadInput, match="already"):
         run(uploaded(state, document, []))
+
+
+def test_who_is_cancelled_while_it_is_finished_takes_nothing_back(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, finish = file(), blobs.finish
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(*nouns: Any) -> blobs.Blob:
+        blob = finish(*nouns)
+        begun.set()
+        go.wait(20)
+        return blob
+
+    async def cut() -> None:
+        task = asyncio.ensure_future(uploaded(state, document, [b"x" * 200]))
+        await asyncio.to_thread(begun.wait, 20)
+        task.cancel()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    monkeypatch.setattr(blobs, "finish", slow)
+    run(cut())
+    assert read(state, documents.get, "file", document.id, "acme") == document
+    blob = read(state, blobs.get, document.id, "acme")
+    assert blob is not None and b"".join(every(lambda: state.pieces(blob))) == b"x" * 200
+    assert not write(state, blobs.give_up, document.id, "acme")
 
 
 def test_what_a_crash_left_is_swept_and_takes_no_more(state: State) -> None:

@@ -59,7 +59,7 @@ class Files:
         if await state.read(documents.get, FILE, id, document.tenant) is not None:
             return id
         now, size = self.gateway.clock.wall(), 0
-        await state.write(blobs.delete, id, document.tenant)  # what a crash left of it
+        await state.write(blobs.give_up, id, document.tenant)  # what a crash left of it
         async with state.upload(id, document.tenant, now, 1 << 62) as upload:
             async for line in lines:
                 await upload.write(line + b"\n")

@@ -73,9 +73,14 @@ def piece(transaction: Transaction, blob: Blob, number: int) -> bytes:
     return transaction.unseal(_place(blob.id, number, blob.tenant), row[0])
 
 
-def delete(transaction: Transaction, id: str, tenant: str) -> bool:
-    """Delete it, complete or not; whether it was there."""
-    return bool(transaction.erase("DELETE FROM blobs WHERE id = ? AND tenant = ?", id, tenant))
+def give_up(transaction: Transaction, id: str, tenant: str) -> bool:
+    """Delete it unless it is complete; whether it was there. One that is complete stays: who was
+    cancelled while it was finished does not know."""
+    return bool(
+        transaction.erase(
+            "DELETE FROM blobs WHERE id = ? AND tenant = ? AND complete = 0", id, tenant
+        )
+    )
 
 
 def sweep(transaction: Transaction, before: float) -> int:

@@ -148,7 +148,7 @@ class Upload:
         if self._finished:
             return
         with suppress(StateError):  # then it is swept later
-            await self._state.write(blobs.delete, self._blob.id, self._blob.tenant)
+            await self._state.write(blobs.give_up, self._blob.id, self._blob.tenant)
 
     async def _put(self, piece: bytes) -> None:
         blob = self._blob

@@ -27,7 +27,7 @@ async def metrics(gateway: Gateway, state: State, job: Document) -> tuple[str, .
         return ()
     id = f"file-{job.id.removeprefix('ftjob-')}-metrics"
     if await state.read(documents.get, FILE, id, job.tenant) is None:
-        await state.write(blobs.delete, id, job.tenant)  # what a crash left of it
+        await state.write(blobs.give_up, id, job.tenant)  # what a crash left of it
         now, text = gateway.clock.wall(), _table(steps)
         async with state.upload(id, job.tenant, now, len(text)) as upload:
             await upload.write(text)
