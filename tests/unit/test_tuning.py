@@ -241,6 +241,10 @@ def test_a_job_is_cancelled_wherever_it_stands(state: str, tmp_path: Path) -> No
             assert (await api.retrieve(made.id)).status == "cancelled"
             if asked is not None:
                 await asked
+            rows = bench.house.rows
+            await until(lambda: len(rows) == 2)  # of two requests, or of a stretch and a request
+            busy, _ = gateway.engines[0].meter.read(gateway.clock.now())
+            assert sum(row.seconds for row in rows) == pytest.approx(busy)  # nobody was spared
 
     run(check())
 

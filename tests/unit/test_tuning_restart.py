@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.batching import Bench
-from tests.gateways import Fake, ask, chat, run, until
+from tests.gateways import Fake, Got, Line, ask, chat, http, run, until
 from tests.killable import started
-from tests.states import opened
+from tests.states import opened, read, write
 from tests.states import run as run_alone
 from tests.tuning import came_to, events_of, job, logged, said, settings_of, tuning
 
 from eke.gateway.settings import EngineSettings, Settings
-from eke.gateway.state import rows
+from eke.gateway.state import documents, rows
+from eke.gateway.state.documents import Document
+from eke.gateway.tuning import job as jobs
+from eke.gateway.tuning import notes
 from eke.gateway.tuning.folder import Folder
 from eke.gateway.tuning.trainer import orphan, start, stop_orphan
 
@@ -69,6 +73,50 @@ def test_a_gateway_killed_while_it_trains_leaves_no_trainer_and_loses_no_step(
     assert (first.row.outcome, first.row.reason) == ("stopped", "its gateway ended")
     assert second.row.outcome == "finished" and first.gateway != second.gateway
     assert all(each.row.charged == pytest.approx(2 * each.row.seconds) for each in (first, second))
+
+
+def test_a_job_cancelled_while_its_gateway_is_dead_is_charged_and_its_engine_wakes(
+    tmp_path: Path,
+) -> None:
+    async def quiet(got: Got, to: Line) -> None:
+        await to.send(http(200, b""))
+
+    async def check() -> None:
+        fake = await Fake(quiet).start()
+        engine = EngineSettings(name="e", url=fake.url, rate=2.0, sleep="/sleep", wake="/wake_up")
+        settings = Settings(engines=(engine,), port=0, **settings_of(tmp_path))
+        async with started(settings) as (url, process):
+            bench = Bench(url, {})
+            made = await job(bench, steps=9, free=4, gate=str(tmp_path / "never"))
+            await said(bench, made, "Step 4/9")
+            os.kill(process, signal.SIGKILL)
+            await bench.close()
+        await asyncio.to_thread(cancelled, tmp_path, made)
+        async with started(settings) as (url, _):
+            await until(lambda: len(fake.got) > 1)
+            bench = Bench(url, {})
+            await said(bench, made, "The gateway ended, and the trainer with it.")
+            assert (await came_to(bench, made)).status == "cancelled"
+            await bench.close()
+        assert [got.path for got in fake.got] == ["/sleep", "/wake_up"]
+        await fake.stop()
+
+    run(check())
+    (only,) = kept(tmp_path)
+    assert only.row.charged == pytest.approx(2 * only.row.seconds) and only.row.seconds > 0
+
+
+def cancelled(folder: Path, made: Any) -> None:
+    """What another gateway does that is asked to cancel a job."""
+
+    def change(found: Document) -> Document:
+        return jobs.ended(found, jobs.job_of(found), jobs.CANCELLED, time.time())
+
+    with opened(str(folder / "s.db")) as state:
+        document = read(state, documents.get, jobs.KIND, made.id, "alice")
+        assert document is not None
+        told = notes.event("The job was cancelled.", time.time())
+        write(state, notes.turn, document, jobs.OPEN, change, told)
 
 
 def test_a_gateway_that_ends_in_order_lets_the_trainer_write_a_checkpoint(tmp_path: Path) -> None:

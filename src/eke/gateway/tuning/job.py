@@ -163,8 +163,11 @@ def changed(document: Document, job: Job, status: str | None = None) -> Document
 def ended(
     document: Document, job: Job, status: str, now: float, retention: float = inf
 ) -> Document:
-    """The document of a job that is over. now: UTC [s].  retention: how long it is kept [s]."""
-    over = replace(job, over=now, finish=None, stretch=None)
+    """The document of a job that is over. now: UTC [s].  retention: how long it is kept [s].
+
+    A stretch that is under way stays: it is still to be charged, and its engine to be taken back.
+    """
+    over = replace(job, over=now, finish=None)
     expires = None if retention == inf else now + retention
     return replace(changed(document, over, status), expires=expires)
 
