@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from openai import APIStatusError, BadRequestError, NotFoundError
 from tests.batching import jsonl
-from tests.gateways import Fake, ask, chat, run
-from tests.tuning import EXAMPLE, came_to, job, said, tuning
+from tests.gateways import Fake, Got, Line, ask, chat, http, run
+from tests.tuning import EXAMPLE, came_to, events_of, job, said, tuning
+
+from eke.gateway.tuning import training, tuner
+from eke.gateway.tuning.runner import Runner
 
 
 def test_a_trainer_that_fails_says_why(tmp_path: Path) -> None:
@@ -78,6 +81,7 @@ def test_jobs_that_make_no_sense_are_refused(tmp_path: Path) -> None:
                 {"training_file": other.id},
                 {"training_file": good.id, "validation_file": other.id},
                 {"training_file": good.id, "suffix": "x" * 65},
+                {"training_file": good.id, "suffix": "a\0b"},
                 {"training_file": good.id, "metadata": {"k": "v" * 600}},
                 {"training_file": good.id, "method": {"type": "magic"}},
             ):
@@ -88,6 +92,64 @@ def test_jobs_that_make_no_sense_are_refused(tmp_path: Path) -> None:
             with pytest.raises(APIStatusError) as caught:
                 await job(bench)
             assert caught.value.status_code == 501 and "trainer" in caught.value.message
+
+    run(check())
+
+
+async def _quiet(got: Got, to: Line) -> None:
+    """An engine that sleeps and wakes."""
+    await to.send(http(200, b""))
+
+
+@pytest.mark.parametrize(
+    ("trainer", "words"),
+    [("bash 'never closed", "cannot be started: No closing"), ("a\0b", "null byte")],
+)
+def test_a_trainer_that_no_process_can_be_fails_the_job(
+    trainer: str, words: str, tmp_path: Path
+) -> None:
+    async def check() -> None:
+        facts = {"sleep": "/sleep", "wake": "/wake_up"}
+        fake = Fake(_quiet)
+        async with tuning(fake, folder=tmp_path, trainer=trainer, facts=facts) as bench:
+            done = await came_to(bench, await job(bench))
+            assert done.status == "failed" and words in done.error.message
+        assert [got.path for got in fake.got] == ["/sleep", "/wake_up"]
+
+    run(check())
+
+
+def test_a_job_whose_files_cannot_be_had_leaves_its_engine_awake(tmp_path: Path) -> None:
+    async def check() -> None:
+        (tmp_path / "jobs").write_text("no folder")
+        fake, facts = Fake(_quiet), {"sleep": "/sleep", "wake": "/wake_up"}
+        async with tuning(fake, folder=tmp_path, facts=facts) as bench:
+            done = await came_to(bench, await job(bench))
+            assert done.status == "failed" and "no folder for its files" in done.error.message
+        assert "/sleep" not in [got.path for got in fake.got]
+
+    run(check())
+
+
+def test_a_job_over_which_the_gateway_fails_again_and_again_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> Any:
+        raise LookupError("a mistake in the gateway")
+
+    monkeypatch.setattr(training, "start", broken)
+    monkeypatch.setattr(tuner, "TRIES", 2)
+    monkeypatch.setattr(Runner, "lease", 0.4)
+
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path) as bench:
+            made = await job(bench)
+            done = await came_to(bench, made)
+            assert (done.status, done.error.code) == ("failed", "server_error")
+            assert "failed over this job 2 times" in done.error.message
+            tried = [each for each in await events_of(bench, made) if each.startswith("Training")]
+            assert len(tried) == 2
+            assert (await ask(bench.house, body=chat())).status == 200
 
     run(check())
 

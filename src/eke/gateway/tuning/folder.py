@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 PART = 1 << 18  # bytes of the output that are read at once
@@ -44,7 +45,8 @@ class Folder:
     def forget(self) -> None:
         """Delete the data; what was trained stays."""
         shutil.rmtree(self.data, ignore_errors=True)
-        self.pid.unlink(missing_ok=True)
+        with suppress(OSError):  # where there is no folder at all
+            self.pid.unlink()
 
     @property
     def resumes(self) -> bool:

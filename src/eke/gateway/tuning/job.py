@@ -62,7 +62,8 @@ class Job(Record):
     step, steps: how far it is, of how many.  tokens: trained on.  finish: when it is likely to be
     over, and over: when it was, UTC [s].  read: bytes of the trainer's output that were read.
     stretch: under way; what remains of a gateway that died in it.  told: events so far.
-    named: what the tuned model is called.  results: files.
+    named: what the tuned model is called.  results: files.  stumbles: how often the gateway itself
+    failed over it.
     """
 
     model: str
@@ -85,6 +86,7 @@ class Job(Record):
     failure: Failure | None = None
     named: str | None = None
     results: tuple[str, ...] = ()
+    stumbles: int = 0
 
 
 class Hyper(msgspec.Struct):
@@ -124,6 +126,10 @@ def new(ask: Ask, tenant: Tenant, now: float) -> Document:
         raise bad(words, "integrations")
     if ask.suffix is not None and not 0 < len(ask.suffix) <= SUFFIX:
         raise bad(f"Invalid 'suffix': 1 to {SUFFIX} characters are allowed.", "suffix")
+    if (
+        ask.suffix is not None and not ask.suffix.isprintable()
+    ):  # its trainer finds it in a variable
+        raise bad("Invalid 'suffix': only characters that can be seen are allowed.", "suffix")
     if ask.seed is not None and not 0 <= ask.seed < SEEDS:
         raise bad(f"Invalid 'seed': expected a number from 0 to {SEEDS - 1}.", "seed")
     job = Job(

@@ -116,20 +116,18 @@ class Training:
             return End("trouble", "a job of another gateway has the engine")
         if not await self._announced():
             return End("trouble", OTHERS)
+        job = job_of(found)
+        paths = await self._export(job)
+        if isinstance(paths, End):
+            return paths
         if (end := await self._must_stop()) is not None:
             return end
         if trouble := await make_room(self.engine):
             return End("trouble", f"the engine makes no room: {trouble}")
-        job = job_of(found)
-        paths = await exported(self.state, job, found.tenant, self.folder)
-        if paths is None:
-            return End("failed", "A file of the job is gone.")
         errors = self.folder.size_of_errors()
-        command = shlex.split(self.gateway.settings.trainer)
-        try:
-            trainer = await start(self.folder, command, self._environment(job, paths))
-        except OSError as error:
-            return End("failed", f"The trainer cannot be started: {error.strerror or error}.")
+        trainer = await self._start(job, paths)
+        if isinstance(trainer, End):
+            return trainer
         end = await self._seen(trainer, job)
         await self._tell(last=True)
         if self._heard.finished or (end.why == "done" and trainer.code == 0):
@@ -138,6 +136,23 @@ class Training:
             return end
         said = self.folder.last_words(errors)
         return End("failed", f"The trainer ended with {trainer.code}. {said}".strip())
+
+    async def _export(self, job: Job) -> tuple[str, str] | End:
+        """Paths of the job's files, before its engine makes room: where they cannot be had, it
+        need not."""
+        try:
+            paths = await exported(self.state, job, self.document.tenant, self.folder)
+        except OSError as error:
+            return End("failed", f"The job has no folder for its files: {_why(error)}.")
+        return End("failed", "A file of the job is gone.") if paths is None else paths
+
+    async def _start(self, job: Job, paths: tuple[str, str]) -> Trainer | End:
+        environment = self._environment(job, paths)
+        try:
+            command = shlex.split(self.gateway.settings.trainer)
+            return await start(self.folder, command, environment)
+        except (OSError, ValueError) as error:  # the latter of what no process can be told
+            return End("failed", f"The trainer cannot be started: {_why(error)}.")
 
     async def _announced(self) -> bool:
         """Give other gateways the time to hear that a job has the engine; whether none uses it."""
@@ -258,6 +273,11 @@ class Training:
             "DATA": str(folder.data),
             "OUTPUT": str(folder.checkpoints),
         }
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, without the path at which it did."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def engine_named(gateway: Gateway, name: str) -> Engine | None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
+from eke.errors import StateError
 from eke.gateway.call import Call
 from eke.gateway.desk import Desk
 from eke.gateway.gateway import Gateway
@@ -31,6 +32,7 @@ from eke.types.request import Request
 
 LATER = 10.0  # when to try again what could not be done [s]
 UNKNOWN = 3600.0  # time that a job takes, before anything is known [s]
+TRIES = 5  # of a job over which the gateway itself fails
 
 TOLD = {
     "taken": "Stopped: requests need the engine. The job goes on when it is idle again.",
@@ -64,10 +66,40 @@ class Tuner:
         self._until = 0.0  # not tried before, by the gateway's clock [s]
 
     async def attend(self) -> None:
-        """Do what is to be done, until the job is over. Raises StateError."""
+        """Do what is to be done, until the job is over. Raises StateError, and whatever goes wrong
+        inside, which is counted."""
+        try:
+            await self._attend()
+        except StateError:
+            raise
+        except Exception:
+            await self._stumble()
+            raise
+
+    async def _stumble(self) -> None:
+        """The gateway failed over the job. Where it did so too often the job fails: each try may
+        put an engine to sleep."""
+        document = await self._read()
+        if document is None or document.status not in jobs.OPEN:
+            return
+        stumbles = 1 + job_of(document).stumbles
+        if stumbles >= TRIES:
+            words = f"The gateway itself failed over this job {stumbles} times."
+            await self._fail(document, Failure(code="server_error", message=words))
+            return
+
+        def change(found: Document) -> Document:
+            return jobs.changed(found, replace(job_of(found), stumbles=stumbles))
+
+        await self.state.write(notes.note, document, [], change)
+
+    async def _read(self) -> Document | None:
+        return await self.state.read(documents.get, jobs.KIND, self.work.id, self.work.tenant)
+
+    async def _attend(self) -> None:
         work = self.work
         while True:
-            document = await self.state.read(documents.get, jobs.KIND, work.id, work.tenant)
+            document = await self._read()
             await self._recover(document)
             if document is None or document.status not in jobs.OPEN:
                 self.folder.forget()
@@ -141,7 +173,7 @@ class Tuner:
                 self._until = self.gateway.clock.now() + 6 * LATER
                 return False
             await self._wait()
-            found = await self.state.read(documents.get, jobs.KIND, document.id, document.tenant)
+            found = await self._read()
             if found is None or found.status != jobs.QUEUED or self.gateway.closing:
                 return False
         return True
