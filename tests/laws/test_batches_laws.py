@@ -127,6 +127,24 @@ def test_how_bytes_are_divided_changes_nothing_of_what_is_found(
     assert (not whole[1]) == (whole[0] > 0 and whole[0] == len(names) and not twice)
 
 
+@given(LINES, PLACES, st.integers(0, 6))
+def test_nothing_is_read_behind_the_last_line_there_may_be(
+    texts: list[bytes], places: list[int], most: int
+) -> None:
+    read: list[int] = []
+
+    def check(number: int, text: bytes) -> None:
+        read.append(number)
+
+    lines = Lines(check, 1000, most)
+    for each in cut(b"\n".join(texts), places):
+        lines.feed(each)
+    codes = [each.code for each in lines.end()]
+    count = sum(bool(text.strip()) for text in texts)
+    assert len(read) == min(count, most)
+    assert codes == ["too_many_tasks"] * (count > most) + ["empty_file"] * (not count)
+
+
 @given(st.binary(max_size=300), PLACES)
 def test_a_form_gives_back_any_file_however_it_is_divided(data: bytes, places: list[int]) -> None:
     edge = b"----boundary-of-this-form"

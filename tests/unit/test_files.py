@@ -159,6 +159,10 @@ def test_a_purpose_behind_the_file_is_checked_too(tmp_path: Path) -> None:
         ([('name="file"; filename="x"', b"x")], "'purpose'"),
         ([('name="purpose"', b"evals"), ('name="other"; filename="x"', b"x")], "'other'"),
         ([('name="purpose"', b"e" * 5000)], "too long"),
+        (
+            [('name="purpose"', b"evals"), *[('name="file"; filename="x"', b"x")] * 2],
+            "Several parts",
+        ),
     ],
 )
 def test_forms_that_make_no_sense_are_refused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from eke.errors import closest
 from eke.gateway.asker import Asker
 from eke.gateway.call import Call
+from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal, not_found, overloaded
 from eke.gateway.settings import Tenant
@@ -35,11 +36,21 @@ def may_use(tenant: Tenant, model: str) -> bool:
     return tenant.models is None or model in tenant.models
 
 
+def unseen(gateway: Gateway, model: str) -> list[Engine]:
+    """Engines that were never there and may serve a model."""
+    return [
+        engine
+        for engine in gateway.engines.values()
+        if not engine.ready and (engine.settings.models is None or model in engine.models)
+    ]
+
+
 def unknown_model(gateway: Gateway, tenant: Tenant, model: str) -> Refusal:
     """A model that nobody serves, or not to this tenant; while engines start, nobody knows."""
-    unseen = [engine for engine in gateway.engines.values() if not engine.ready]
-    if any(engine.settings.models is None for engine in unseen):
-        words = f"The model `{model:.80}` is not known; {len(unseen)} engine(s) did not answer yet."
+    if missing := unseen(gateway, model):
+        words = (
+            f"The model `{model:.80}` is not known; {len(missing)} engine(s) did not answer yet."
+        )
         return overloaded(words, STARTING)
     near = closest(model[:80], [name for name in gateway.names() if may_use(tenant, name)])
     more = f" Closest: {near}." if near else ""

@@ -7,7 +7,8 @@ One batch asks one model. Its lines run in the troughs of other traffic: in the 
 window as the lowest class and the kind "batch", which a policy with `backfill` starts only where
 engines have room to spare; in the next quarter as any request of the tier "flex", then as one of
 "default". Lines that no engine has answered when the window ends are told in the error file; the
-others are returned and charged.
+others are returned and charged. A batch whose window ends before any engine told whether it has the
+model expires without files.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from eke.gateway.batches.batch import (
 )
 from eke.gateway.batches.finalizing import finalized
 from eke.gateway.batches.lines import Lines
-from eke.gateway.batches.validating import validated
+from eke.gateway.batches.validating import Validation
 from eke.gateway.state import documents, works
 from eke.gateway.state.documents import Document
 from eke.gateway.state.works import Work
@@ -42,6 +42,7 @@ class Steward:
         self.lines, self.work, self.look = lines, work, look
         self.gateway, self.state = lines.gateway, lines.state
         self.news = asyncio.Event()
+        self._validation = Validation(self.gateway, self.state)
         self._steps: dict[str, Callable[[Document], Awaitable[bool]]] = {
             VALIDATING: self._validate,
             RUNNING: self._watch,
@@ -72,28 +73,31 @@ class Steward:
                 await self.news.wait()
 
     async def _validate(self, document: Document) -> bool:
-        batch = await validated(self.gateway, self.state, document)
-        if batch is None:
+        batch = await self._validation.result(document)
+        if batch is not None:
+            await self._change(document, batch, FAILED if batch.mistakes else RUNNING)
+        elif self._late(document):
+            await self._change(document, _ending(document, EXPIRED), FINALIZING)
+        else:
             return False
-        await self._change(document, batch, FAILED if batch.mistakes else RUNNING)
         self.lines.stale = True
         self.lines.news.set()
         return True
 
     async def _watch(self, document: Document) -> bool:
-        """Whether every line is over, or the window is."""
-        late = self.gateway.clock.wall() >= ends(document)
-        if late:
+        """Whether every line is over, be it because the window is."""
+        if self._late(document):
             await self.state.write(works.cancel_queued, document.id, document.tenant)
-        if not self.lines.quiet(document.id) or await self._open(document):
+        counts = await self._counts(document)
+        if counts is None:
             return False
-        batch = replace(batch_of(document), ending=EXPIRED if late else COMPLETED)
-        await self._change(document, batch, FINALIZING)
+        ending = EXPIRED if counts.get(works.CANCELLED) else COMPLETED
+        await self._change(document, _ending(document, ending), FINALIZING)
         return True
 
     async def _cancel(self, document: Document) -> bool:
         await self.state.write(works.cancel_queued, document.id, document.tenant)
-        if not self.lines.quiet(document.id) or await self._open(document):
+        if await self._counts(document) is None:
             return False
         batch = await finalized(self.gateway, self.state, document, CANCELLED)
         await self._change(document, batch, CANCELLED)
@@ -105,13 +109,24 @@ class Steward:
         await self._change(document, batch, ending)
         return True
 
-    async def _open(self, document: Document) -> bool:
-        """Whether a line is not over, wherever it is."""
+    def _late(self, document: Document) -> bool:
+        """Whether its window is over."""
+        return self.gateway.clock.wall() >= ends(document)
+
+    async def _counts(self, document: Document) -> dict[str, int] | None:
+        """How many lines ended how; None where one is not over, wherever it is."""
+        if not self.lines.quiet(document.id):
+            return None
         counts = await self.state.read(works.counts, document.id)
-        return any(counts.get(each) for each in OPEN_LINES)
+        return None if any(counts.get(each) for each in OPEN_LINES) else counts
 
     async def _change(self, before: Document, batch: Batch, status: str) -> None:
         """Store where it stands now, unless somebody else changed that meanwhile: then it is to be
         looked at again."""
         now = self.gateway.clock.wall()
         await self.state.write(documents.update, changed(before, batch, status, now))
+
+
+def _ending(document: Document, status: str) -> Batch:
+    """The batch, of which the files are to be made next. status: that it comes to then."""
+    return replace(batch_of(document), ending=status)

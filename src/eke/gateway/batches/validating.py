@@ -10,11 +10,12 @@ from eke.gateway.files.file import BATCH
 from eke.gateway.files.file import KIND as FILE
 from eke.gateway.files.lines import Lines, Mistake
 from eke.gateway.gateway import Gateway
+from eke.gateway.refusing import unseen
 from eke.gateway.state import blobs, documents, works
 from eke.gateway.state.blobs import Blob
 from eke.gateway.state.documents import Document
 from eke.gateway.state.state import State
-from eke.types.record import replace
+from eke.types.record import Record, replace
 
 AT_ONCE = 500  # lines of a transaction
 
@@ -44,30 +45,57 @@ class Checker:
         return None
 
 
-async def validated(gateway: Gateway, state: State, document: Document) -> Batch | None:
-    """The batch, with its mistakes, or with its model and the count of its lines, which are works
-    then. None where nobody can know yet: engines are starting."""
-    batch = batch_of(document)
-    blob = await _blob(state, batch, document.tenant)
-    if isinstance(blob, Mistake):
-        return replace(batch, mistakes=(blob,))
-    checker = Checker(batch.endpoint)
-    lines = Lines(checker.check, gateway.settings.longest_body)
-    async for piece in state.pieces(blob):
-        lines.feed(piece)
-    mistakes = tuple(lines.end())
-    if lines.count > LINES:
-        words = f"The file has {lines.count:,} lines; a batch has {LINES:,} at most."
-        mistakes = (Mistake("too_many_tasks", None, words),)
-    if not mistakes:
-        if _starting(gateway, checker.model):
+class Reading(Record):
+    """What the file of a batch says. model: that its lines ask.  count: of them."""
+
+    model: str
+    count: int
+    mistakes: tuple[Mistake, ...] = ()
+
+
+class Validation:
+    """The check of one batch, whose file is read once however long engines take to start.
+
+    until: there is patience with them, on the gateway's clock [s].
+    """
+
+    def __init__(self, gateway: Gateway, state: State) -> None:
+        self.gateway, self.state = gateway, state
+        self.until = gateway.clock.now() + gateway.settings.patience.alone
+        self._reading: Reading | None = None
+
+    async def result(self, document: Document) -> Batch | None:
+        """The batch, with its mistakes, or with its model and the count of its lines, which are
+        works then. None while nobody can know: engines are starting, and there is patience."""
+        gateway, batch = self.gateway, batch_of(document)
+        blob = await _blob(self.state, batch, document.tenant)
+        if isinstance(blob, Mistake):
+            return replace(batch, mistakes=(blob,))
+        found = self._reading = self._reading or await self._read(batch, blob)
+        if found.mistakes:
+            return replace(batch, mistakes=found.mistakes)
+        if self._starting(found.model):
             return None
-        mistakes = _unknown(gateway, document.tenant, checker.model)
-    if mistakes:
-        return replace(batch, mistakes=mistakes)
-    await _add(state, document, blob, gateway.settings.longest_body)
-    counts = replace(batch.counts, total=lines.count)
-    return replace(batch, model=checker.model, counts=counts)
+        if mistakes := _unknown(gateway, document.tenant, found.model):
+            return replace(batch, mistakes=mistakes)
+        await _add(self.state, document, blob, gateway.settings.longest_body)
+        counts = replace(batch.counts, total=found.count)
+        return replace(batch, model=found.model, counts=counts)
+
+    def _starting(self, model: str) -> bool:
+        """Whether an engine may still come that serves a model."""
+        gateway = self.gateway
+        patient = gateway.clock.now() < self.until
+        return patient and model not in gateway.desks and bool(unseen(gateway, model))
+
+    async def _read(self, batch: Batch, blob: Blob) -> Reading:
+        """Read and check all lines of a batch."""
+        checker = Checker(batch.endpoint)
+        lines = Lines(checker.check, self.gateway.settings.longest_body, LINES)
+        async for piece in self.state.pieces(blob):
+            lines.feed(piece)
+        mistakes = tuple(lines.end())
+        return Reading(model=checker.model, count=lines.count, mistakes=mistakes)
 
 
 async def _blob(state: State, batch: Batch, tenant: str) -> Blob | Mistake:
@@ -80,12 +108,6 @@ async def _blob(state: State, batch: Batch, tenant: str) -> Blob | Mistake:
         words = f"The file {batch.file!r:.80} was uploaded for {file.label!r}, not for 'batch'."
         return Mistake("invalid_file", None, words)
     return blob
-
-
-def _starting(gateway: Gateway, model: str) -> bool:
-    """Whether nobody can know yet if a model is there."""
-    engines = gateway.engines.values()
-    return model not in gateway.desks and not all(engine.ready for engine in engines)
 
 
 def _unknown(gateway: Gateway, name: str, model: str) -> tuple[Mistake, ...]:

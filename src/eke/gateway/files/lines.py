@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import msgspec
@@ -28,12 +29,13 @@ Check = Callable[[int, bytes], Mistake | None]
 class Lines:
     """Cuts bytes into lines and has each checked.
 
-    check: is given the number and the text of a line.  longest: of a line [B].
+    check: is given the number and the text of a line.  longest: of a line [B].  most: lines there
+    may be; nothing is read behind one more.
     count: lines that are not empty.  mistakes: the first SHOWN.
     """
 
-    def __init__(self, check: Check, longest: int) -> None:
-        self.check, self.longest = check, longest
+    def __init__(self, check: Check, longest: int, most: float = inf) -> None:
+        self.check, self.longest, self.most = check, longest, most
         self.count = 0
         self.mistakes: list[Mistake] = []
         self._number = 0
@@ -42,6 +44,8 @@ class Lines:
 
     def feed(self, data: bytes) -> None:
         """Some more bytes."""
+        if self._enough:
+            return
         *whole, rest = data.split(b"\n")
         for line in whole:
             self._add(line)
@@ -56,8 +60,13 @@ class Lines:
             self.mistakes.append(Mistake("empty_file", None, "The file has no lines."))
         return self.mistakes
 
+    @property
+    def _enough(self) -> bool:
+        """Whether the rest tells nothing."""
+        return self.count > self.most or len(self.mistakes) >= SHOWN
+
     def _add(self, part: bytes) -> None:
-        if len(self.mistakes) >= SHOWN:
+        if self._enough:
             return
         self._size += len(part)
         if self._size <= self.longest:
@@ -69,9 +78,13 @@ class Lines:
         line, size = b"".join(self._parts), self._size
         self._parts, self._size = [], 0
         long = size > self.longest
-        if len(self.mistakes) >= SHOWN or not (long or line.strip()):
+        if self._enough or not (long or line.strip()):
             return
         self.count += 1
+        if self.count > self.most:
+            words = f"The file has more than {self.most:,} lines, which is the most of a batch."
+            self.mistakes = [Mistake("too_many_tasks", None, words)]
+            return
         found = self._too_long() if long else self.check(self._number, line)
         if found is not None:
             self.mistakes.append(found)

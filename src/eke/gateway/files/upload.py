@@ -1,4 +1,7 @@
-"""A form with a file in it, on its way into the state; never more of it in memory than a piece."""
+"""A form with a file in it, on its way into the state.
+
+Never more of it is in memory than a piece, and of a batch the names of its lines.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import AsyncIterator
 from eke.errors import BadInput
 from eke.gateway.api.reading import Departed, header
 from eke.gateway.api.routes import Asking
+from eke.gateway.batches.batch import LINES
 from eke.gateway.batches.line import Names
 from eke.gateway.files.file import (
     BATCH,
@@ -19,7 +23,7 @@ from eke.gateway.files.file import (
     longest,
     new_id,
 )
-from eke.gateway.files.lines import Check, Lines, Mistake, example
+from eke.gateway.files.lines import Lines, Mistake, example
 from eke.gateway.files.multipart import Form, Part, too_long
 from eke.gateway.refusal import Refusal, bad
 from eke.gateway.state.documents import Document
@@ -84,6 +88,7 @@ class Incoming:
         self._fields: dict[str, bytearray] = {}
         self._checks: dict[str, Lines] = {}
         self._name: str | None = None
+        self._whole = False  # the file is there
         self.size = 0
 
     async def take(self, part: Part) -> None:
@@ -119,6 +124,9 @@ class Incoming:
 
     async def _file(self, part: Part) -> None:
         purpose = self._text("purpose")
+        if self._whole:
+            raise bad("Several parts of the form are a 'file'; send one.", "file")
+        self._whole = part.ends
         if self._name is None:
             self._name = part.filename
             self._checks = self._begun(purpose)
@@ -134,8 +142,8 @@ class Incoming:
     def _begun(self, purpose: str) -> dict[str, Lines]:
         """What the lines are checked for; where the purpose comes behind the file, for each."""
         most = self._asking.gateway.settings.longest_body
-        known: dict[str, Check] = {BATCH: Names().check, TUNE: example}
-        return {name: Lines(check, most) for name, check in known.items() if purpose in ("", name)}
+        known = {BATCH: Lines(Names().check, most, LINES), TUNE: Lines(example, most)}
+        return {name: lines for name, lines in known.items() if purpose in ("", name)}
 
     def _within(self, purpose: str) -> None:
         most = longest(self._asking.gateway.settings, purpose)
