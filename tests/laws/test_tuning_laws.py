@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
+from math import log
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +16,7 @@ from eke.gateway.refusal import Refusal
 from eke.gateway.settings import Tenant
 from eke.gateway.tuning import folder as folders
 from eke.gateway.tuning import job as jobs
+from eke.gateway.tuning import saying
 from eke.gateway.tuning.folder import Folder
 from eke.gateway.tuning.job import Ask, job_of, shown
 from eke.gateway.tuning.results import _table
@@ -51,6 +54,22 @@ def test_each_line_is_an_event_and_steps_never_lie(lines: list[bytes]) -> None:
     text = _table([each["data"] for each in told if each["type"] == "metrics"])
     rows = [line.split(b",") for line in text.splitlines()]
     assert len({len(row) for row in rows}) <= 1
+
+
+@given(st.integers(1, 8), st.integers(1, 400))
+def test_of_much_that_a_trainer_says_little_is_kept_but_of_everything_to_the_end(
+    turns: int, times: int
+) -> None:
+    most, lines = saying.MOST, 50 * times
+    saying.MOST = 50
+    try:
+        kept = [number for number in range(lines) if saying.worth(number)]
+    finally:
+        saying.MOST = most
+    assert kept[:50] == list(range(50))
+    assert len(kept) == pytest.approx(50 * (1 + log(times)), abs=5)
+    late = {number % turns for number in kept if number >= lines // 4}
+    assert late == set(range(turns))
 
 
 @given(LINES, st.integers(1, 40))

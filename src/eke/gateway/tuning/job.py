@@ -61,9 +61,9 @@ class Job(Record):
     training, validation: files.  method, hyperparameters: as asked.  checked: its files are.
     step, steps: how far it is, of how many.  tokens: trained on.  finish: when it is likely to be
     over, and over: when it was, UTC [s].  read: bytes of the trainer's output that were read.
-    stretch: under way; what remains of a gateway that died in it.  told: events so far.
-    named: what the tuned model is called.  results: files.  stumbles: how often the gateway itself
-    failed over it.
+    told: steps and words of the trainer so far.  stretch: under way; what remains of a gateway that
+    died in it.  named: what the tuned model is called.  results: files.  stumbles: how often the
+    gateway itself failed over it.
     """
 
     model: str

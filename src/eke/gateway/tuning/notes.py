@@ -17,7 +17,6 @@ from eke.gateway.tuning.job import changed, job_of
 from eke.types.record import replace
 
 EVENT, CHECKPOINT = "event", "checkpoint"  # parts of a job
-MOST = 10_000  # events of a job; later ones are not kept
 TEXT = 2000  # characters of a message
 
 Change = Callable[[Document], Document]
@@ -91,14 +90,8 @@ def note(
     transaction: Transaction, document: Document, told: Sequence[Item], how: Change = same
 ) -> Document | None:
     """Keep what happened, and change a job as it stands now; None where it is gone."""
-
-    def change(found: Document) -> Document:
-        new = how(found)
-        job = job_of(new)
-        return changed(new, replace(job, told=job.told + len(told)))
-
-    now = standing.change(transaction, document, change)
-    if now is not None and job_of(now).told <= MOST:
+    now = standing.change(transaction, document, how)
+    if now is not None:
         items.append(transaction, now.id, now.tenant, told)
     return now
 
