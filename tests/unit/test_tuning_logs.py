@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
-from tests.gateways import Fake, run
-from tests.tuning import came_to, events_of, job, tuning
+from tests.gateways import Fake, run, until
+from tests.tuning import came_to, events_of, job, said, tuning
 
+from eke.gateway.tuning import folder as folders
 from eke.gateway.tuning import saying
+from eke.gateway.tuning.folder import Folder
+
+HOLES = pytest.mark.skipif(sys.platform != "linux", reason="files have no holes here")
 
 
 def test_a_trainer_that_says_much_is_heard_to_its_end(
@@ -32,3 +37,56 @@ def test_a_trainer_that_says_much_is_heard_to_its_end(
             assert len(kept) == len(steps) and kept[:10] == list(range(1, 11)) and kept[-1] > 180
 
     run(check())
+
+
+@HOLES
+def test_a_log_gives_its_begin_back_under_whoever_writes_and_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "LOG", 1 << 16)
+    folder, read = Folder(str(tmp_path), "job"), 0
+    folder.make()
+    with folder.out.open("ab", buffering=0) as out, folder.errors.open("ab", buffering=0) as errors:
+        for turn in range(40):
+            line = b"%07d\n" % turn * 1024
+            out.write(line)
+            errors.write(line)
+            assert folder.said(read) == line
+            read += len(line)
+            folder.thin(read)
+            assert on_disk(folder.out) <= 1 << 17 and on_disk(folder.errors) <= 1 << 17
+        out.write(b"not read yet\n" * 10_000)
+        folder.thin(read)
+    assert folder.said(read) == b"not read yet\n" * 10_000
+    assert folder.last_words(0).endswith("0000039\n0000039")
+    folder.forget()
+    assert folder.out.read_bytes() == (b"not read yet\n" * 10_000)[-(1 << 16) :]
+    assert folder.errors.stat().st_size == 1 << 16
+
+
+@HOLES
+def test_a_trainer_that_says_much_does_not_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "LOG", 4096)
+
+    async def check() -> None:
+        gate = tmp_path / "gate"
+        async with tuning(Fake(), folder=tmp_path) as bench:
+            made = await job(bench, steps=400, free=300, gate=str(gate))
+            await said(bench, made, "Step 300/400")
+            log = Folder(str(tmp_path / "jobs"), made.id).out
+            await until(lambda: on_disk(log) <= 8192)
+            assert log.stat().st_size > 16384
+            gate.touch()
+            done = await came_to(bench, made)
+            assert done.status == "succeeded" and done.trained_tokens == 40_000
+            await until(lambda: log.stat().st_size <= 4096)
+            assert b"model" in log.read_bytes()
+
+    run(check())
+
+
+def on_disk(path: Path) -> int:
+    """Bytes that a file takes there."""
+    return path.stat().st_blocks * 512

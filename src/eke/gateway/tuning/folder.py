@@ -2,12 +2,13 @@
 
 data/train.jsonl, data/validation.jsonl    only while the job is not over
 checkpoints/                               what the trainer writes; kept
-out.log, err.log                           what it says
+out.log, err.log                           what it says; of much the end
 pid                                        its process, and when that began
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -16,6 +17,8 @@ from pathlib import Path
 
 PART = 1 << 18  # bytes of the output that are read at once
 TAIL = 2000  # bytes of the errors that are told
+LOG = 8 << 20  # bytes of the output, and of the errors, that stay on the disk
+HOLE = 0x01 | 0x02  # of fallocate(2): the file stays as long as it is, and has a hole
 
 
 class Folder:
@@ -43,10 +46,23 @@ class Folder:
         return path
 
     def forget(self) -> None:
-        """Delete the data; what was trained stays."""
+        """The job is over: delete the data, and all but the end of what was said; what was trained
+        stays."""
         shutil.rmtree(self.data, ignore_errors=True)
         with suppress(OSError):  # where there is no folder at all
             self.pid.unlink()
+        for path in (self.out, self.errors):
+            with suppress(OSError):  # of a log that stays long nobody suffers but the disk
+                if _size(path) > LOG:
+                    _cut(path)
+
+    def thin(self, read: int) -> None:
+        """Give the disk back what is old of the errors, and of the output, of which so many bytes
+        were read, while the trainer goes on writing."""
+        for path, end in ((self.out, read), (self.errors, self.size_of_errors())):
+            with suppress(OSError):
+                if end > LOG:
+                    _punch(path, end - LOG)
 
     @property
     def resumes(self) -> bool:
@@ -78,4 +94,27 @@ class Folder:
 
     def size_of_errors(self) -> int:
         """Bytes of errors so far."""
-        return self.errors.stat().st_size if self.errors.exists() else 0
+        return _size(self.errors)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _cut(path: Path) -> None:
+    """Keep the end of a log that nobody has open."""
+    new = path.with_suffix(".new")
+    with path.open("rb") as file:
+        file.seek(-LOG, os.SEEK_END)
+        new.write_bytes(file.read())
+    new.replace(path)
+
+
+def _punch(path: Path, end: int) -> None:
+    """Give what a file holds before a byte back to the disk, where the system can: Linux, on most
+    file systems. All else stays where it is, so that whoever appends or reads notices nothing."""
+    fallocate = getattr(ctypes.CDLL(None), "fallocate", None)
+    if fallocate is not None:
+        with path.open("rb+") as file:
+            begin, length = ctypes.c_int64(0), ctypes.c_int64(end)
+            fallocate(ctypes.c_int(file.fileno()), ctypes.c_int(HOLE), begin, length)

@@ -6,14 +6,14 @@ from eke.gateway.asked import CLASSES
 from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.ledger import FREE, Hold, Use
-from eke.gateway.row import Row
+from eke.gateway.row import TUNE, Row
 from eke.gateway.settings import Tenant
 from eke.gateway.state.documents import Document
 from eke.gateway.tuning.job import Stretch, job_of
 from eke.types.request import Request
 
 SLICE = 60.0  # of an engine's time that is reserved at once [s]
-TIER, ROWS = "batch", "tune"  # tier and kind of its rows
+TIER = "batch"  # of its rows
 
 
 class Stay:
@@ -102,7 +102,7 @@ def row_of(document: Document, stretch: Stretch, end: tuple[str, str, float]) ->
         tokens=0,
         cached=0,
         tenant=document.tenant,
-        kind=ROWS,
+        kind=TUNE,
         model=job_of(document).model,
         priority=CLASSES[TIER],
         tier=TIER,
@@ -124,5 +124,5 @@ def row_of(document: Document, stretch: Stretch, end: tuple[str, str, float]) ->
 def request_of(gateway: Gateway, tenant: str, work: float) -> Request:
     """A job as policies see it. work: time it will take, as far as known [s]."""
     arrived, number = gateway.clock.now(), gateway.number()
-    plain = (number, arrived, 0, 0.0, 0, tenant, ROWS, CLASSES[TIER])
+    plain = (number, arrived, 0, 0.0, 0, tenant, TUNE, CLASSES[TIER])
     return Request(*plain, work=max(work, 1.0))

@@ -229,7 +229,9 @@ class Training:
         """Keep what the trainer said, and how far it is."""
         self._hear(last)
         told, self._heard.items = self._heard.items, []
-        return await self._note(told, self._progress)
+        found = await self._note(told, self._progress)
+        self.folder.thin(self._read)
+        return found
 
     async def _note(self, told: Sequence[Item], how: notes.Change) -> Document | None:
         found = await self.state.write(notes.note, self.document, told, how)
