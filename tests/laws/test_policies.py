@@ -15,6 +15,9 @@ from eke.policy.contract.toy import Machine, World
 from eke.policy.contract.worlds import Dice, crowd
 from eke.policy.dispatcher import Dispatcher
 from eke.policy.naming import make
+from eke.policy.orders.backfill import Backfill
+from eke.policy.orders.ceilings import Ceilings
+from eke.policy.orders.classes import Classes
 from eke.policy.orders.deadline import Deadline
 from eke.policy.orders.fair import Fair
 from eke.policy.orders.fcfs import Fcfs
@@ -59,6 +62,7 @@ POLICIES = (
     "fair(floors=gold:20%,ceilings=batch:25%+free:50%)",
     "classes(floors=silver:10%,ceilings=0:50%+gold:30%)+queue(most=20)",
     "deficit(ceilings=free:40%)+backfill@sticky",
+    "classes(floors=gold:10%,ceilings=free:25%)+backfill(spare=5%)",
     "fair+anticipate",
     "classes+queue+anticipate@prefix",
     "classes+promise+queue+backfill(spare=5%)+anticipate@prefix",
@@ -253,6 +257,16 @@ class Hoards(Bad):
         return super().on(event, now)
 
 
+class Mixes(Backfill):
+    def apart(self, request):
+        return None
+
+
+def mixes() -> Dispatcher:
+    """Who comes to its ceiling waits behind its like that can wait for a trough."""
+    return Dispatcher(Ceilings(Mixes(Classes(), spare=0.05), {"free": 0.25}, Classes))
+
+
 def claims(order: Callable[[], Fcfs], says: Says) -> Callable[[], Dispatcher]:
     """A policy that says what it does not do."""
 
@@ -284,6 +298,7 @@ def one(request: Request) -> int:
         (IgnoresLeaving, "was started, but is gone|has room for any"),
         (HoldsBack, "requests wait at"),
         (KeepsTooLong, "requests wait at"),
+        (mixes, "requests wait at"),
         (Curt, "not told when to ask again"),
         (Sleepless, "alarm went off"),
         (Stops, "was stopped, but is not started"),

@@ -88,6 +88,20 @@ def test_floors_hold_within_ceilings() -> None:
     assert started(policy.on(Finished(0, 100), 1.0)) == [9]
 
 
+def test_whoever_can_wait_keeps_nobody_of_its_tenant_waiting() -> None:
+    """A line of a batch waits for a trough that never comes; a user below the ceiling does not."""
+    policy = make("fcfs(ceilings=free:25%)+backfill(spare=10%)")
+    policy.on(engine(slots=8), 0.0)
+    for number in range(8):
+        policy.on(ask(number, tenant="gold" if number < 6 else "free"), 0.0)
+    policy.on(ask(8, tenant="free", kind="batch"), 0.0)
+    policy.on(ask(9, tenant="free"), 0.0)
+    for number in (10, 11):
+        policy.on(ask(number, tenant="gold"), 0.0)
+    told = [started(policy.on(Finished(number, 100), 1.0)) for number in (0, 6, 1)]
+    assert told == [[10], [9], [11]] and set(policy.order.waiting) == {8}
+
+
 def test_a_long_queue_at_its_ceiling_is_set_aside_little_by_little() -> None:
     policy = make("fcfs(ceilings=free:25%)")
     policy.on(engine(slots=4), 0.0)

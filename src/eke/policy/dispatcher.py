@@ -68,20 +68,20 @@ class Dispatcher:
         self.gates = tuple(gates)
         self.ladder = next((gate for gate in gates if isinstance(gate, Ladder)), None)
         self.forecast = Forecast(order, self.pool)
-        conserving = order.conserving and not self.ladder
-        self.says = order.says()._replace(conserving=conserving)
+        says = order.says()
+        self.says = says._replace(conserving=says.conserving and not self.ladder)
         order.attach(self.pool)
         self.flying: dict[int, Flight] = {}
         self.parked: dict[int, Request] = {}  # who waits for engines larger than some
         self.failures: dict[int, int] = {}
         for gate in self.gates:
             gate.attach(self.forecast, self.flying)
-        self._straight = conserving
+        self._straight = order.conserving and not self.ladder
         self._stuck: Request | None = None  # who goes next, and found no room
         self._rung: Rung | None = None  # where things were then
         self._pick = self.router.pick
         self._ended = order.ended if order.counts else None
-        self._lanes = conserving and not self.gates and type(self.router) is LeastLoad
+        self._lanes = self._straight and not self.gates and type(self.router) is LeastLoad
         self._rare: dict[type, Callable[[Any, float], list[Action]]] = {
             Failed: self._failed,
             Left: self._left,

@@ -11,7 +11,8 @@ from eke.types.request import Request
 class Says(NamedTuple):
     """Statements that the contract checks; a policy that says nothing is held to the defaults.
 
-    conserving: no engine with room for anyone who waits is left without, but for `keeps`.
+    conserving: no engine with room for anyone who waits is left without, but for `keeps`, and for
+    those at their ceiling and those who may wait.
     patient: nobody waits for ever, however many come who would go first.
     key: lowest of those that wait starts first; None for another rule.
     floors: group → share of slots and cache that it gets as soon as it asks.
@@ -25,6 +26,7 @@ class Says(NamedTuple):
     and answer and all that engines hold [tokens].
     among: what tells requests apart of which only the like are compared by service, such as their
     class; None for all alike.
+    waits: whether a request may wait though there is room for it; None when none may.
     """
 
     conserving: bool = True
@@ -38,3 +40,4 @@ class Says(NamedTuple):
     under: Callable[[Request], str] | None = None
     keeps: float = 0.0
     among: Callable[[Request], int] | None = None
+    waits: Callable[[Request], bool] | None = None

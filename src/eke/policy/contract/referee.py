@@ -30,6 +30,11 @@ LOOKS = 8  # places looked up after each event at most
 SLACK = 1e-6  # of tokens, for sums of fractions
 
 
+def nobody(request: Request) -> bool:
+    """Who may wait, where none may."""
+    return False
+
+
 class Seat:
     """What a policy has been told of an engine, and what it has put there."""
 
@@ -248,7 +253,8 @@ class Referee:
                 )
 
     def _wanted(self, seat: Seat, longest: int) -> bool:
-        """Whether an engine has room for each of those that wait and can use it, and there is one.
+        """Whether an engine has room for each of those that wait and can use it, and there is one
+        that nothing holds back.
 
         longest: context that any engine can finish [tokens].
         """
@@ -259,8 +265,25 @@ class Referee:
                 continue
             if not seat.takes(whole):
                 return False
-            some = True
+            some = some or not self._held_back(request)
         return some
+
+    def _held_back(self, request: Request) -> bool:
+        """Whether a request may wait though there is room: by itself, or since its group has all
+        that it may, or too little left for one of its like."""
+        waits = self.says.waits or nobody
+        if not self.flying:
+            return False
+        if waits(request):
+            return True
+        group = self.ceilings.group(request)
+        if not group:
+            return False
+        if any(seat.pressed for seat in self.seats.values()):
+            return True  # what engines really take is the policy's own guess then
+        like = [each for each in self.waiting.values() if self.ceilings.group(each) == group]
+        alive = self._alive()
+        return not all(waits(each) or self.ceilings.allows(each, alive) for each in like)
 
     def _usable(self, request: Request, seat: Seat) -> bool:
         """Whether a request can use an engine, though perhaps not now."""

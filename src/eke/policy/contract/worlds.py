@@ -166,8 +166,22 @@ def loops(seed: int) -> World:
     )
 
 
+def kinds(seed: int) -> World:
+    """A tenant asks for more than others leave it, in two kinds, of which one can wait."""
+    requests, answers = crowd(Dice(seed), 150, 0.05, ttft=None, deadline=None)
+    asked = [
+        replace(each, tenant="free", kind="batch" if each.id % 3 else "chat")
+        if each.id % 2
+        else replace(each, tenant="gold", kind="chat", priority=0)
+        for each in requests
+    ]
+    machines = [Machine(slots=8, room=50_000)]
+    return World(name="two kinds", requests=asked, answers=answers, machines=machines)
+
+
 WORLDS: tuple[Callable[[int], World], ...] = (
     *(calm, overload, tight, surprises, deaths, alone, leaving, jobs, misfits, uneven, many, loops),
+    kinds,
 )
 
 

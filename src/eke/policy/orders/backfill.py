@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Hashable
 
 from eke.policy.orders.order import SPARE, Order, place_in
 from eke.policy.orders.use import Use
@@ -89,7 +90,14 @@ class Backfill(Order):
         self.order.ended(request, tokens, cached)
 
     def says(self) -> Says:
-        return Says(conserving=False, patient=False)
+        return Says(waits=self.waits, patient=False)
+
+    def waits(self, request: Request) -> bool:
+        """Whether a request can wait for a trough."""
+        return request.kind in self.kinds
+
+    def apart(self, request: Request) -> Hashable:
+        return request.kind in self.kinds, self.order.apart(request)
 
     def ahead(self, request: Request) -> float:
         if request.kind not in self.kinds or request.id in self.order.waiting:

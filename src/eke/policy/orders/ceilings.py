@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from eke.errors import BadInput
 from eke.policy.orders.groups import REST, Groups
@@ -14,7 +14,7 @@ from eke.types.request import Request
 
 ASIDE = 1000  # requests set aside at once: others are not kept waiting for milliseconds
 
-Line = tuple[str, str]  # whose ceiling, and whose floor, a request counts for
+Line = tuple[str, Hashable]  # whose ceiling a request counts for, and what tells it apart
 
 
 class Ceilings(Order):
@@ -30,7 +30,7 @@ class Ceilings(Order):
     one of all that wait.
     """
 
-    __slots__ = ("floor", "groups", "line", "lines", "order", "shares", "unfinished", "uses")
+    __slots__ = ("groups", "line", "lines", "order", "shares", "unfinished", "uses")
 
     counts = True
     conserving = False
@@ -44,7 +44,6 @@ class Ceilings(Order):
             )
         self.order, self.shares, self.line = order, shares, line
         self.groups = Groups(shares)
-        self.floor = order.says().group
         self.lines: dict[Line, Order] = {}
         self.uses = {group: Use() for group in shares}
         self.unfinished = False
@@ -143,7 +142,8 @@ class Ceilings(Order):
     def says(self) -> Says:
         inner = self.order.says()
         return Says(
-            conserving=False,
+            conserving=inner.conserving,
+            waits=inner.waits,
             patient=inner.patient,
             floors=inner.floors,
             group=inner.group,
@@ -157,8 +157,9 @@ class Ceilings(Order):
         return use.count == 0 or use.within(self.shares[group], self.pool, request)
 
     def _line(self, group: str, request: Request) -> Order:
-        """Where a request of a group is set aside: those with a floor apart from the others."""
-        key = group, self.floor(request) if self.floor else REST
+        """Where a request of a group is set aside: nobody behind one that may have to wait though
+        its like, by ceilings, need not."""
+        key = group, self.order.apart(request)
         line = self.lines.get(key)
         if line is None:
             line = self.lines[key] = self.line()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Hashable
 
 from eke.errors import BadInput
 from eke.policy.orders.groups import REST, Groups
@@ -113,6 +114,9 @@ class Floors(Order):
     def says(self) -> Says:
         inner = self.order.says()
         return Says(inner.conserving, inner.patient, floors=self.shares, group=self.group)
+
+    def apart(self, request: Request) -> Hashable:
+        return self.group(request)
 
     def ahead(self, request: Request) -> float:
         before, group = self.order.ahead(request), self.group(request)

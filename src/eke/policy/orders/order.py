@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from heapq import heapify, heappop, heappush
 from typing import Any
 
@@ -77,6 +77,10 @@ class Order:
     def ahead(self, request: Request) -> float:
         """How many of those that wait go before a request; of a new one, roughly and soon told."""
         raise NotImplementedError
+
+    def apart(self, request: Request) -> Hashable:
+        """What tells requests apart of which one may go while another, who came before, waits."""
+        return None
 
     def precedes(self, request: Request, head: Request, now: float) -> bool:
         """Whether one like a request, if it came now, would go before who is next."""
