@@ -188,9 +188,9 @@ def test_any_run_adds_up_and_can_be_told_again(policy: str, tmp_path: Path) -> N
     assert sum(row.cost for row in rows) == pytest.approx(0.01 * busy, rel=1e-6)
     assert sum(row.energy for row in rows) == pytest.approx(100.0 * busy, rel=1e-6)
 
-    # money is tokens by the price list, and nothing for what failed
+    # money is tokens by the price list, and nothing for what failed or was never begun
     for row in rows:
-        if row.outcome in ("failed", "refused"):
+        if row.outcome in ("failed", "refused") or row.started is None:
             assert row.charged == 0.0
         elif row.model == "m":
             fresh = (row.prompt - row.cached) * PRICE.prompt + row.cached * PRICE.cached

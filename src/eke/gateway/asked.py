@@ -28,23 +28,31 @@ class Asked(msgspec.Struct):
     n: int | None = None
     best_of: int | None = None
     stream_options: dict[str, Any] | None = None
+    tools: msgspec.Raw = msgspec.Raw()
+    functions: msgspec.Raw = msgspec.Raw()
+    response_format: msgspec.Raw = msgspec.Raw()
     service_tier: str | None = None
     prompt_cache_key: str | None = None
 
 
 class Endpoint(msgspec.Struct, frozen=True):
     """One way of asking an engine. path: after /v1.  text: field that holds the prompt.
-    answers: whether it gives tokens."""
+    bounds: fields that bound its answer, the first that is given; none where there is none."""
 
     path: str
     kind: str
     text: str
-    answers: bool = True
+    bounds: tuple[str, ...] = ("max_tokens",)
+
+    @property
+    def answers(self) -> bool:
+        """Whether it gives tokens."""
+        return bool(self.bounds)
 
 
-CHAT = Endpoint("/chat/completions", "chat", "messages")
+CHAT = Endpoint("/chat/completions", "chat", "messages", ("max_completion_tokens", "max_tokens"))
 COMPLETION = Endpoint("/completions", "completion", "prompt")
-EMBEDDING = Endpoint("/embeddings", "embedding", "input", answers=False)
+EMBEDDING = Endpoint("/embeddings", "embedding", "input", ())
 ENDPOINTS = {f"/v1{each.path}": each for each in (CHAT, COMPLETION, EMBEDDING)}
 
 _decoder = msgspec.json.Decoder(Asked)

@@ -26,6 +26,7 @@ class Call:
     refusal: why not.  started: when it last was [s].  first: when its first byte was there [s].
     due: when something must have come from its engine, `patience` after it was expected [s].
     first_asked: the call that this one is to be faster than, which is woken too.
+    suspects: engines that answered it with 500, which may be its own doing.
     status, headers: of the engine's answer.  broken: why nothing more will come.
     seconds, cost, energy: of accelerators, all its tries together [s, USD, J].
     """
@@ -33,7 +34,7 @@ class Call:
     __slots__ = (
         *("broken", "cost", "done", "due", "energy", "engine", "exchange", "first", "first_asked"),
         *("headers", "left", "most", "news", "patience", "pieces", "refusal", "request", "rung"),
-        *("seconds", "size", "started", "status", "tries"),
+        *("seconds", "size", "started", "status", "suspects", "tries"),
     )
 
     def __init__(self, request: Request) -> None:
@@ -46,6 +47,7 @@ class Call:
         self.first: float | None = None
         self.left = False
         self.tries = 0
+        self.suspects: tuple[Engine, ...] = ()
         self.seconds = self.cost = self.energy = 0.0
         self.first_asked: Call | None = None
         self.news: Future[None] | None = None
@@ -102,8 +104,9 @@ class Call:
 
     @property
     def decided(self) -> bool:
-        """Whether its engine's answer has begun, or never will."""
-        return bool(self.status or self.broken or self.left) or self.engine is None
+        """Whether the first of its engine's answer is there, or never will be. Heads tell nothing:
+        engines send those of streams before they compute."""
+        return bool(self.pieces or self.done or self.broken or self.left) or self.engine is None
 
     async def begun(self) -> None:
         """Wait until that is decided."""

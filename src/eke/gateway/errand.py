@@ -5,8 +5,6 @@ from __future__ import annotations
 from asyncio import timeout
 from contextlib import suppress
 
-from msgspec import Raw
-
 from eke.gateway.asked import Asked
 from eke.gateway.asker import Asker
 from eke.gateway.call import Call
@@ -17,16 +15,17 @@ from eke.gateway.ledger import FREE, Hold, Use
 from eke.gateway.outgoing import body_for
 from eke.gateway.refusal import Refusal, overloaded
 from eke.gateway.refusing import STARTING, may_use, refused, unknown_model
-from eke.gateway.row import FINISHED, REFUSED, Row
+from eke.gateway.row import FAILED, FINISHED, REFUSED, Row
 from eke.gateway.settings import Tenant
 from eke.gateway.settled import row_of
 from eke.gateway.sizing import most_use, sized
 from eke.policy.protocol import Place
 from eke.types.record import replace
 
-EMPTY = Raw()
 BUSY = (429, 503, 529)  # statuses by which engines say that they are full
 TRANSIENT = (408, 500, 502, 504)  # worth a try on another engine
+UNCLEAR = 500  # the engine's failure if another one answers the same, else the request's
+DENIED = (401, 403, 407)  # it does not know the gateway, which is not the client's doing
 TOLD = 500  # requests in a queue, up to which each is told its place when it comes
 MOST_HELD = 2 << 30  # bytes of prompts that wait, of all requests together
 UNUSED = Use(0.0, 0.0, 0.0, 0.0)
@@ -49,8 +48,7 @@ class Errand:
     """
 
     __slots__ = (
-        *("asker", "body", "call", "characters", "desk", "gateway", "hold", "lines", "place"),
-        "settled",
+        *("asker", "body", "call", "desk", "gateway", "hold", "lines", "place", "settled"),
     )
 
     def __init__(self, gateway: Gateway, asker: Asker, body: bytes) -> None:
@@ -66,9 +64,8 @@ class Errand:
         self.desk = desk
         if gateway.held + len(body) > MOST_HELD:
             raise overloaded("The gateway holds more prompts than it has memory for.", STARTING)
-        request, self.characters = sized(gateway, asker)
+        self.call = Call(sized(gateway, asker))
         gateway.held += len(body)
-        self.call = Call(request)
 
     @property
     def asked(self) -> Asked:
@@ -172,7 +169,9 @@ class Errand:
         prompt, cached = request.prompt, 0
         if usage is not None:
             prompt, cached = usage.prompt_tokens or prompt, usage.cached
-            gateway.lengths_of(self.asked.model).counted(self.characters, prompt)
+            size = self.asker.size
+            if not size.media:  # nobody says how much of it they are
+                gateway.lengths_of(self.asked.model).counted(size.characters, prompt)
         engine = call.engine
         if engine is not None and request.id in engine.flights:
             call.cut()
@@ -190,8 +189,7 @@ class Errand:
 
     def charge(self, row: Row) -> None:
         """Tell the ledger and the log what it took."""
-        took = Use(1.0, row.prompt + row.tokens, row.charged, row.seconds)
-        self.gateway.ledger.settle(self.hold, UNUSED if row.outcome == REFUSED else took)
+        self.gateway.ledger.settle(self.hold, used_by(row))
         self.gateway.write(row)
 
     def take_back(self) -> None:
@@ -212,9 +210,12 @@ class Errand:
         asker = self.asker
         if asker.endpoint.answers:
             lengths = self.gateway.lengths_of(asker.asked.model)
-            lengths.answered(self.tenant.name, asker.kind, tokens)
+            lengths.answered(self.tenant.name, asker.kind, tokens / asker.copies)
         if engine is not None:
             engine.breaker.worked()
+        for each in self.call.suspects:
+            if each is not engine and each.breaker.failed(now):
+                self.gateway.report(each)
         self.desk.finished(self.call, tokens, cached)
         if engine is not None and self.desk.waiting and engine.capacity.look(now, True):
             self.gateway.report(engine)
@@ -223,7 +224,7 @@ class Errand:
         """Let go of the prompt: it is not sent again, and thousands of streams may be open."""
         self.gateway.held -= len(self.body)
         self.body = b""
-        setattr(self.asked, self.asker.endpoint.text, EMPTY)
+        self.asker.forget()
 
     async def _begun(self, call: Call) -> None:
         """Wait until its engine's answer begins, or never will; asked too long, try another too."""
@@ -283,7 +284,9 @@ class Errand:
         """Whether the engine gave nothing, and the policy was told; then it waits again."""
         gateway, call = self.gateway, self.call
         status, now = call.status, gateway.clock.now()
-        if status and status not in BUSY and status not in TRANSIENT:
+        if call.broken and not call.pieces:
+            status = 0
+        if status and status not in (*BUSY, *TRANSIENT, *DENIED):
             if status >= 400:
                 engine.breaker.worked()  # it knows what it does
             return False
@@ -291,11 +294,13 @@ class Errand:
         if status in BUSY:
             engine.capacity.full(engine.running - 1, now)
             gateway.report(engine)
+        elif status == UNCLEAR:
+            call.suspects += (engine,)
         elif engine.breaker.failed(now):
             gateway.report(engine)
         call.tries += 1
         last = call.tries > gateway.settings.patience.retries or gateway.ended
-        if last and status:
+        if last and status and status not in DENIED:
             return False  # its own words are better than ours
         call.cut()
         engine.end(call, 0, 0, now)
@@ -305,3 +310,12 @@ class Errand:
             raise Refusal(502, words, "server_error", "bad_gateway")
         self.desk.failed(call, reason)
         return True
+
+
+def used_by(row: Row) -> Use:
+    """What a request takes from budgets: nothing where no engine began it, and no tokens where
+    engines gave none."""
+    if row.started is None:
+        return UNUSED
+    nothing = row.outcome in (FAILED, REFUSED) and not row.tokens
+    return Use(1.0, 0 if nothing else row.prompt + row.tokens, row.charged, row.seconds)

@@ -19,14 +19,17 @@ class Connection(HttpToolsProtocol):
     an eye on whoever sends requests before the last one is answered.
 
     due: when the head that is awaited must be there, by the loop's clock [s].
-    patience: how long a head may take [s]; set by whoever serves.
+    stuck: since when the client takes nothing of what it is sent [s].
+    patience, reading: how long a head may take, and a client to go on reading [s]; set by whoever
+    serves.
     """
 
     patience = 30.0
+    reading = 120.0
 
     def __init__(self, *nouns: Any, **options: Any) -> None:
         super().__init__(*nouns, **options)
-        self.due = inf
+        self.due = self.stuck = inf
         self._head = 0  # bytes of it so far
         self._answered: Any = None  # the request that is, while others wait for it
 
@@ -62,8 +65,19 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) > QUEUED:
             self.transport.abort()
 
+    def pause_writing(self) -> None:
+        self.stuck = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self.stuck = inf
+        super().resume_writing()
+
     def overdue(self, now: float) -> None:
-        """Close it where a head takes too long. To be called now and then."""
+        """Close it where a head, or a client, takes too long. To be called now and then."""
+        if now - self.stuck > self.reading:
+            self.transport.abort()  # its request holds a place on an engine
+            return
         if now > self.due and not self.transport.is_closing():
             self.due = inf
             words = f"The head of your request took longer than {self.patience:g} s to arrive."

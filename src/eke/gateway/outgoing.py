@@ -23,8 +23,8 @@ def body_for(gateway: Gateway, asker: Asker, call: Call, engine: Engine, body: b
         if not options.get("include_usage"):
             fields["stream_options"] = {**options, "include_usage": True}
     if (most := _cut(gateway, asker, call)) is not None:
-        name = "max_tokens" if asked.max_completion_tokens is None else "max_completion_tokens"
-        fields[name] = most
+        given = [name for name in asker.endpoint.bounds if getattr(asked, name) is not None]
+        fields.update(dict.fromkeys(given or ["max_tokens"], most))
     if engine.settings.ordered:
         fields["priority"] = call.request.priority
     return with_fields(body, fields)
@@ -37,8 +37,7 @@ def _cut(gateway: Gateway, asker: Asker, call: Call) -> int | None:
     if not asker.endpoint.answers:
         return None
     most = call.request.most if call.most is None else call.most
-    most = max(most // max(asked.n or 1, asked.best_of or 1), 1)
-    said = asked.max_completion_tokens or asked.max_tokens
+    most, said = max(most // asker.copies, 1), asker.bound
     if said is not None:
         return most if most < said else None
     shorter = call.most is not None and call.rung

@@ -1,10 +1,37 @@
-"""Pictures and sounds inside messages, which are not counted as text."""
+"""How long prompts look, before anybody has counted their tokens."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+
+from eke.gateway.asked import Asked, Endpoint
+
+
+class Size(NamedTuple):
+    """Of a prompt.
+
+    characters: bytes of JSON that become tokens; 0 where tokens were sent.  media: pictures and
+    sounds.  tokens: that were sent as numbers.  prompts: how many there are in one request.
+    longest: share of it that the longest of them is.
+    """
+
+    characters: int
+    media: int = 0
+    tokens: int = 0
+    prompts: int = 1
+    longest: float = 1.0
+
+
+def size_of(asked: Asked, endpoint: Endpoint) -> Size:
+    """The size of a request's prompt; tools and forms are told to the model, so they count."""
+    raw = bytes(getattr(asked, endpoint.text))
+    if endpoint.text != "messages":
+        return _of_texts(raw) if raw[:1] == b"[" else Size(len(raw))
+    characters, media = characters_of(raw)
+    more = sum(len(bytes(each)) for each in (asked.tools, asked.functions, asked.response_format))
+    return Size(characters + more, media)
 
 
 def characters_of(raw: bytes) -> tuple[int, int]:
@@ -47,3 +74,19 @@ def _size(part: Any) -> int:
     if isinstance(part, dict):
         return sum(_size(each) for each in part.values())
     return 0
+
+
+def _of_texts(raw: bytes) -> Size:
+    """The size of a list of texts, of tokens, or of lists of tokens; an engine refuses others."""
+    try:
+        found: list[Any] = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Size(len(raw))
+    if found and all(type(each) is int for each in found):
+        return Size(0, tokens=len(found))
+    lists = bool(found) and all(type(each) is list for each in found)
+    lengths = [len(each) for each in found if isinstance(each, (list, str))] or [1]
+    whole = max(sum(lengths), 1)
+    if lists:
+        return Size(0, 0, whole, len(lengths), max(lengths) / whole)
+    return Size(len(raw), 0, 0, len(lengths), max(lengths) / whole)

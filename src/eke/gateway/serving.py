@@ -301,7 +301,7 @@ class Service:
         now = asyncio.get_running_loop().time
         while True:
             patience = self.gateway.settings.patience
-            Connection.patience = patience.body
+            Connection.patience, Connection.reading = patience.body, patience.reading
             shortest = min(patience.first, patience.between, patience.body)
             await asyncio.sleep(min(OFTEN, shortest / 10))
             self.gateway.overdue()

@@ -12,7 +12,8 @@ Counted = Literal["requests", "tokens", "USD", "seconds"]
 
 POLICY = "classes+promise+queue+backfill(spare=5%)+anticipate@prefix"  # where nobody says
 EVERYONE = "everyone"  # the tenant of those who give no key, where none is asked for
-PERIODS = {"second": 1.0, "min": 60.0, "hour": 3600.0, "day": 86400.0, "month": 30 * 86400.0}
+MONTH = 365.2425 * 86400.0 / 12  # stands for a month of the calendar, as long as that is [s]
+PERIODS = {"second": 1.0, "min": 60.0, "hour": 3600.0, "day": 86400.0, "month": MONTH}
 
 
 class Chips(NamedTuple):
@@ -29,7 +30,7 @@ class Limit(Record):
     """A most that a tenant may use in a window of time.
 
     what: requests, tokens (prompt and answer), USD by the price list, or accelerator-seconds.
-    amount: of it.  period: length of a window, counted from 1970 [s]; inf for ever.
+    amount: of it.  period: length of a window [s]; MONTH for months of the calendar, inf for ever.
     """
 
     what: Counted
@@ -58,12 +59,14 @@ class Tenant(Record):
     longest prompt and answer [tokens].  tiers: service tiers it may ask for; the first is the one
     of "auto".  limits: budgets and rates.  models: that it may use; None for all.
     store: whether any text of it may be kept.  retention: how long what is stored is kept [s].
+    key_env: names of the environment variables that some of the keys came from.
     seal: name of the environment variable with the key its stored text is sealed with.
     rung: whether the gateway may answer it shorter or from a smaller model when it is short.
     """
 
     name: str
     keys: tuple[str, ...] = ()
+    key_env: tuple[str, ...] = ()
     group: str = ""
     weight: float = 1.0
     floor: float | None = None
@@ -132,8 +135,9 @@ class Patience(Record):
     """How long the gateway waits for whom [s].
 
     connect: for a connection.  first: for the first byte of an answer.  between: for the next.
-    body: for a client to send its request.  drain: for answers under way at the end.
-    alone: in the queue while no engine is there.  checkpoint: for a trainer that was told to stop.
+    body: for a client to send its request.  reading: for it to go on taking the answer.
+    drain: for answers under way at the end.  alone: in the queue while no engine is
+    there.  checkpoint: for a trainer that was told to stop.
     hedge: for a first byte, before another engine that is free is asked too; None never asks.
     retries: of a request whose engine gave no byte.
     """
@@ -142,6 +146,7 @@ class Patience(Record):
     first: float = 600.0
     between: float = 120.0
     body: float = 30.0
+    reading: float = 120.0
     drain: float = 30.0
     alone: float = 15.0
     checkpoint: float = 60.0
@@ -155,7 +160,8 @@ class Settings(Record):
     policy: who is answered next, as eke.policy.naming reads it.  open: whether requests without a
     known key are answered, each key a tenant of its own.  longest_body: of a request [B].
     state: path of an SQLite file, or postgresql://…  admin: port of the administration on the
-    loopback interface; None for none.  record: file for every event and action, to be replayed.
+    loopback interface; None for none.  key_env: names of the environment variables with its key
+    and those of engines.  record: file for every event and action, to be replayed.
     longest_file, longest_batch: of what is uploaded [B].  batch_discount: share of the price that
     lines of batches are spared.  trainer: command that fine-tunes, started without a shell.
     jobs: folder in which each fine-tuning job gets one of its own.
@@ -173,6 +179,7 @@ class Settings(Record):
     port: int = 8080
     admin: int | None = None
     admin_key: str = ""
+    key_env: tuple[str, ...] = ("EKE_ADMIN_KEY",)
     state: str = ""
     record: str = ""
     longest_body: int = 32 * 2**20

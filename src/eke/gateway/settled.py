@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 def row_of(errand: Errand, counts: tuple[int, int, int], end: tuple[str, str], now: float) -> Row:
     """What is kept of it. counts: tokens of prompt and answer, and those cached.  end: how and
-    why; what the gateway could not do is not charged."""
+    why; what the gateway could not do, or never began, is not charged."""
     call, request, asker = errand.call, errand.call.request, errand.asker
     (prompt, tokens, cached), (outcome, reason), engine = counts, end, call.engine
-    bad = outcome in (REFUSED, FAILED)
-    charged, saved = 0.0 if bad else call.cost, 0.0
+    free = outcome in (REFUSED, FAILED) or call.started is None
+    charged, saved = 0.0 if free else call.cost, 0.0
     price = errand.gateway.model(asker.asked.model).price
-    if price is not None and not bad:
+    if price is not None and not free:
         part = 1.0 - errand.gateway.settings.batch_discount if asker.tier == "batch" else 1.0
         fresh = (prompt - cached) * price.prompt + cached * price.cached
         charged = part * (fresh + tokens * price.answer)

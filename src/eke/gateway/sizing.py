@@ -12,39 +12,33 @@ from eke.gateway.desk import Desk
 from eke.gateway.engines.engine import UNBOUNDED
 from eke.gateway.gateway import Gateway
 from eke.gateway.ledger import Use
-from eke.gateway.parts import characters_of
 from eke.gateway.refusal import Refusal, bad
 from eke.types.request import Request
 
-SLACK = 1.1  # of a context, since prompts are only estimated before an engine counts them
 IMAGE = 1000  # tokens of an image or a sound, until an engine has counted (assumed)
 ANY = UNBOUNDED >> 1  # tokens of an answer where nobody bounds it; with its prompt it fits anywhere
 ENDLESS = 10.0  # times its likely length that an answer without bound may have (assumed)
 
 
-def sized(gateway: Gateway, asker: Asker) -> tuple[Request, int]:
-    """The request as policies see it, and the characters of its prompt. Raises Refusal 400 where
-    its context is too short."""
-    asked, endpoint, tenant = asker.asked, asker.endpoint, asker.tenant
-    raw = bytes(getattr(asked, endpoint.text))
-    characters, media = characters_of(raw)
+def sized(gateway: Gateway, asker: Asker) -> Request:
+    """The request as policies see it. Raises Refusal 400 where its context is surely too short."""
+    asked, endpoint, tenant, size = asker.asked, asker.endpoint, asker.tenant, asker.size
     lengths = gateway.lengths_of(asked.model)
-    prompt = lengths.prompt(characters) + media * IMAGE
+    prompt = size.tokens or lengths.prompt(size.characters) + size.media * IMAGE
     most, likely = 0, 0.0
     if endpoint.answers:
-        copies = max(asked.n or 1, asked.best_of or 1)
-        longest = _longest(gateway, asker, prompt)
-        most = longest * copies
-        likely = min(lengths.answer(tenant.name, asker.kind), longest) * copies
+        likely = lengths.answer(tenant.name, asker.kind)
+        longest, prompt = _longest(gateway, asker, prompt, likely)
+        most, likely = longest * asker.copies, min(likely, longest) * asker.copies
     key, whose = asked.prompt_cache_key, crc32(tenant.name.encode())
     ttft = gateway.model(asked.model).ttft if asked.stream else None
-    request = Request(
+    head = bytes(memoryview(getattr(asked, endpoint.text))[:HEAD])
+    return Request(
         *(gateway.number(), gateway.clock.now(), prompt, likely, most, tenant.name, asker.kind),
         *(CLASSES[asker.tier], ttft, asker.deadline),
         session=None if key is None else crc32(key.encode(), whose),
-        stem=crc32(raw[:HEAD], whose),
+        stem=crc32(head, whose),
     )
-    return request, characters
 
 
 def most_use(gateway: Gateway, desk: Desk, model: str, request: Request) -> Use:
@@ -75,13 +69,22 @@ def too_long(gateway: Gateway, asker: Asker, prompt: int, said: int | None) -> R
     )
 
 
-def _longest(gateway: Gateway, asker: Asker, prompt: int) -> int:
-    """Longest answer there may be [tokens]."""
-    context = gateway.context(asker.tenant, asker.asked.model)
-    said = asker.asked.max_completion_tokens or asker.asked.max_tokens
-    if prompt + (said or 0) > context * SLACK:
-        raise too_long(gateway, asker, prompt, said)
+def _longest(gateway: Gateway, asker: Asker, prompt: int, likely: float) -> tuple[int, int]:
+    """Longest answer there may be to each of its prompts, and how long a prompt it is taken for
+    [tokens]: one that looks too long is believed to be as short as it may be, for a guess must not
+    refuse what an engine would answer."""
+    context, said = gateway.context(asker.tenant, asker.asked.model), asker.bound
     if context == inf:
-        return min(said or ANY, ANY)
-    room = max(int(context) - prompt, 1)
-    return room if said is None else min(said, room)
+        return min(said or ANY, ANY), prompt
+    size = asker.size
+    share, others = size.longest, int(prompt * (1.0 - size.longest))
+    own = prompt - others
+    wanted = said or max(int(likely), 1)
+    if own + wanted > context:
+        lengths = gateway.lengths_of(asker.asked.model)
+        least = int((size.tokens or lengths.least(size.characters)) * share) or 1
+        if least + (said or 1) > context:
+            raise too_long(gateway, asker, prompt, said)
+        own = max(least, min(own, int(context) - wanted))
+    room = max(int(context) - own, 1)
+    return room if said is None else min(said, room), own + others

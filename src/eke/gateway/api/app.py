@@ -51,8 +51,7 @@ class App:
             where = "".join(format_tb(error.__traceback__))  # its words may be a user's
             log.error("a request failed inside the gateway: %s\n%s", type(error).__name__, where)
             words = f"The gateway failed: {type(error).__name__}."
-            with suppress(RuntimeError):  # where an answer had begun, its connection is closed
-                await self.refuse(send, Refusal(500, words, "server_error"))
+            await self.refuse(send, Refusal(500, words, "server_error"))
         finally:
             gateway.open_calls -= 1
 
@@ -70,8 +69,10 @@ class App:
         number = dict(headers)[ID].decode()
         log.debug("request %s was answered with %d %s", number, refusal.status, code)
         headers.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        start = {"type": "http.response.start", "status": refusal.status, "headers": headers}
+        with suppress(RuntimeError):  # where an answer had begun, its connection is closed
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
 
 
 class Admin(App):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eke.gateway.api.reading import Departed, Receive, Scope, Send, body_of, header
-from eke.gateway.api.telling import told
+from eke.gateway.api.telling import costs, told
 from eke.gateway.api.watching import Watch
 from eke.gateway.asked import ENDPOINTS, read
 from eke.gateway.asker import Asker
@@ -49,7 +49,7 @@ async def proxy(
         if asked.stream and errand.call.status == 200 and endpoint.answers:
             await _streamed(errand, send, begun)
         else:
-            await _whole(errand, send)
+            await _whole(errand, send, begun)
     except Gone:
         _stop(errand, STOPPED, LEFT)
         raise Departed from None
@@ -92,8 +92,8 @@ def _event(refusal: Refusal) -> bytes:
     return b"data: " + refusal.body() + b"\n\n"
 
 
-async def _whole(errand: Errand, send: Send) -> None:
-    """An answer that is sent at once."""
+async def _whole(errand: Errand, send: Send, begun: bool) -> None:
+    """An answer that is sent at once; an error is the last event of a stream that has begun."""
     call = errand.call
     pieces, size = [], 0
     while data := await errand.more():
@@ -107,12 +107,14 @@ async def _whole(errand: Errand, send: Send) -> None:
     usage, body = _checked(errand, body)
     tokens = usage.completion_tokens if usage else 0
     row = errand.settle(usage, tokens, FINISHED if status < 400 else FAILED, _reason(status))
+    if begun:
+        event = b"data: " + body.replace(b"\n", b" ") + b"\n\n"
+        await send({"type": "http.response.body", "body": event})
+        return
     headers = [(b"content-type", JSON), (b"content-length", b"%d" % len(body)), *told(errand)]
-    headers.append((b"x-eke-cost-usd", b"%.9f" % row.charged))
+    headers += costs(row.charged, row.energy)
     if status >= 400:
         headers += [each for each in call.headers if each[0] == b"retry-after"]
-    if row.energy:
-        headers.append((b"x-eke-energy-j", b"%.4g" % row.energy))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

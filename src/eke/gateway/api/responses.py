@@ -11,7 +11,7 @@ from eke.gateway.api.following import Follower
 from eke.gateway.api.listing import listed, slice_of
 from eke.gateway.api.reading import Departed
 from eke.gateway.api.routes import Asking, Route, Sending, decoded
-from eke.gateway.api.telling import told
+from eke.gateway.api.telling import costs, told
 from eke.gateway.api.watching import Watch
 from eke.gateway.refusal import Refusal, bad
 from eke.gateway.responses import kept
@@ -48,8 +48,9 @@ async def _answer(asking: Asking, makings: Makings, making: Making) -> None:
     await makings.make(making, _nobody)
     if making.answer["status"] == CANCELLED:
         raise Departed
-    cost = b"%.9f" % making.answer["eke"]["cost_usd"]
-    await asking.reply(200, making.answer, [*told(making.errand), (b"x-eke-cost-usd", cost)])
+    took = making.answer["eke"]
+    headers = [*told(making.errand), *costs(took["cost_usd"], took["energy_j"])]
+    await asking.reply(200, making.answer, headers)
 
 
 async def _stream(asking: Asking, makings: Makings, making: Making) -> None:

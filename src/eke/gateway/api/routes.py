@@ -17,6 +17,7 @@ from eke.gateway.settings import Tenant
 T = TypeVar("T")
 Headers = Iterable[tuple[bytes, bytes]]
 
+DIGITS = 15  # of a number in an address
 JSON = (b"content-type", b"application/json")
 EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 
@@ -66,7 +67,7 @@ class Asking:
         text = self.query.get(name, "")
         if not text:
             return usual
-        if not text.isdecimal() or not least <= int(text) <= most:
+        if not (text.isdecimal() and len(text) <= DIGITS) or not least <= int(text) <= most:
             raise bad(f"Invalid '{name}': expected a number from {least} to {most}.", name)
         return int(text)
 

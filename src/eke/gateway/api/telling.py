@@ -20,12 +20,11 @@ def told(errand: Errand) -> Headers:
     now = gateway.clock.now()
     found: Headers = [
         (ID, gateway.request_id(call.request.id).encode()),
-        (b"openai-processing-ms", b"%d" % ((now - errand.call.request.arrived) * 1e3)),
+        (b"openai-processing-ms", b"%d" % ((now - call.request.arrived) * 1e3)),
     ]
-    if call.started is not None and call.started > errand.call.request.arrived:
-        found.append(
-            (b"x-eke-wait-ms", b"%d" % ((call.started - errand.call.request.arrived) * 1e3))
-        )
+    waited = 0 if call.started is None else int((call.started - call.request.arrived) * 1e3)
+    if waited:
+        found.append((b"x-eke-wait-ms", b"%d" % waited))
     if errand.place is not None:
         found.append((b"x-eke-queue-place", b"%d" % errand.place.before))
     if call.rung:
@@ -33,6 +32,12 @@ def told(errand: Errand) -> Headers:
     if errand.tenant.limits:
         found += _rates(errand)
     return found
+
+
+def costs(usd: float, joules: float) -> Headers:
+    """What a request took, where that is known before its answer is sent [USD, J]."""
+    found = [(b"x-eke-cost-usd", b"%.9f" % usd)]
+    return [*found, (b"x-eke-energy-j", b"%.4g" % joules)] if joules else found
 
 
 def numbered(gateway: Gateway, headers: Iterable[tuple[bytes, bytes]]) -> Headers:

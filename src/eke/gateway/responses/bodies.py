@@ -17,10 +17,12 @@ USAGE = {"include_usage": True}
 def chat(ask: Ask, messages: list[Message], session: str | None) -> tuple[Asked, bytes]:
     """A request for a chat completion. It streams in any case, so that nothing is lost of an
     answer that breaks off. session: what belongs together, for the choice of the engine."""
-    said = msgspec.Raw(msgspec.json.encode(messages))
+    said, manner = msgspec.Raw(msgspec.json.encode(messages)), _manner(ask)
     asked = Asked(
         model=ask.model,
         messages=said,
+        tools=_raw(manner.get("tools")),
+        response_format=_raw(manner.get("response_format")),
         stream=bool(ask.stream),
         max_tokens=ask.max_output_tokens,
         stream_options=USAGE,
@@ -28,7 +30,11 @@ def chat(ask: Ask, messages: list[Message], session: str | None) -> tuple[Asked,
         prompt_cache_key=session,
     )
     fields = {"model": ask.model, "messages": said, "stream": True, "stream_options": USAGE}
-    return asked, msgspec.json.encode({**ask.others, **fields, **_manner(ask)})
+    return asked, msgspec.json.encode({**ask.others, **fields, **manner})
+
+
+def _raw(value: Any) -> msgspec.Raw:
+    return msgspec.Raw() if value is None else msgspec.Raw(msgspec.json.encode(value))
 
 
 def _manner(ask: Ask) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from eke.gateway.responses import kept
 from eke.gateway.responses.items import Item
 from eke.gateway.responses.kept import CONVERSATION, Text, alive, no_conversation
 from eke.gateway.settings import Tenant
-from eke.gateway.state import deleting, documents, items
+from eke.gateway.state import deleting, documents, items, standing
 from eke.gateway.state.documents import Document
 from eke.gateway.state.transaction import Transaction
 from eke.types.record import replace
@@ -53,9 +53,8 @@ def update(
 ) -> Document:
     """Change its metadata. Raises Refusal 404."""
     body = msgspec.json.encode({"metadata": metadata})
-    changed = replace(get(transaction, id, tenant, now), body=body)
-    documents.update(transaction, changed)
-    return changed
+    found = get(transaction, id, tenant, now)
+    return standing.change(transaction, found, lambda it: replace(it, body=body)) or found
 
 
 def add(
@@ -64,7 +63,7 @@ def add(
     """Add items at its end; it is kept until then [s]. Raises Refusal 404."""
     found = get(transaction, id, tenant, now)
     items.append(transaction, id, tenant, _rows(added))
-    documents.update(transaction, replace(found, expires=until))
+    standing.change(transaction, found, lambda it: replace(it, expires=until))
 
 
 def page(transaction: Transaction, wanted: items.Slice, now: float) -> tuple[list[Item], bool]:

@@ -19,4 +19,5 @@ def remembered(ask: Ask, tenant: Tenant, row: Row, wall: float) -> dict[str, Any
         "cached_tokens": row.cached,
         "saved_usd": row.saved,
         "cost_usd": row.charged,
+        "energy_j": row.energy,
     }
