@@ -9,6 +9,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from eke.gateway.refusal import Refusal, bad
+from eke.gateway.small import Gate, Line
 
 LONGEST = 1 << 16  # bytes of a request's head
 QUEUED = 32  # requests on one connection that wait for the one before them
@@ -29,6 +30,7 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *nouns: Any, **options: Any) -> None:
         super().__init__(*nouns, **options)
+        self.pipeline = Line()  # type: ignore[assignment]
         self.due = self.stuck = inf
         self._head = 0  # bytes of it so far
         self._answered: Any = None  # the request that is, while others wait for it
@@ -36,6 +38,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         self.due = self.loop.time() + self.patience
         super().connection_made(transport)
+        self.flow._is_writable_event = Gate(is_open=True)  # type: ignore[assignment]
 
     def connection_lost(self, error: Exception | None) -> None:
         first = self._answered
@@ -62,6 +65,8 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and not self.pipeline and not self.cycle.response_complete:
             self._answered = self.cycle
         super().on_headers_complete()
+        if self.cycle is not None:
+            self.cycle.message_event = Gate()  # type: ignore[assignment]
         if len(self.pipeline) > QUEUED:
             self.transport.abort()
 

@@ -145,6 +145,7 @@ async def _streamed(errand: Errand, send: Send, begun: bool) -> None:
     stream = Stream(strip, put)
     first = await errand.more()
     _is_stream(errand, first)
+    errand.call.headers = []  # thousands of streams may be open
     if not begun:
         await send(_start(errand))
     outcome, reason = FINISHED, ""

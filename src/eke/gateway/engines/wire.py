@@ -16,6 +16,7 @@ import httptools
 from eke.gateway.engines.address import address, bearer
 
 KEPT = 256  # idle connections to one engine
+LENGTHS = (b"content-length", b"transfer-encoding")  # headers that tell where an answer ends
 HEAD = 1 << 16  # longest head of an answer [B]
 
 Headers = list[tuple[bytes, bytes]]
@@ -36,7 +37,17 @@ class Connection(asyncio.Protocol):
     """One connection; it belongs to a receiver while a request is on it."""
 
     __slots__ = (
-        *("_begun", "_head", "_headers", "_held", "_parser", "_pool", "_receiver", "_sent"),
+        *(
+            "_begun",
+            "_endless",
+            "_head",
+            "_headers",
+            "_held",
+            "_parser",
+            "_pool",
+            "_receiver",
+            "_sent",
+        ),
         *("_transport", "_used"),
     )
 
@@ -47,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._headers: Headers = []
         self._head = 0  # bytes of it so far
         self._begun = False  # it was whole
+        self._endless = False  # only closing ends the answer
         self._held = self._used = False
         self._sent = b""
         self._parser = httptools.HttpResponseParser(self)
@@ -91,9 +103,9 @@ class Connection(asyncio.Protocol):
         self._pool.closed(self)
         if self._receiver is None:
             return
-        if self._ends_by_closing():
+        if self._begun and self._endless:
             self._end()
-        elif self._sent and not self._headers:
+        elif self._sent and not (self._begun or self._headers):
             self._pool.resend(self, self._sent)
         else:
             self.give_up("the engine closed the connection")
@@ -122,7 +134,9 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if self._receiver is not None and status >= 200:
             self._begun, self._sent = True, b""
+            self._endless = not any(name in LENGTHS for name, _ in self._headers)
             self._receiver.on_head(status, self._headers)
+            self._headers = []
 
     def on_body(self, data: bytes) -> None:
         if self._receiver is not None:
@@ -145,11 +159,6 @@ class Connection(asyncio.Protocol):
         """Who still waits on it for what is sent again elsewhere."""
         receiver, self._receiver = self._receiver, None
         return receiver
-
-    def _ends_by_closing(self) -> bool:
-        """Whether an answer without a length was on it, which closing ends."""
-        named = dict(self._headers)
-        return self._begun and not (b"content-length" in named or b"transfer-encoding" in named)
 
     def _end(self) -> None:
         receiver, self._receiver = self._receiver, None
