@@ -143,12 +143,12 @@ class Desk:
                 raise  # the same again: it is no use
             self._begin_anew(event)
             return
-        if self.record is not None:
-            self.record(now, event, actions)
         if actions:
             self._act(actions, now)
         if policy.alarm != self._alarm:
             self._set(policy.alarm, now)
+        if self.record is not None:
+            self.record(now, event, actions)
 
     def _begin_anew(self, event: Event) -> None:
         """A policy that failed knows nothing that can be relied on: another one begins anew with

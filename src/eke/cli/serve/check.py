@@ -17,5 +17,7 @@ def command(record: Path) -> None:
     """
     from eke.gateway.recording import told_again
 
-    events = told_again(record)
-    click.echo(f"{events:,} events told again: every answer is the same.")
+    told = told_again(record)
+    click.echo(f"{told.events:,} events told again: every answer is the same.")
+    for words in told.ends:
+        click.echo(f"{record}, {words}.")
