@@ -13,7 +13,7 @@ from openai.types.admin.organization.usage_costs_response import UsageCostsRespo
 
 from eke.gateway.refusal import Refusal
 from eke.gateway.row import Row
-from eke.gateway.seeing.buckets import completions, costs, question
+from eke.gateway.seeing.buckets import Completions, Costs, question
 from eke.gateway.seeing.focus import COLUMNS, IDLE, LEFT, focus
 from eke.gateway.seeing.usage import ATOM, EngineTime, divided, usage
 from eke.gateway.settings import Price
@@ -22,7 +22,7 @@ HOUR = 1_790_002_800  # 2026-09-21 15:00 UTC
 PRICES = {"m": Price(prompt=1e-3, cached=1e-4, answer=1e-2)}
 PLAIN = Row(**dict.fromkeys(Row._fields, 0))._replace(
     arrived_at=float(HOUR), arrived=5.0, started=5.25, first=5.5, finished=6.0, prompt=10,
-    tokens=20, cached=4, tenant="ann", kind="chat", model="m", tier="flex", engine="e",
+    asked=100, tokens=20, cached=4, tenant="ann", kind="chat", model="m", tier="flex", engine="e",
     outcome="finished", reason="", session=None, cost=0.02, energy=30.0, seconds=0.5,
     charged=0.2064, saved=0.0036,
 )  # fmt: skip
@@ -105,10 +105,17 @@ def asked(query: str, costs: bool = False) -> Any:
     return question(query, float(HOUR + 7200), costs)
 
 
+def completions(rows: list[Row], query: str) -> Any:
+    sums = Completions(asked(query))
+    for row in rows:
+        sums.add(row)
+    return sums.page()
+
+
 def test_openais_client_reads_the_buckets() -> None:
     rows = [PLAIN, PLAIN._replace(tenant="bob", kind="batch", arrived_at=HOUR + 3600.0)]
     page = completions(
-        rows, asked(f"start_time={HOUR}&bucket_width=1h&group_by[]=project_id&group_by[]=batch")
+        rows, f"start_time={HOUR}&bucket_width=1h&group_by[]=project_id&group_by[]=batch"
     )
     read = UsageCompletionsResponse.model_validate(json.loads(json.dumps(page)), strict=True)
     assert [len(bucket.results) for bucket in read.data] == [1, 1, 0]
@@ -124,7 +131,10 @@ def test_openais_client_reads_the_buckets() -> None:
 def test_openais_client_reads_the_costs() -> None:
     rows = [PLAIN, PLAIN._replace(tenant="bob")]
     day = HOUR // 86400 * 86400
-    page = costs(rows, PRICES, asked(f"start_time={day}&group_by=line_item", costs=True))
+    sums = Costs(asked(f"start_time={day}&group_by=line_item", costs=True), PRICES)
+    for row in rows:
+        sums.add(row)
+    page = sums.page()
     read = UsageCostsResponse.model_validate(json.loads(json.dumps(page)), strict=True)
     found: list[Any] = read.data[0].results
     assert [each.line_item for each in found] == ["m, cached input", "m, input", "m, output"]
@@ -135,9 +145,9 @@ def test_openais_client_reads_the_costs() -> None:
 
 def test_pages_follow_each_other() -> None:
     query = f"start_time={HOUR - 7200}&bucket_width=1h&limit=2"
-    first = completions([PLAIN], asked(query))
+    first = completions([PLAIN], query)
     assert first["has_more"] and not any(each["results"] for each in first["data"])
-    second = completions([PLAIN], asked(f"{query}&page={first['next_page']}"))
+    second = completions([PLAIN], f"{query}&page={first['next_page']}")
     assert [each["start_time"] for each in second["data"]] == [HOUR, HOUR + 3600]
     assert second["data"][0]["results"][0]["num_model_requests"] == 1
 
@@ -146,13 +156,24 @@ def test_only_what_was_asked_for_is_counted() -> None:
     rows = [PLAIN, PLAIN._replace(tenant="bob"), PLAIN._replace(model="n", kind="batch")]
 
     def count(more: str) -> int:
-        page = completions(rows, asked(f"start_time={HOUR}&{more}"))
+        page = completions(rows, f"start_time={HOUR}&{more}")
         return sum(x["num_model_requests"] for each in page["data"] for x in each["results"])
 
     assert [count(more) for more in ("", "models=n", "project_ids=bob", "batch=false")] == [
         3, 1, 1, 2,
     ]  # fmt: skip
     assert count(f"end_time={HOUR + 1}") == 0  # it ended a second later
+
+
+def test_what_wants_no_tokens_is_no_completion() -> None:
+    rows = [
+        PLAIN,
+        PLAIN._replace(kind="tune", tier="batch", asked=0, tokens=0),
+        PLAIN._replace(kind="embedding", asked=0, tokens=0),
+        PLAIN._replace(kind="batch", asked=0, tokens=0),  # a line that wants embeddings
+    ]
+    (bucket,) = completions(rows, f"start_time={HOUR}&limit=1")["data"]
+    assert [each["num_model_requests"] for each in bucket["results"]] == [1]
 
 
 @pytest.mark.parametrize(
@@ -164,6 +185,10 @@ def test_only_what_was_asked_for_is_counted() -> None:
         ("start_time=5&group_by=colour", "group_by"),
         ("start_time=5&limit=32", "limit"),
         ("start_time=5&page=next", "page"),
+        (f"start_time={'9' * 5000}", "start_time"),  # more digits than Python reads
+        (f"start_time=5&end_time={'9' * 400}", "end_time"),
+        (f"start_time=5&page=page_{'9' * 400}", "page"),
+        (f"start_time=5&page=page_{'9' * 5000}", "page"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused_by_name(query: str, param: str) -> None:

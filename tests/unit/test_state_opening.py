@@ -11,14 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.states import KINDS, address, opened, read, run, write
+from tests.states import KINDS, address, every, opened, read, run, write
 
 from eke.errors import BadFile, BadInput, StateError
-from eke.gateway.state import database, documents, schema
+from eke.gateway.row import Row
+from eke.gateway.state import database, documents, rows, schema
 from eke.gateway.state.documents import Document
 from eke.gateway.state.sealing import Sealer
 from eke.gateway.state.state import open_state
 
+TEXTS = ("tenant", "kind", "model", "tier", "engine", "outcome", "reason")
 DOCUMENT = Document("d", "response", "acme", 0.0, "done", b"{}")
 
 
@@ -63,7 +65,7 @@ def test_a_newer_schema_is_refused(kind: str, tmp_path: Path) -> None:
     where = address(kind, tmp_path)
     with opened(where) as state:
         write(state, lambda transaction: transaction.run("UPDATE meta SET value = '99'"))
-    with pytest.raises(StateError, match=r"made by a newer eke \(schema 99; this one knows 1\)"):
+    with pytest.raises(StateError, match=r"made by a newer eke \(schema 99; this one knows \d+\)"):
         open_state(where)
 
 
@@ -81,8 +83,23 @@ def test_an_older_schema_is_brought_up(
         assert read(state, lambda t: t.all("SELECT id, x FROM extra")) == [(7, 0.5)]
         assert read(state, lambda t: t.all("SELECT id, more FROM documents")) == [("d", None)]
     monkeypatch.undo()
-    with pytest.raises(StateError, match="schema 2"):
+    with pytest.raises(StateError, match=f"schema {len(schema.CHANGES) + 1}"):
         open_state(where)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_the_first_schema_are_found_by_their_ends(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = address(kind, tmp_path)
+    row = Row(**dict.fromkeys(Row._fields, 0) | dict.fromkeys(TEXTS, "x"))
+    monkeypatch.setattr(schema, "CHANGES", schema.CHANGES[:1])
+    with opened(where) as state:
+        write(state, rows.add, "g", [row._replace(arrived_at=100.0, arrived=7.0, finished=9.5)])
+    monkeypatch.undo()
+    with opened(where) as state:
+        for since, found in ((102.5, 1), (102.6, 0)):
+            assert len(every(lambda since=since: state.rows(since, 1e9, "ended_at"))) == found
 
 
 def _folder(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from itertools import count
 from pathlib import Path
 
@@ -17,10 +16,11 @@ from eke.gateway.row import Row
 from eke.gateway.state import gateways, members, rows
 from eke.gateway.state.gateways import Alive
 from eke.gateway.state.members import Key, Member
-from eke.gateway.state.rows import Asked, Kept, Sample, Usage
+from eke.gateway.state.rows import Kept, Moment, Sample
 from eke.gateway.state.state import State
 
 DAY = 86400.0
+FAR = 100 * DAY
 _times = count()
 
 
@@ -31,8 +31,8 @@ def state(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def fresh() -> float:
-    """Thousand days that nobody has rows in."""
-    return next(_times) * 1000 * DAY
+    """A day such that nobody else has rows that came or ended within FAR of it."""
+    return next(_times) * 4 * FAR
 
 
 seconds = st.floats(0, 1e6, allow_nan=False)
@@ -76,9 +76,11 @@ def add(state: State, gateway: str, start: float, drawn: list[Row]) -> list[Row]
     return stored
 
 
-@given(one=many, other=many)
-@settings(max_examples=25)
-def test_rows_come_back_as_they_came(state: State, one: list[Row], other: list[Row]) -> None:
+@given(one=many, other=many, moment=st.sampled_from(["arrived_at", "ended_at"]))
+@settings(max_examples=40)
+def test_rows_come_back_as_they_came_or_ended(
+    state: State, one: list[Row], other: list[Row], moment: Moment
+) -> None:
     start = fresh()
     names = [f"{start:.0f}-{word}" for word in "ab"]
     stored = [
@@ -87,51 +89,17 @@ def test_rows_come_back_as_they_came(state: State, one: list[Row], other: list[R
         for row in add(state, name, start, drawn)
     ]
     add(state, names[0], start, one)  # again: none is there twice
-    stored.sort(key=lambda kept: (kept.row.arrived_at, kept.gateway, kept.row.number))
+
+    def at(kept: Kept) -> float:
+        return float(getattr(kept.row, moment))
+
+    stored.sort(key=lambda kept: (at(kept), kept.gateway, kept.row.number))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(facade, "AT_ONCE", 3)
-        assert every(lambda: state.rows(start, start + 1000 * DAY)) == stored
+        assert every(lambda: state.rows(start - FAR, start + FAR, moment)) == stored
         until = start + DAY
-        early = [kept for kept in stored if kept.row.arrived_at < until]
-        assert every(lambda: state.rows(start, until)) == early
-    assert read(state, rows.last, names[0]) == max((row.number for row in one), default=-1)
-
-
-@given(
-    drawn=many,
-    by=st.lists(st.sampled_from(rows.GROUPS), unique=True, max_size=3).map(tuple),
-    width=st.sampled_from([60.0, DAY]),
-    tenant=st.sampled_from([None, "acme"]),
-)
-@settings(max_examples=25)
-def test_usage_is_the_sum_of_its_rows(
-    state: State, drawn: list[Row], by: tuple[str, ...], width: float, tenant: str | None
-) -> None:
-    start = fresh()
-    parts: dict[tuple, list[Row]] = defaultdict(list)
-    for row in add(state, f"{start:.0f}", start, drawn):
-        if tenant in (None, row.tenant):
-            group = tuple(getattr(row, name) for name in by)
-            parts[(row.arrived_at // width * width, *group)].append(row)
-    asked = Asked(since=start, until=start + 1000 * DAY, by=by, width=width, tenant=tenant)
-    found = read(state, rows.usage, asked)
-    assert [(usage.starts, *usage.group) for usage in found] == sorted(parts)
-    for usage in found:
-        assert_sums(usage, parts[(usage.starts, *usage.group)])
-
-
-def assert_sums(usage: Usage, part: list[Row]) -> None:
-    assert usage.requests == len(part)
-    assert usage.finished == sum(row.outcome == "finished" for row in part)
-    for name in ("prompt", "cached", "tokens"):
-        assert getattr(usage, name) == sum(getattr(row, name) for row in part)
-    for name in ("seconds", "energy", "cost", "charged", "saved"):
-        assert getattr(usage, name) == pytest.approx(sum(getattr(row, name) for row in part))
-
-
-def test_usage_by_something_else_is_refused(state: State) -> None:
-    with pytest.raises(BadInput, match="not told by session"):
-        read(state, rows.usage, Asked(since=0.0, until=1.0, by=("session",)))
+        early = [kept for kept in stored if start <= at(kept) < until]
+        assert every(lambda: state.rows(start, until, moment)) == early
 
 
 def test_samples_come_back_in_order_and_old_ones_go(state: State) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 # How a request ended, as `eke.types.run.OUTCOMES` has them.
 FINISHED, REFUSED, STOPPED, FAILED = "finished", "refused", "stopped", "failed"
+TUNE = "tune"  # kind of a row that is no request: a stretch of a fine-tuning job on an engine
 
 
 class Row(NamedTuple):
@@ -43,3 +44,8 @@ class Row(NamedTuple):
     cost: float
     charged: float
     saved: float
+
+    @property
+    def ended_at(self) -> float:
+        """When it ended, UTC [s]."""
+        return self.arrived_at + self.finished - self.arrived

@@ -11,6 +11,7 @@ import msgspec
 from eke.gateway.refusal import bad
 from eke.gateway.settings import Settings, Tenant
 from eke.gateway.state.documents import Document
+from eke.gateway.whole import whole
 from eke.types.record import Record
 
 KIND = "file"
@@ -104,7 +105,4 @@ def kept_for(anchor: str, seconds: str) -> float:
         return inf
     if anchor != "created_at":
         raise bad("Invalid 'expires_after[anchor]': only created_at is one.", "expires_after")
-    if not seconds.isdecimal() or not LEAST <= int(seconds) <= MOST:
-        words = f"expected a whole number from {LEAST} to {MOST}."
-        raise bad(f"Invalid 'expires_after[seconds]': {words}", "expires_after")
-    return float(seconds)
+    return float(whole("expires_after[seconds]", seconds, LEAST, MOST))

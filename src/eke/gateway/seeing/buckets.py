@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
 from eke.gateway.refusal import bad
-from eke.gateway.row import Row
-from eke.gateway.seeing.usage import ATOM, ended, tokens_of, usage
-from eke.gateway.settings import Price
+from eke.gateway.row import REFUSED, Row
+from eke.gateway.seeing.usage import ATOM, Prices, Sums, parts_of, tokens_of
+from eke.gateway.whole import whole
 from eke.types.record import Record
 
 WIDTHS = {"1m": (60, 60, 1440), "1h": (3600, 24, 168), "1d": (86400, 7, 31)}  # s, usual, most
 DAYS = 180  # most buckets of costs
+LATEST = 1 << 40  # time that may be asked for, UTC [s]
 ITEMS = {"prompt": "input", "cached": "cached input", "answer": "output"}
 USED = ("project_id", "model", "batch", "service_tier")
 COST = ("project_id", "line_item")
+
+Key = tuple[int, tuple[Any, ...]]  # beginning of a bucket, UTC [s], and what is told apart in it
 
 
 class Question(Record):
@@ -38,6 +41,16 @@ class Question(Record):
         """Beginnings of all buckets, of which the first is whole."""
         return range(self.start // self.width * self.width, self.end, self.width)
 
+    @property
+    def page(self) -> range:
+        """Those that are answered at once."""
+        return self.buckets[: self.limit]
+
+    @property
+    def until(self) -> int:
+        """Where this page ends, UTC [s]."""
+        return min(self.page[-1] + self.width, self.end) if self.page else self.start
+
 
 def question(query: str, now: float, costs: bool = False) -> Question:
     """The question in an address. now: UTC [s].  Raises Refusal 400 naming the parameter."""
@@ -51,15 +64,12 @@ def question(query: str, now: float, costs: bool = False) -> Question:
         if each not in (COST if costs else USED):
             words = ", ".join(COST if costs else USED)
             raise bad(f"Invalid 'group_by': {each!r:.40}; use {words}.", "group_by")
-    start = _whole(given, "start_time", None, 1 << 40)
-    if "page" in given:
-        page = given["page"][0].removeprefix("page_")
-        if not page.isdecimal():
-            raise bad("Invalid 'page': use next_page of an earlier answer.", "page")
-        start = max(start, int(page))
+    start = _whole(given, "start_time", None, LATEST)
+    if "page" in given:  # next_page of an earlier answer
+        start = max(start, whole("page", given["page"][0].removeprefix("page_"), 0, LATEST))
     return Question(
         start=start,
-        end=_whole(given, "end_time", int(now) + 1, 1 << 40),
+        end=_whole(given, "end_time", int(now) + 1, LATEST),
         width=seconds,
         group=group,
         limit=_whole(given, "limit", usual, DAYS if costs else most),
@@ -69,38 +79,56 @@ def question(query: str, now: float, costs: bool = False) -> Question:
     )
 
 
-def completions(rows: Iterable[Row], asked: Question) -> dict[str, Any]:
-    """A page of /v1/organization/usage/completions. Requests that were refused are not in it."""
-    found: dict[tuple[int, tuple[Any, ...]], list[int]] = {}
-    for at, row in _within(rows, asked):
-        if row.kind == "embedding" or row.outcome == "refused":
-            continue
+class Completions:
+    """A page of /v1/organization/usage/completions, added up row by row.
+
+    Requests that were refused are not in it, nor those that wanted no tokens: embeddings, and what
+    fine-tuning takes.
+    """
+
+    def __init__(self, asked: Question) -> None:
+        self.asked = asked
+        self._found: dict[Key, list[int]] = {}
+
+    def add(self, row: Row) -> None:
+        """One more row."""
+        if row.outcome == REFUSED or not row.asked or not _wanted(row, self.asked):
+            return
         fields = {
             "project_id": row.tenant,
             "model": row.model,
             "batch": row.kind == "batch",
             "service_tier": row.tier,
         }
-        key = (at, tuple(fields[name] for name in asked.group))
-        sums = found.setdefault(key, [0, 0, 0, 0])
+        sums = self._found.setdefault(_key(row, self.asked, fields), [0, 0, 0, 0])
         for place, number in enumerate((1, *tokens_of(row))):
             sums[place] += number
-    return _page(asked, ((key, _used(asked, key[1], sums)) for key, sums in found.items()))
+
+    def page(self) -> dict[str, Any]:
+        """The answer."""
+        asked, found = self.asked, self._found.items()
+        return _page(asked, ((key, _used(asked, key[1], sums)) for key, sums in found))
 
 
-def costs(
-    rows: Iterable[Row], prices: Mapping[str, Price | None], asked: Question
-) -> dict[str, Any]:
-    """A page of /v1/organization/costs."""
-    found: dict[tuple[int, tuple[Any, ...]], tuple[int, int]] = {}
-    within = (row for _, row in _within(rows, asked))
-    for group, sums in usage(within, prices).items():
-        fields = {"project_id": group.tenant, "line_item": f"{group.model}, {ITEMS[group.part]}"}
-        day = group.hour // asked.width * asked.width
-        key = (day, tuple(fields[name] for name in asked.group))
-        charged, tokens = found.get(key, (0, 0))
-        found[key] = charged + sums.charged, tokens + sums.tokens
-    return _page(asked, ((key, _cost(asked, key[1], sums)) for key, sums in found.items()))
+class Costs:
+    """A page of /v1/organization/costs, added up row by row."""
+
+    def __init__(self, asked: Question, prices: Prices) -> None:
+        self.asked, self.prices = asked, prices
+        self._found: dict[Key, Sums] = {}
+
+    def add(self, row: Row) -> None:
+        """One more row."""
+        if not _wanted(row, self.asked):
+            return
+        for part, used in parts_of(row, self.prices):
+            fields = {"project_id": row.tenant, "line_item": f"{row.model}, {ITEMS[part]}"}
+            self._found.setdefault(_key(row, self.asked, fields), Sums()).add(used)
+
+    def page(self) -> dict[str, Any]:
+        """The answer."""
+        asked, found = self.asked, self._found.items()
+        return _page(asked, ((key, _cost(asked, key[1], sums)) for key, sums in found))
 
 
 def _used(asked: Question, values: tuple[Any, ...], sums: list[int]) -> dict[str, Any]:
@@ -117,49 +145,38 @@ def _used(asked: Question, values: tuple[Any, ...], sums: list[int]) -> dict[str
     return {**result, **empty, **dict(zip(asked.group, values, strict=True))}
 
 
-def _cost(asked: Question, values: tuple[Any, ...], sums: tuple[int, int]) -> dict[str, Any]:
-    charged, tokens = sums
+def _cost(asked: Question, values: tuple[Any, ...], sums: Sums) -> dict[str, Any]:
     alone = "line_item" in asked.group
     return {
         "object": "organization.costs.result",
-        "amount": {"value": charged / ATOM, "currency": "usd"},
-        "quantity": float(tokens) if alone else None,
+        "amount": {"value": sums.charged / ATOM, "currency": "usd"},
+        "quantity": float(sums.tokens) if alone else None,
         "quantity_unit": "tokens" if alone else None,
         **dict.fromkeys((*COST, "user_id", "api_key_id")),
         **dict(zip(asked.group, values, strict=True)),
     }
 
 
-def _within(rows: Iterable[Row], asked: Question) -> Iterator[tuple[int, Row]]:
-    """Rows that are asked for, with the beginnings of their buckets."""
-    begin, end = asked.start, min(asked.end, _until(asked))
-    for row in rows:
-        at = ended(row)
-        if not begin <= at < end:
-            continue
-        if asked.models and row.model not in asked.models:
-            continue
-        if asked.projects and row.tenant not in asked.projects:
-            continue
-        if asked.batch is not None and (row.kind == "batch") != asked.batch:
-            continue
-        yield int(at) // asked.width * asked.width, row
+def _wanted(row: Row, asked: Question) -> bool:
+    return (
+        asked.start <= row.ended_at < asked.until
+        and (not asked.models or row.model in asked.models)
+        and (not asked.projects or row.tenant in asked.projects)
+        and (asked.batch is None or (row.kind == "batch") == asked.batch)
+    )
 
 
-def _until(asked: Question) -> int:
-    """Where this page ends, UTC [s]."""
-    buckets = asked.buckets[: asked.limit]
-    return buckets[-1] + asked.width if buckets else asked.start
+def _key(row: Row, asked: Question, fields: dict[str, Any]) -> Key:
+    """Where a row belongs: the beginning of its bucket, and the fields that are told apart."""
+    at = int(row.ended_at) // asked.width * asked.width
+    return at, tuple(fields[name] for name in asked.group)
 
 
-def _page(
-    asked: Question, results: Iterable[tuple[tuple[int, tuple[Any, ...]], dict[str, Any]]]
-) -> dict[str, Any]:
+def _page(asked: Question, results: Iterable[tuple[Key, dict[str, Any]]]) -> dict[str, Any]:
     """Buckets with their results, empty ones too, and where the next page begins."""
-    by_start: dict[int, list[dict[str, Any]]] = {at: [] for at in asked.buckets[: asked.limit]}
+    by_start: dict[int, list[dict[str, Any]]] = {at: [] for at in asked.page}
     for (at, _), result in sorted(results, key=lambda each: each[0]):
         by_start[at].append(result)
-    more = len(asked.buckets) > asked.limit
     data = [
         {
             "object": "bucket",
@@ -169,17 +186,15 @@ def _page(
         }
         for at, found in by_start.items()
     ]
-    page = f"page_{_until(asked)}" if more else None
-    return {"object": "page", "data": data, "has_more": more, "next_page": page}
+    more = len(asked.buckets) > asked.limit
+    next_page = f"page_{asked.until}" if more else None
+    return {"object": "page", "data": data, "has_more": more, "next_page": next_page}
 
 
 def _whole(given: dict[str, list[str]], name: str, usual: int | None, most: int) -> int:
     """A whole number above 0. Raises Refusal 400."""
-    if name not in given:
-        if usual is None:
-            raise bad(f"Missing required parameter: '{name}'.", name)
-        return usual
-    text = given[name][0]
-    if not text.isdecimal() or not 0 < int(text) <= most:
-        raise bad(f"Invalid '{name}': expected a number from 1 to {most}.", name)
-    return int(text)
+    if name in given:
+        return whole(name, given[name][0], 1, most)
+    if usual is None:
+        raise bad(f"Missing required parameter: '{name}'.", name)
+    return usual

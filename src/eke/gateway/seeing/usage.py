@@ -6,7 +6,7 @@ of rows, and what is exported adds up to what was stored: each row is rounded on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from eke.gateway.engines.capacity import PROMPT
@@ -16,6 +16,8 @@ from eke.gateway.settings import Price
 
 ATOM = 10**12  # parts of a unit
 HOUR = 3600
+
+Prices = Mapping[str, Price | None]
 
 PARTS = ("prompt", "cached", "answer")  # tokens computed, from a cache, and given
 
@@ -30,43 +32,75 @@ class Group(NamedTuple):
     part: str
 
 
-class Sums:
-    """What was used. tokens.  charged, listed: with and without what caches saved; cost: of the
-    chips [1e-12 USD].  seconds: of accelerators [1e-12 s].  energy [1e-12 J]."""
+class Used(NamedTuple):
+    """What a request used for one class of its tokens. charged, listed: with and without what
+    caches saved; cost: of the chips [1e-12 USD].  seconds: of accelerators [1e-12 s].
+    energy [1e-12 J]."""
 
-    __slots__ = ("charged", "cost", "energy", "listed", "seconds", "tokens")
+    tokens: int
+    charged: int
+    listed: int
+    cost: int
+    seconds: int
+    energy: int
+
+
+class Sums:
+    """The same of many requests."""
+
+    __slots__ = Used._fields
 
     def __init__(self) -> None:
         self.tokens = self.charged = self.listed = 0
         self.cost = self.seconds = self.energy = 0
 
+    def add(self, used: Used) -> None:
+        """One more."""
+        self.tokens += used.tokens
+        self.charged += used.charged
+        self.listed += used.listed
+        self.cost += used.cost
+        self.seconds += used.seconds
+        self.energy += used.energy
 
-def usage(rows: Iterable[Row], prices: Mapping[str, Price | None]) -> dict[Group, Sums]:
-    """Sums of rows by what they have in common. An hour is that in which a request ended.
 
-    prices: by model, as they were when the rows were written; they only decide how what was charged
-    for a request is divided among its tokens.
-    """
+def usage(rows: Iterable[Row], prices: Prices) -> dict[Group, Sums]:
+    """Sums of rows by what they have in common. prices: by model."""
     groups: dict[Group, Sums] = {}
     for row in rows:
-        hour = int(ended(row) // HOUR) * HOUR
-        alike = (hour, row.tenant, row.model, row.kind)
-        tokens = tokens_of(row)
-        charged = divided(atoms(row.charged), charges(tokens, prices.get(row.model)))
-        work = (tokens[0] * PROMPT, 0.0, float(tokens[2]))
-        used = [divided(atoms(each), work) for each in (row.cost, row.seconds, row.energy)]
-        for place, part in enumerate(PARTS):
-            numbers = (tokens[place], charged[place], *(each[place] for each in used))
-            if not any(numbers) and not (part == "cached" and row.saved):
-                continue
-            sums = groups.setdefault(Group(*alike, part), Sums())
-            sums.tokens += tokens[place]
-            sums.charged += charged[place]
-            sums.listed += charged[place] + (atoms(row.saved) if part == "cached" else 0)
-            sums.cost += used[0][place]
-            sums.seconds += used[1][place]
-            sums.energy += used[2][place]
+        add(groups, row, prices)
     return groups
+
+
+def add(groups: dict[Group, Sums], row: Row, prices: Prices) -> None:
+    """One more row; its hour is that in which the request ended."""
+    hour = int(row.ended_at // HOUR) * HOUR
+    for part, used in parts_of(row, prices):
+        group = Group(hour, row.tenant, row.model, row.kind, part)
+        groups.setdefault(group, Sums()).add(used)
+
+
+def parts_of(row: Row, prices: Prices) -> Iterator[tuple[str, Used]]:
+    """What a request used, by class of token.
+
+    prices: as they were when the row was written; they only decide how what was charged is divided
+    among the tokens.
+    """
+    tokens = tokens_of(row)
+    charged = divided(atoms(row.charged), charges(tokens, prices.get(row.model)))
+    work = (tokens[0] * PROMPT, 0.0, float(tokens[2]))
+    cost, seconds, energy = (
+        divided(atoms(each), work) for each in (row.cost, row.seconds, row.energy)
+    )
+    saved = (0, atoms(row.saved), 0)
+    for place, part in enumerate(PARTS):
+        listed = charged[place] + saved[place]
+        used = Used(
+            *(tokens[place], charged[place], listed),
+            *(cost[place], seconds[place], energy[place]),
+        )
+        if any(used):
+            yield part, used
 
 
 class EngineTime(NamedTuple):
@@ -103,11 +137,6 @@ def whole_times(times: Iterable[EngineTime], groups: Mapping[Group, Sums]) -> tu
         left.cost -= sums.cost
         left.energy -= sums.energy
     return free, left
-
-
-def ended(row: Row) -> float:
-    """When a request ended, UTC [s]."""
-    return row.arrived_at + row.finished - row.arrived
 
 
 def atoms(amount: float) -> int:

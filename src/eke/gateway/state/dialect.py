@@ -49,10 +49,6 @@ class Dialect(Protocol):
         """A table or an index of SQLite as this database says it."""
         ...
 
-    def whole(self, number: str) -> str:
-        """SQL for the whole part of a number that is not negative."""
-        ...
-
     def first(self, connection: Any) -> None:
         """Before tables are made: keep others from making them, and make room for them."""
         ...

@@ -98,13 +98,11 @@ class Postgres:
     def types(self, sql: str) -> str:
         return re.sub(r"\b(REAL|BLOB|INTEGER|TEXT)\b", lambda word: _TYPES[word[0]], sql)
 
-    def whole(self, number: str) -> str:
-        return f"CAST(floor({number}) AS BIGINT)"
-
     def first(self, connection: Any) -> None:
         if connection.info.server_version < OLDEST:
             raise StateError(f"{self.name} is too old; the gateway needs PostgreSQL 13 or newer.")
         connection.execute("SELECT pg_advisory_xact_lock(7088)")
+        connection.execute("SET LOCAL statement_timeout TO 0")  # there may be many rows to index
         connection.execute("CREATE SCHEMA IF NOT EXISTS eke")
 
     def scrub(self, connection: Any) -> bool:

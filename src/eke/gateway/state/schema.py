@@ -85,7 +85,10 @@ CREATE TABLE gateways (
   id TEXT PRIMARY KEY, started REAL NOT NULL, heard REAL NOT NULL, body BLOB NOT NULL
 )
 """
-CHANGES = (_FIRST,)
+_ENDED = """
+CREATE INDEX rows_ended ON rows ((arrived_at + finished - arrived), gateway, number)
+"""
+CHANGES = (_FIRST, _ENDED)
 
 
 def make(transaction: Transaction) -> None:

@@ -86,9 +86,6 @@ class Sqlite:
     def types(self, sql: str) -> str:
         return sql
 
-    def whole(self, number: str) -> str:
-        return f"CAST({number} AS INTEGER)"
-
     def first(self, connection: sqlite3.Connection) -> None:
         pass  # a transaction that writes is alone
 

@@ -66,18 +66,14 @@ class State:
         while part := list(islice(left, AT_ONCE)):
             await self.write(works.add, part)
 
-    async def results(self, parent: str, tenant: str) -> AsyncIterator[works.Result]:
-        """What came of a batch, in its order."""
-        after = -1
-        while part := await self.read(works.results, parent, tenant, after, AT_ONCE):
-            for result in part:
-                yield result
-            after = part[-1].position
-
-    async def rows(self, since: float, until: float) -> AsyncIterator[rows.Kept]:
-        """Rows that came from `since` to before `until`, UTC [s], as they came."""
+    async def rows(
+        self, since: float, until: float, moment: rows.Moment = "arrived_at"
+    ) -> AsyncIterator[rows.Kept]:
+        """Rows of requests that came, or ended, from `since` to before `until`, UTC [s], in that
+        order."""
+        span = rows.Span(since=since, until=until, moment=moment)
         after: rows.Kept | None = None
-        while part := await self.read(rows.page, since, until, after, AT_ONCE):
+        while part := await self.read(rows.page, span, after, AT_ONCE):
             for row in part:
                 yield row
             after = part[-1]
