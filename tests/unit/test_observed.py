@@ -55,6 +55,7 @@ def refused(number: int, came: float, reason: str, **given: Any) -> Row:
 
 def kept(tmp_path: Path, gateways: dict[str, list[Row]], **wanted: Any) -> Run:
     """The run of a state in which these rows are."""
+    tmp_path.mkdir(exist_ok=True)
     path = tmp_path / "eke.db"
     with opened(str(path)) as state:
         for name, some in gateways.items():
@@ -170,6 +171,18 @@ def test_first_tokens_that_were_not_streamed_come_at_the_pace_of_the_others(tmp_
     assert run.facts["unstreamed"] == 1.0
     alone = kept(tmp_path, {"g": some}, since=NOON + 1.5)
     assert column(alone, "first")[0] == pytest.approx(1.001 / 11)
+
+
+def test_a_jobs_stretch_is_no_request(tmp_path: Path) -> None:
+    some = [row(0, 0.0), row(1, 1.0), row(2, 2.0)]
+    stretch = row(3, 1.5, kind="tune", engine="e1", first=None, tokens=0, asked=0)
+    alone, both = (
+        kept(tmp_path / name, {"g": each})
+        for name, each in (("alone", some), ("both", [*some, stretch]))
+    )
+    assert len(both) == 3 and column(both, "replica") == [0, 0, 0]
+    assert both.facts == alone.facts
+    assert "stretches of fine-tuning jobs on engines are left out: 1" in " ".join(both.remarks)
 
 
 def test_which_rows_are_wanted(tmp_path: Path) -> None:

@@ -67,6 +67,28 @@ def test_a_sample_has_what_ended_since_the_last() -> None:
     assert seeing.history.percentile("first", 1.0) == pytest.approx(0.5, rel=0.25)
 
 
+def test_what_waits_by_its_own_will_is_in_no_chart_of_waits() -> None:
+    """Hours of a job that is out of the way, or a line in the night, say nothing of the queue."""
+    times = Times()
+
+    async def work(seeing: Seeing) -> None:
+        times.go(1.0)
+        late = {"started": PLAIN.arrived + 7200, "tier": "batch"}
+        seeing.over(PLAIN._replace(kind="tune", first=None, tokens=0, finished=1e4, **late))
+        seeing.over(PLAIN._replace(kind="batch", first=8000.0, finished=9000.0, **late))
+        seeing.look()
+        assert seeing.history.percentile("wait", 0.5) is None
+        assert seeing.history.percentile("first", 0.5) is None
+        seeing.over(PLAIN)
+        times.go(1.0)
+        seeing.look()
+
+    seeing = looked(times, work)
+    assert seeing.history.percentile("wait", 1.0) == pytest.approx(0.25, rel=0.25)
+    told = {tier: sum(each.wait.counts) for (_, tier), each in seeing.meters.times.items()}
+    assert told["batch"] == 2  # the metrics tell it by its tier
+
+
 def test_a_share_of_tokens_fades() -> None:
     times = Times()
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from eke.errors import BadFile, BadInput
-from eke.gateway.row import Row
+from eke.gateway.row import TUNE, Row
 from eke.gateway.state import rows
 from eke.gateway.state.rows import Kept
 from eke.gateway.state.state import State, open_state
@@ -48,11 +48,13 @@ class Wanted(Record):
 
 
 class Rows:
-    """The columns of rows, a batch after the other. names: code of each name met."""
+    """The columns of rows, a batch after the other. names: code of each name met.  stretches: of
+    fine-tuning jobs, which are no requests and left out."""
 
     def __init__(self) -> None:
         self.names: dict[str, dict[str, int]] = {name: {} for name in (*_CODED, "gateway")}
         self.reasons = Reasons()
+        self.stretches = 0
         self._parts: dict[str, list[Any]] = {}
 
     def add(self, batch: list[Kept]) -> None:
@@ -100,7 +102,7 @@ def observed(address: str, wanted: Wanted | None = None) -> Run:
 
 async def _observed(state: State, address: str, wanted: Wanted) -> Run:
     found = Rows()
-    async for batch in _batches(state, wanted):
+    async for batch in _batches(state, wanted, found):
         found.add(batch)
     if not found.names["gateway"]:
         raise BadInput(f"{address} has no request of that time, and of those tenants and models.")
@@ -116,14 +118,17 @@ async def _observed(state: State, address: str, wanted: Wanted) -> Run:
     return _run(found, {**columns, **times}, line, _remarks(found, engines, wanted))
 
 
-async def _batches(state: State, wanted: Wanted) -> AsyncIterator[list[Kept]]:
-    """The rows that are wanted, many at a time."""
+async def _batches(state: State, wanted: Wanted, found: Rows) -> AsyncIterator[list[Kept]]:
+    """The requests that are wanted, many at a time."""
     batch: list[Kept] = []
     async for kept in state.rows(wanted.since, wanted.until):
         row = kept.row
         if wanted.tenants and row.tenant not in wanted.tenants:
             continue
         if wanted.models and row.model not in wanted.models:
+            continue
+        if row.kind == TUNE:
+            found.stretches += 1
             continue
         batch.append(kept)
         if len(batch) == AT_ONCE:
@@ -215,6 +220,8 @@ def _remarks(found: Rows, engines: list[str], wanted: Wanted) -> list[str]:
         told = ", ".join(f"{place} is {name}" for place, name in enumerate(engines[:16]))
         more = f" and {len(engines) - 16} more" if len(engines) > 16 else ""
         said.append(f"of the replicas, {told}{more}")
+    if found.stretches:
+        said.append(f"stretches of fine-tuning jobs on engines are left out: {found.stretches:,}")
     if wanted.tenants or wanted.models:
         of = ", ".join([*wanted.tenants, *wanted.models])
         said.append(f"only requests of {of}: engines did more than is told here")

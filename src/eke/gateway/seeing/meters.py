@@ -14,6 +14,7 @@ from eke.gateway.seeing.labels import REASONS, STRANGERS, Names, reason_of
 LATELY = 120.0  # how far back a tenant's share of the tokens goes, about [s]
 ANSWER = 2.0  # what a token of an answer counts in it beside one of a prompt, as in the policies
 KEPT = 1000  # texts of reasons whose few words are remembered
+BATCH = "batch"  # tier of lines of batches and of jobs
 APART = 0.01  # of its time on the engine: an answer whose rest took less came whole, not streamed
 
 Key = tuple[str, str, str, str, str]  # model, tenant, kind, tier, outcome
@@ -65,8 +66,8 @@ class Cell:
 
 
 class Lately:
-    """What ended since the last look. answer: tokens.  first, wait: how many by the edges of
-    FINE."""
+    """What ended since the last look. answer: tokens.  first, wait: how many by the edges of FINE,
+    but for batches and jobs, which wait by their own will."""
 
     __slots__ = ("answer", "first", "outcomes", "wait")
 
@@ -147,12 +148,13 @@ class Meters:
         assert started is not None
         lately = self.lately
         times.wait.add(started - arrived)
-        lately.wait[bisect_left(FINE, started - arrived)] += 1
+        told = row.tier != BATCH
+        lately.wait[bisect_left(FINE, started - arrived)] += told
         if row.outcome == FINISHED:
             times.whole.add(finished - arrived)
         if first is not None and streamed(row):
             times.first.add(first - arrived)
-            lately.first[bisect_left(FINE, first - arrived)] += 1
+            lately.first[bisect_left(FINE, first - arrived)] += told
             times.token.add((finished - first) / (row.tokens - 1))
 
     def _not_answered(self, row: Row) -> None:
