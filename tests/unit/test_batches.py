@@ -178,8 +178,9 @@ def test_batches_that_make_no_sense_are_refused(
             wanted: Any = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
             with pytest.raises(BadRequestError, match="'evals'"):
                 await client.batches.create(input_file_id=other.id, **wanted)
-            with pytest.raises(NotFoundError):
+            with pytest.raises(NotFoundError) as missing:
                 await client.batches.create(input_file_id="file-none", **wanted)
+            assert missing.value.param == "input_file_id"
 
     run(check())
 

@@ -10,7 +10,7 @@ import pytest
 from eke.errors import BadFile, BadInput
 from eke.gateway.configuration import contexts_of, read, tiers_of
 from eke.gateway.limits import limit_of
-from eke.gateway.settings import Chips, Limit, Patience, Price, Settings
+from eke.gateway.settings import MONTH, Chips, Limit, Patience, Price, Settings
 from eke.gateway.tenants import hashed
 
 KEY = "sha256:" + hashed("gold's key")
@@ -118,6 +118,8 @@ def test_everything_that_a_file_can_say(tmp_path: Path, monkeypatch: pytest.Monk
     assert [limit.name for limit in gold.limits] == ["tokens/day", "requests/min"]
     assert (gold.models, gold.store, gold.retention) == (("gpt",), False, 7 * 86400.0)
     assert free.keys == (hashed("f1"), hashed("f2")) and free.context == inf
+    variables = {*found.key_env, *gold.key_env, *free.key_env}
+    assert variables == {"ENGINE_KEY", "FREE_ONE", "FREE_TWO", "EKE_ADMIN_KEY"}
     assert found.contexts == {8000.0: ("all",), 32_000.0: ("gold", "paying")}
     assert found.patience == Patience(first=20.0, hedge=2.0, retries=1)
     assert (found.host, found.port, found.admin, found.admin_key) == ("0.0.0.0", 9000, 9001, "s")
@@ -228,9 +230,9 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     "text,limit",
     [
         ("10M tokens/day", Limit(what="tokens", amount=1e7, period=86400.0)),
-        ("500 USD/month", Limit(what="USD", amount=500.0, period=30 * 86400.0)),
+        ("500 USD/month", Limit(what="USD", amount=500.0, period=MONTH)),
         ("0.5 USD", Limit(what="USD", amount=0.5, period=inf)),
-        ("40 chip-hours/month", Limit(what="seconds", amount=144_000.0, period=30 * 86400.0)),
+        ("40 chip-hours/month", Limit(what="seconds", amount=144_000.0, period=MONTH)),
         ("600 requests/min", Limit(what="requests", amount=600.0, period=60.0)),
         ("600 requests / minute", Limit(what="requests", amount=600.0, period=60.0)),
         ("1 request/s", Limit(what="requests", amount=1.0, period=1.0)),

@@ -64,10 +64,18 @@ def test_a_job_is_trained_and_told_step_by_step(tmp_path: Path) -> None:
 
 
 def test_a_trainer_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EKE_ADMIN_KEY", "secret")
+    names = ("EKE_ADMIN_KEY", "EKE_OTHER_ADMIN", "EKE_ENGINE_KEY", "EKE_TENANT_KEY", "EKE_SEAL")
+    for name in names:
+        monkeypatch.setenv(name, "secret")
+    tenant = Tenant(name="t", key_env=("EKE_TENANT_KEY",), seal="EKE_SEAL")
+    settings: dict[str, Any] = {
+        "facts": {"models": {"m": "org/m-7b"}},
+        "tenants": (tenant,),
+        "key_env": ("EKE_OTHER_ADMIN", "EKE_ENGINE_KEY"),
+    }
 
     async def check() -> None:
-        async with tuning(Fake(), folder=tmp_path, facts={"models": {"m": "org/m-7b"}}) as bench:
+        async with tuning(Fake(), folder=tmp_path, **settings) as bench:
             made = await job(bench, steps=1)
             await came_to(bench, made)
             folder = tmp_path / "jobs" / made.id
@@ -277,6 +285,11 @@ def test_jobs_of_others_are_not_found_and_lists_can_be_searched(tmp_path: Path) 
             tagged = await api.create(model="m", training_file=file, metadata={"run": "7"})
             found = [each.id async for each in api.list(metadata={"run": "7"})]
             assert found == [tagged.id]
+            none: Any = {"metadata": "null"}
+            found = [each.id async for each in api.list(extra_query=none)]
+            assert found == [made.id]
+            with pytest.raises(BadRequestError, match="metadata"):
+                await api.list(extra_query={"metadata": "x"})
             assert [each.id async for each in api.list(limit=1)] == [tagged.id, made.id]
             await came_to(bench, made)
             await came_to(bench, tagged)

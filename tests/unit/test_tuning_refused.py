@@ -75,8 +75,12 @@ def test_jobs_that_make_no_sense_are_refused(tmp_path: Path) -> None:
             other = await files.create(file=("t", b"x"), purpose="evals")
             with pytest.raises(NotFoundError, match="cannot be fine-tuned"):
                 await api.create(model="nobody", training_file=good.id)
-            with pytest.raises(NotFoundError, match="No such File"):
+            with pytest.raises(NotFoundError, match="No such File") as missing:
                 await api.create(model="m", training_file="file-none")
+            assert missing.value.param == "training_file"
+            with pytest.raises(NotFoundError, match="No such File") as missing:
+                await api.create(model="m", training_file=good.id, validation_file="file-none")
+            assert missing.value.param == "validation_file"
             for fields in (
                 {"training_file": other.id},
                 {"training_file": good.id, "validation_file": other.id},

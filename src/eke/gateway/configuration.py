@@ -15,6 +15,7 @@ from eke.gateway.engines.address import address, bearer
 from eke.gateway.keeping import sealer
 from eke.gateway.limits import limits_of
 from eke.gateway.settings import (
+    ADMIN_KEY,
     POLICY,
     Chips,
     EngineSettings,
@@ -89,7 +90,7 @@ class AdminFile(Record):
     """The table [admin]."""
 
     port: int
-    key_env: str = "EKE_ADMIN_KEY"
+    key_env: str = ADMIN_KEY
 
 
 class LogFile(Record):
@@ -173,6 +174,7 @@ def settings_of(file: GatewayFile, price: PriceChips, environment: Mapping[str, 
         port=_port("port", file.port),
         admin=None if file.admin is None else _port("admin.port", file.admin.port),
         admin_key="" if file.admin is None else environment.get(file.admin.key_env, ""),
+        key_env=_variables(file),
         state=file.state,
         record=file.record,
         longest_body=int(_in("longest_body", file.longest_body, "B")),
@@ -194,6 +196,12 @@ def settings_of(file: GatewayFile, price: PriceChips, environment: Mapping[str, 
             "secret of your own."
         )
     return settings
+
+
+def _variables(file: GatewayFile) -> tuple[str, ...]:
+    """Names of the variables with the keys of the administration and of engines."""
+    tables = (file.admin, *file.engines.values())
+    return tuple(each.key_env for each in tables if each is not None and each.key_env)
 
 
 def contexts_of(tiers: Mapping[str, list[str] | str]) -> dict[float, tuple[str, ...]]:
@@ -280,6 +288,7 @@ def tenant_of(name: str, file: TenantFile, environment: Mapping[str, str]) -> Te
     return Tenant(
         name=name,
         keys=tuple(keys),
+        key_env=tuple(each for each in names if each),
         group=file.group,
         weight=file.weight,
         floor=_share(f"{where} floor", file.floor),

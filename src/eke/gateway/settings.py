@@ -11,6 +11,7 @@ Form = Literal["auto", "json", "words"]
 Counted = Literal["requests", "tokens", "USD", "seconds"]
 
 POLICY = "classes+promise+queue+backfill(spare=5%)+anticipate@prefix"  # where nobody says
+ADMIN_KEY = "EKE_ADMIN_KEY"  # the variable with the administration's key, where nobody says
 EVERYONE = "everyone"  # the tenant of those who give no key, where none is asked for
 MONTH = 365.2425 * 86400.0 / 12  # stands for a month of the calendar, as long as that is [s]
 PERIODS = {"second": 1.0, "min": 60.0, "hour": 3600.0, "day": 86400.0, "month": MONTH}
@@ -179,7 +180,7 @@ class Settings(Record):
     port: int = 8080
     admin: int | None = None
     admin_key: str = ""
-    key_env: tuple[str, ...] = ("EKE_ADMIN_KEY",)
+    key_env: tuple[str, ...] = ()
     state: str = ""
     record: str = ""
     longest_body: int = 32 * 2**20

@@ -37,7 +37,8 @@ async def create(asking: Asking) -> None:
         raise bad(f"Invalid 'endpoint'. Supported values are {', '.join(URLS)}.", "endpoint")
     check_metadata(ask.metadata)
     id = ask.input_file_id
-    file = await found(asking, FILE, id, f"No such File object: {id:.80}")
+    words = f"No such File object: {id:.80}"
+    file = await found(asking, FILE, id, words, param="input_file_id")
     if file.label != BATCH:
         words = f"The file was uploaded for {file.label!r}; a batch reads one for 'batch'."
         raise bad(words, "input_file_id", "invalid_file_purpose")

@@ -39,12 +39,13 @@ def keeps(asking: Asking) -> State:
 
 
 async def found(
-    asking: Asking, kind: str, id: str, words: str, code: str | None = None
+    asking: Asking, kind: str, id: str, words: str, code: str | None = None, param: str = "id"
 ) -> Document:
-    """One of the tenant's things. words, code: of the Refusal 404 where it has none such."""
+    """One of the tenant's things. words, code, param: of the Refusal 404 where it has none such;
+    param is the field that named it."""
     document = await state_of(asking).read(documents.get, kind, id, asking.tenant.name)
     if document is None or expired(document, asking.gateway.clock.wall()):
-        raise not_found(words, "id", code)
+        raise not_found(words, param, code)
     return document
 
 

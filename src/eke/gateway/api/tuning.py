@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -57,11 +56,10 @@ async def create(asking: Asking) -> None:
 
 
 async def list_jobs(asking: Asking) -> None:
-    """The tenant's jobs, newest first; those with some metadata, where that is asked for."""
+    """The tenant's jobs, newest first; those with some metadata, or with none, where that is asked
+    for."""
     limit, after = asking.number("limit", LIMIT, 1, MOST), asking.query.get("after")
-    wanted = {
-        name[9:-1]: value for name, value in asking.query.items() if name.startswith("metadata[")
-    }
+    wanted = _wanted(asking)
     kept: list[Document] = []
     more = True
     while more and len(kept) <= limit:
@@ -166,16 +164,29 @@ def _check_model(asking: Asking, model: str) -> None:
 
 
 async def _check_file(asking: Asking, param: str, id: str) -> None:
-    file = await found(asking, FILE, id, f"No such File object: {id:.80}")
+    file = await found(asking, FILE, id, f"No such File object: {id:.80}", param=param)
     if file.label != TUNE:
         words = f"The file was uploaded for {file.label!r}; a job reads one for 'fine-tune'."
         raise bad(words, param, "invalid_file_purpose")
 
 
-def _matches(asking: Asking, document: Document, wanted: dict[str, Any]) -> bool:
+def _wanted(asking: Asking) -> dict[str, str] | None:
+    """Metadata that jobs are to have: metadata[NAME]=VALUE. None for jobs without any:
+    metadata=null. Raises Refusal 400."""
+    names = [name for name in asking.query if name.startswith("metadata[")]
+    if "metadata" not in asking.query:
+        return {name[9:-1]: asking.query[name] for name in names}
+    if names or asking.query["metadata"] != "null":
+        raise bad("Invalid 'metadata': write metadata[NAME]=VALUE, or metadata=null.", "metadata")
+    return None
+
+
+def _matches(asking: Asking, document: Document, wanted: dict[str, str] | None) -> bool:
     if expired(document, asking.gateway.clock.wall()):
         return False
     there = job_of(document).metadata or {}
+    if wanted is None:
+        return not there
     return all(there.get(name) == value for name, value in wanted.items())
 
 

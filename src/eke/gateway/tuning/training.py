@@ -15,6 +15,7 @@ from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
 from eke.gateway.responses.storing import tenant_of
+from eke.gateway.settings import ADMIN_KEY
 from eke.gateway.state import standing
 from eke.gateway.state.documents import Document
 from eke.gateway.state.items import Item
@@ -253,12 +254,13 @@ class Training:
         return changed(found, replace(job, read=self._read, finish=finish, stretch=stretch))
 
     def _environment(self, job: Job, paths: tuple[str, str]) -> dict[str, str]:
-        """Of the trainer: the gateway's own, without the keys that seal texts, and the job.
+        """Of the trainer: the gateway's own, without what holds a key of anybody, and the job.
 
         DATA and OUTPUT are what the scripts that `eke plan … --write trl` writes ask for.
         """
-        hidden = {each.seal for each in self.gateway.tenants.by_name.values()} | {"EKE_ADMIN_KEY"}
-        folder = self.folder
+        tenants, folder = self.gateway.tenants.by_name.values(), self.folder
+        hidden = {ADMIN_KEY, *self.gateway.settings.key_env, *(each.seal for each in tenants)}
+        hidden.update(name for each in tenants for name in each.key_env)
         return {
             **{name: value for name, value in os.environ.items() if name not in hidden},
             "EKE_JOB": self.document.id,
