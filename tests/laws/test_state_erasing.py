@@ -165,7 +165,9 @@ def test_a_tenant_is_forgotten_whole(tmp_path: Path) -> None:
         write(state, works.add, [Work("w", "background", "acme", b"WORD000009X", 0.0)])
         write(state, blobs.begin, "f", "acme", 0.0)
         write(state, blobs.put, "f", "acme", 0, b"WORD000008X")
-        write(state, deleting.forget, "acme")
+        gone = write(state, deleting.forget, "acme")
+        assert gone.rows >= 3 and [each.id for each in gone.documents] == ["one"]
+        assert write(state, deleting.forget, "acme") == deleting.Forgotten(0, ())
         run(state.scrub())
         assert words(tmp_path) == {b"WORD000001X"}
         assert read(state, documents.get, "response", "two", "other") is not None

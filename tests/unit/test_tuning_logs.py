@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.gateways import Fake, run, until
+from tests.batching import Bench
+from tests.gateways import Fake, asks, reply_of, run, told, until
 from tests.tuning import came_to, events_of, job, said, tuning
 
 from eke.gateway.tuning import folder as folders
-from eke.gateway.tuning import saying
+from eke.gateway.tuning import saying, training
 from eke.gateway.tuning.folder import Folder
+from eke.gateway.tuning.trainer import Trainer, orphan, start
 
 HOLES = pytest.mark.skipif(sys.platform != "linux", reason="files have no holes here")
 
@@ -28,9 +31,12 @@ def test_a_trainer_that_says_much_is_heard_to_its_end(
             api = bench.client().fine_tuning.jobs
             found = [each async for each in api.checkpoints.list(made.id, limit=100)]
             assert [each.step_number for each in found] == list(range(200, 0, -20))
-            told = await events_of(bench, made)
-            assert told[-2:] == ["The tuned model is there.", "The job has successfully completed."]
-            steps = [each for each in told if each.startswith("Step ")]
+            events = await events_of(bench, made)
+            assert events[-2:] == [
+                "The tuned model is there.",
+                "The job has successfully completed.",
+            ]
+            steps = [each for each in events if each.startswith("Step ")]
             assert 20 < len(steps) < 100
             text = (await bench.client().files.content(done.result_files[0])).text
             kept = [int(line.partition(",")[0]) for line in text.splitlines()[1:]]
@@ -85,6 +91,51 @@ def test_a_trainer_that_says_much_does_not_fill_the_disk(
             assert b"model" in log.read_bytes()
 
     run(check())
+
+
+def test_what_trainers_said_goes_with_the_tenant(tmp_path: Path) -> None:
+    async def check() -> None:
+        admin = {"admin": 0, "admin_key": "secret"}
+        async with tuning(Fake(), folder=tmp_path, **admin) as bench:
+            over = await came_to(bench, await job(bench, steps=1))
+            under_way = await job(bench, gate=str(tmp_path / "never"))
+            await said(bench, under_way, "learning from")
+            first, second = (Folder(str(tmp_path / "jobs"), each.id) for each in (over, under_way))
+            assert first.out.exists() and second.out.exists() and second.data.exists()
+            assert await removed(bench) == {"tenant": "alice", "deleted": True}
+            assert not first.out.exists() and (first.checkpoints / "model").exists()
+            engine = bench.house.gateway.engines[0]
+            await until(lambda: engine.holder is None and orphan(second) is None)
+            assert not any(each.exists() for each in (second.out, second.errors, second.data))
+
+    run(check())
+
+
+def test_a_trainer_that_starts_while_its_tenant_is_removed_leaves_no_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check() -> None:
+        admin = {"admin": 0, "admin_key": "secret"}
+        async with tuning(Fake(), folder=tmp_path, **admin) as bench:
+            logs: list[Path] = []
+
+            async def late(folder: Folder, *rest: Any) -> Trainer:
+                await removed(bench)
+                trainer = await start(folder, *rest)
+                logs.extend(each for each in (folder.out, folder.errors) if each.exists())
+                return trainer
+
+            monkeypatch.setattr(training, "start", late)
+            await job(bench, gate=str(tmp_path / "never"))
+            await until(lambda: len(logs) == 2 and not any(each.exists() for each in logs))
+
+    run(check())
+
+
+async def removed(bench: Bench) -> Any:
+    """What the administration answers that removes a tenant."""
+    asked = asks("/admin/tenants/alice", None, "secret").replace(b"GET", b"DELETE", 1)
+    return reply_of(await told(bench.house.service.address(1), asked)).json()
 
 
 def on_disk(path: Path) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from eke.errors import BadInput
+from eke.gateway.api.reading import Scope, header
 from eke.gateway.api.routes import Asking, Route
 from eke.gateway.configuration import TenantFile
 from eke.gateway.engines.engine import Engine
@@ -16,6 +17,8 @@ from eke.gateway.membership import Membership
 from eke.gateway.refusal import Refusal, bad, not_found
 from eke.gateway.settings import Tenant
 from eke.gateway.state import budgets, deleting
+from eke.gateway.tuning.folder import Folder
+from eke.gateway.tuning.job import KIND as JOB
 from eke.types.record import fields
 
 ADMIN = Tenant(name="admin")
@@ -27,7 +30,26 @@ class NewKey(msgspec.Struct):
     name: str = ""
 
 
-def allowed(authorization: bytes, key: str) -> bool:
+def admit(scope: Scope, key: str) -> None:
+    """Raises Refusal 401 where a request has no key, and 403 where it changes something and comes
+    from a page of somebody else, to which a browser adds the key that it remembers."""
+    if not _allowed(header(scope, b"authorization"), key):
+        ask = (b"www-authenticate", b'Basic realm="eke", charset="UTF-8"')
+        words = "The administration needs its key."
+        raise Refusal(401, words, code="invalid_api_key", headers=(ask,))
+    if scope["method"] not in ("GET", "HEAD") and _foreign(scope):
+        raise Refusal(403, "Pages of other sites may not drive the administration.")
+
+
+def _foreign(scope: Scope) -> bool:
+    """Whether a browser says that a page of another site asks; what is no browser says nothing."""
+    site, origin = header(scope, b"sec-fetch-site"), header(scope, b"origin")
+    if site:
+        return site not in (b"same-origin", b"none")
+    return bool(origin) and origin.partition(b"://")[2] != header(scope, b"host")
+
+
+def _allowed(authorization: bytes, key: str) -> bool:
     """Whether an Authorization header, bearer or basic with any user, carries the key."""
     kind, _, given = authorization.partition(b" ")
     if kind.lower() == b"basic":
@@ -36,12 +58,6 @@ def allowed(authorization: bytes, key: str) -> bool:
         except ValueError:
             return False
     return compare_digest(given.strip(), key.encode())
-
-
-def refused() -> Refusal:
-    """Who has no key; browsers ask for it."""
-    ask = (b"www-authenticate", b'Basic realm="eke", charset="UTF-8"')
-    return Refusal(401, "The administration needs its key.", code="invalid_api_key", headers=(ask,))
 
 
 async def tenants(asking: Asking) -> None:
@@ -66,15 +82,18 @@ async def put_tenant(asking: Asking) -> None:
 
 
 async def remove_tenant(asking: Asking) -> None:
-    """Remove a tenant, its keys, and every text that is kept of it; one of the file only loses its
-    texts and what it has used."""
-    name, state = asking.parts["tenant"], asking.gateway.state
-    if state is None or name not in asking.gateway.tenants.by_name:
-        raise not_found(f"There is no tenant {name!r:.60}, or no state.")
-    await state.write(deleting.forget, name)
-    await state.scrub()
-    await _members(asking).refresh()
-    await asking.reply(200, {"tenant": name, "deleted": True})
+    """Remove a tenant, its keys, and every text that is kept of it; one of the file, or whom an
+    open gateway answers without knowing it, only loses its texts and what it has used."""
+    name, members, gateway = asking.parts["tenant"], _members(asking), asking.gateway
+    forgotten = await members.state.write(deleting.forget, name)
+    if not forgotten.rows and name not in gateway.tenants.by_name:
+        raise not_found(f"There is no tenant {name!r:.60}, and nothing is kept of it.")
+    for each in forgotten.documents:
+        if each.kind == JOB:
+            Folder(gateway.settings.jobs, each.id).erase()
+    await members.state.scrub()
+    await members.refresh()
+    await asking.reply(200, {"tenant": name, "deleted": forgotten.rows > 0})
 
 
 async def new_key(asking: Asking) -> None:

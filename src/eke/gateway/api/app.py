@@ -8,7 +8,7 @@ from contextlib import suppress
 from traceback import format_tb
 
 from eke.errors import StateError
-from eke.gateway.api.admin import ADMIN, allowed, refused
+from eke.gateway.api.admin import ADMIN, admit
 from eke.gateway.api.proxy import proxy
 from eke.gateway.api.reading import Departed, Receive, Scope, Send, header
 from eke.gateway.api.telling import ID, numbered
@@ -79,8 +79,7 @@ class Admin(App):
     """The administration: nothing without its key."""
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not allowed(header(scope, b"authorization"), self.gateway.settings.admin_key):
-            raise refused()
+        admit(scope, self.gateway.settings.admin_key)
         await self.rest(self.gateway, ADMIN, scope, receive, send)
 
 

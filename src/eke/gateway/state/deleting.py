@@ -44,8 +44,19 @@ def sweep(transaction: Transaction, now: float, most: int = 200) -> list[Deleted
     ]
 
 
-def forget(transaction: Transaction, tenant: str) -> None:
+class Forgotten(Message):
+    """What was there of a tenant. rows: of all tables.  documents: which of them there were."""
+
+    rows: int
+    documents: tuple[Deleted, ...]
+
+
+def forget(transaction: Transaction, tenant: str) -> Forgotten:
     """Delete every text of a tenant, and its budgets, keys and settings. What it used is kept."""
-    for table in ("documents", "blobs", "works", "budgets", "keys"):
+    found = transaction.all("SELECT id, kind FROM documents WHERE tenant = ?", tenant)
+    rows = sum(
         transaction.erase(f"DELETE FROM {table} WHERE tenant = ?", tenant)
-    transaction.erase("DELETE FROM tenants WHERE name = ?", tenant)
+        for table in ("documents", "blobs", "works", "budgets", "keys")
+    )
+    rows += transaction.erase("DELETE FROM tenants WHERE name = ?", tenant)
+    return Forgotten(rows, tuple(Deleted(id, kind, tenant) for id, kind in found))

@@ -56,6 +56,14 @@ class Folder:
                 if _size(path) > LOG:
                     _cut(path)
 
+    def erase(self) -> None:
+        """Delete every text of its tenant: the data, and what was said. A trainer that is still
+        there can be found all the same."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        for path in (self.out, self.errors):
+            with suppress(OSError):
+                path.unlink()
+
     def thin(self, read: int) -> None:
         """Give the disk back what is old of the errors, and of the output, of which so many bytes
         were read, while the trainer goes on writing."""

@@ -203,6 +203,8 @@ class Tuner:
             end = await training.run()
         finally:
             await self._ended(training, end)
+        if await self._read() is None:  # its tenant was removed meanwhile
+            self.folder.erase()
         return end
 
     async def _ended(self, training: Training, end: End) -> None:
