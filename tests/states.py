@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from eke.gateway.state import works
 from eke.gateway.state.state import State, open_state
 from eke.gateway.state.transaction import Transaction
+from eke.gateway.state.works import Result
 from tests.postgres import server
 
 KINDS = ("sqlite", "postgres")
@@ -52,6 +54,11 @@ def every(many: Callable[[], AsyncIterator[T]]) -> list[T]:
         return [each async for each in many()]
 
     return asyncio.run(gather())
+
+
+def results(state: State, parent: str, tenant: str) -> list[Result]:
+    """What came of all works of a batch, in its order."""
+    return read(state, works.results, parent, tenant, -1, 10**6)
 
 
 def together(state: State, calls: list[Callable[[Transaction], T]]) -> list[T]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.states import KINDS, address, opened, read, together, write
 
 from eke.errors import BadInput
-from eke.gateway.state import deleting, documents, items
+from eke.gateway.state import deleting, documents, items, standing
 from eke.gateway.state.documents import Document, Listing
 from eke.gateway.state.items import Item, Slice
 from eke.gateway.state.state import State
@@ -123,7 +123,7 @@ def test_who_goes_on_finds_what_was_under_way(state: State) -> None:
     made = [replace(response(fresh(), age), status=status) for age in (3.0, 1.0)]
     for document in made:
         write(state, documents.create, document)
-    assert read(state, documents.in_status, "response", status) == made[::-1]
+    assert read(state, standing.open_ones, "response", [status]) == made[::-1]
 
 
 def test_expired_ones_are_swept_with_all_that_is_theirs(state: State) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("cryptography")
 
-from tests.states import KINDS, address, every, opened, read, run, write
+from tests.states import KINDS, address, every, opened, read, results, run, write
 
 from eke.errors import BadInput, Sealed
 from eke.gateway.state import blobs, documents, items, works
@@ -109,7 +109,7 @@ def test_everything_that_holds_text_is_sealed(kind: str, tmp_path: Path) -> None
         assert read(state, documents.get, "response", "d", "acme") == document
         (item,), _ = read(state, items.page, Slice(owner="d", tenant="acme"))
         assert item.body == work.body == secret
-        assert every(lambda: state.results("b", "acme"))[0].result == secret
+        assert results(state, "b", "acme")[0].result == secret
         assert every(lambda: state.pieces(blob)) == [secret]
     with opened(where) as state, pytest.raises(Sealed):
         read(state, documents.get, "response", "d", "acme")

@@ -39,7 +39,6 @@ def test_a_clients_trace_goes_on_to_the_engine() -> None:
 def test_who_is_not_recorded_is_not_recorded_here_either() -> None:
     assert not context_of(HEADER[:-2] + b"00").sampled
     assert context_of(HEADER[:-2] + b"00").lines().endswith(b"-00\r\n")
-    assert not context_of(b"", sampled=False).sampled
 
 
 @pytest.mark.parametrize(
@@ -103,11 +102,11 @@ def test_what_was_not_computed_is_not_told_as_used() -> None:
 class Spans:
     """Traces with an exporter that remembers."""
 
-    def __init__(self, share: float = 1.0) -> None:
+    def __init__(self) -> None:
         memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
         export = pytest.importorskip("opentelemetry.sdk.trace.export")
         self.memory = memory.InMemorySpanExporter()
-        self.traces = Traces(export.SimpleSpanProcessor(self.memory), share)
+        self.traces = Traces(export.SimpleSpanProcessor(self.memory))
 
     def of(self, *rows: Row) -> list[Any]:
         for row in rows:
@@ -140,11 +139,7 @@ def test_who_never_started_has_no_engine_and_an_error() -> None:
     assert whole.status.description == "The model … is no more"
 
 
-def test_requests_without_a_trace_are_traced_as_often_as_was_said() -> None:
-    assert Spans(share=0.0).of(PLAIN, PLAIN) == []
-    spans = Spans(share=0.0)
-    spans.traces.carry(PLAIN.number, HEADER)
-    assert len(spans.of(PLAIN)) == 3  # its client wants it
+def test_who_wants_no_trace_has_none() -> None:
     spans = Spans()
     spans.traces.carry(PLAIN.number, HEADER[:-2] + b"00")
     assert spans.of(PLAIN) == []  # its client does not

@@ -15,7 +15,7 @@ from tests.states import KINDS, address, every, opened, read, run, write
 
 from eke.errors import BadFile, BadInput, StateError
 from eke.gateway.row import Row
-from eke.gateway.state import database, documents, rows, schema
+from eke.gateway.state import database, documents, rows, schema, standing
 from eke.gateway.state.documents import Document
 from eke.gateway.state.sealing import Sealer
 from eke.gateway.state.state import open_state
@@ -54,7 +54,7 @@ def test_many_may_open_a_new_one_at_once(kind: str, tmp_path: Path) -> None:
         states = list(pool.map(open_state, [where] * 8))
     for i, state in enumerate(states):
         write(state, documents.create, Document(f"d{i}", "response", "acme", 0.0, "done", b""))
-    found = read(states[0], documents.in_status, "response", "done")
+    found = read(states[0], standing.open_ones, "response", ["done"])
     assert len(found) == 8
     for state in states:
         state.database.shut()

@@ -31,13 +31,13 @@ class Context(NamedTuple):
         return b"traceparent: 00-%b\r\n%b" % (head.encode(), state)
 
 
-def context_of(traceparent: bytes, tracestate: bytes = b"", sampled: bool = True) -> Context:
+def context_of(traceparent: bytes, tracestate: bytes = b"") -> Context:
     """The place of a request in its client's trace, or in one of its own where it came without, or
-    with one that makes no sense. sampled: whether one of its own is recorded."""
+    with one that makes no sense."""
     match = _SHAPE.fullmatch(traceparent.strip())
     own, engine = _number(64), _number(64)
     if match is None or not _sensible(match):
-        return Context(_number(128), 0, own, engine, sampled)
+        return Context(_number(128), 0, own, engine, True)
     state = tracestate.strip() if _STATE.fullmatch(tracestate.strip()) else b""
     trace, parent, flags = (int(each, 16) for each in match.group(2, 3, 4))
     return Context(trace, parent, own, engine, bool(flags & SAMPLED), state)

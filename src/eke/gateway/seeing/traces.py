@@ -10,7 +10,6 @@ from __future__ import annotations
 from asyncio import sleep
 from collections import deque
 from importlib import import_module
-from random import random
 from typing import Any, NamedTuple
 
 from eke.errors import BadInput
@@ -28,16 +27,15 @@ ENDLESS = 1 << 30  # an answer's length that nobody asked for
 class Traces:
     """Traces requests.
 
-    processor: of OpenTelemetry, where spans go.  share: of requests that come without a trace of
-    their own and are traced all the same.
+    processor: of OpenTelemetry, where spans go.
     """
 
-    def __init__(self, processor: Any, share: float = 1.0) -> None:
+    def __init__(self, processor: Any) -> None:
         self._sdk = import_module("opentelemetry.sdk.trace")
         self._api = import_module("opentelemetry.trace")
         resource = import_module("opentelemetry.sdk.resources").Resource
         scope = import_module("opentelemetry.sdk.util.instrumentation").InstrumentationScope
-        self.processor, self.share = processor, share
+        self.processor = processor
         self._fixed = {
             "resource": resource.create({"service.name": "eke"}),
             "instrumentation_scope": scope("eke.gateway"),
@@ -47,7 +45,7 @@ class Traces:
 
     def carry(self, number: int, traceparent: bytes, tracestate: bytes = b"") -> bytes:
         """Note whose trace a request belongs to; header lines for its engine."""
-        context = context_of(traceparent, tracestate, random() < self.share)
+        context = context_of(traceparent, tracestate)
         self._contexts[number] = context
         return context.lines()
 
@@ -55,7 +53,7 @@ class Traces:
         """A request is over."""
         context = self._contexts.pop(row.number, None)
         if context is None:
-            context = context_of(b"", sampled=random() < self.share)
+            context = context_of(b"")
         if context.sampled and len(self._rows) < MOST:
             self._rows.append((row, context))
 
@@ -126,7 +124,7 @@ class Span(NamedTuple):
     attributes: dict[str, str | int | float | bool]
 
 
-def begin_traces(endpoint: str, share: float = 1.0) -> Traces:
+def begin_traces(endpoint: str) -> Traces:
     """Send traces to a collector, over HTTP. endpoint: such as http://localhost:4318/v1/traces.
 
     Raises BadInput where OpenTelemetry is not installed.
@@ -139,7 +137,7 @@ def begin_traces(endpoint: str, share: float = 1.0) -> Traces:
             "traces need OpenTelemetry: pip install 'eke[traces]', or leave them out."
         ) from None
     exporter = otlp.OTLPSpanExporter(endpoint=endpoint)
-    return Traces(export.BatchSpanProcessor(exporter, max_queue_size=MOST), share)
+    return Traces(export.BatchSpanProcessor(exporter, max_queue_size=MOST))
 
 
 def attributes(row: Row) -> dict[str, str | int | float | bool]:

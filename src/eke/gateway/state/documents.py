@@ -100,15 +100,6 @@ def page(transaction: Transaction, listing: Listing) -> Page:
     return Page(documents=found, more=len(rows) > listing.limit)
 
 
-def in_status(transaction: Transaction, kind: str, status: str) -> list[Document]:
-    """Those of every tenant that stand so, oldest first: what a gateway goes on with."""
-    rows = transaction.all(
-        f"SELECT {_COLUMNS} FROM documents WHERE kind = ? AND status = ? ORDER BY created, id",
-        *(kind, status),
-    )
-    return [_read(transaction, row) for row in rows]
-
-
 def _cursor(transaction: Transaction, listing: Listing) -> tuple[float | str, ...]:
     row = transaction.one(
         "SELECT created, id FROM documents WHERE id = ? AND kind = ? AND tenant = ?",

@@ -19,8 +19,9 @@ QUEUED, CLAIMED, DONE, FAILED, CANCELLED = "queued", "claimed", "done", "failed"
 class Work(Message):
     """One piece of work.
 
-    kind: "background" (a request), "batch" (a line of one) or "job" (fine-tuning).  body: what is
-    to be done, JSON.  due: not before, UTC [s].  parent: the batch, and position in it.
+    kind: "background" (a request), "batch", "batch/ID" (a line of that one) or "job" (fine-tuning).
+    body: what is to be done, JSON.  due: not before, UTC [s].  parent: the batch, and position in
+    it.
     owner: gateway that has it, until when [s].  attempts: how often it was begun.
     """
 
@@ -163,16 +164,6 @@ def counts(transaction: Transaction, parent: str) -> dict[str, int]:
     """How many works of a batch are in which state."""
     rows = transaction.all(
         "SELECT state, count(*) FROM works WHERE parent = ? GROUP BY state", parent
-    )
-    return dict(rows)
-
-
-def waiting(transaction: Transaction, kind: str, now: float) -> dict[str, int]:
-    """How many works of a kind are due, by tenant."""
-    rows = transaction.all(
-        "SELECT tenant, count(*) FROM works WHERE state = 'queued' AND kind = ? AND due <= ? "
-        "GROUP BY tenant ORDER BY tenant",
-        *(kind, now),
     )
     return dict(rows)
 
