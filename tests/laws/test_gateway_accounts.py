@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eke.gateway.engines.meter import Meter
-from eke.gateway.ledger import FREE, Hold, Ledger, Use
+from eke.gateway.ledger import FREE, Hold, Leave, Ledger, Use
 from eke.gateway.refusal import Refusal
 from eke.gateway.settings import Limit, Tenant
 from eke.types.record import replace
@@ -145,23 +145,26 @@ class Branch:
 
     async def lease(
         self, owner: str, limit: Limit, window: int, wanted: float, least: float
-    ) -> float:
+    ) -> Leave:
         await self.bank.late()
         key = self.key(owner, limit, window)
         given = min(wanted, self.bank.free(key))
-        given = given if given >= least and given > 0 else 0.0
-        self.bank.leased[key][self.number] += given
-        await self.bank.late()
-        return given
+        return await self.give(key, given if given >= least and given > 0 else 0.0)
 
-    async def rest(self, owner: str, limit: Limit, window: int) -> float:
+    async def rest(self, owner: str, limit: Limit, window: int) -> Leave:
         await self.bank.late()
         key = self.key(owner, limit, window)
-        others = sum(amount for n, amount in self.bank.leased[key].items() if n != self.number)
-        given = max(self.bank.free(key), 0.0) if others == 0 else 0.0
+        return await self.give(key, 0.0 if self.others(key) else max(self.bank.free(key), 0.0))
+
+    async def give(self, key: tuple, given: float) -> Leave:
         self.bank.leased[key][self.number] += given
+        left = self.bank.most[key] - self.bank.spent[key]
+        leave = Leave(given, left, not given and self.others(key))
         await self.bank.late()
-        return given
+        return leave
+
+    def others(self, key: tuple) -> bool:
+        return any(amount > 0 for n, amount in self.bank.leased[key].items() if n != self.number)
 
     def settle(self, owner: str, limit: Limit, window: int, used: float, back: float) -> None:
         key = self.key(owner, limit, window)

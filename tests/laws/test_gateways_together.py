@@ -55,17 +55,19 @@ def test_a_budget_is_passed_by_one_request_at_most(kind: str, what: Any, tmp_pat
         async with two(fake, state, tenants=(tenant(limit),)) as houses:
 
             async def client(house: House) -> None:
-                for _ in range(12):
+                code = ""
+                while not code.startswith("organization"):  # the budget is spent
                     got = await ask(house, body=chat(max_tokens=5), key=KEY)
                     assert got.status in (200, 429), got
-                    if got.json().get("error", {}).get("code") == "rate_limit_exceeded":
+                    code = got.json().get("error", {}).get("code", "")
+                    if code == "rate_limit_exceeded":
                         await asyncio.sleep(0.01)  # others hold the rest for now
 
             await asyncio.gather(*[client(house) for house in houses for _ in range(8)])
             await settled(*houses)
             rows = [row for house in houses for row in house.rows if row.outcome == "finished"]
             used = len(rows) if what == "requests" else sum(r.prompt + r.tokens for r in rows)
-            assert amount - 2 * most <= used <= amount + most
+            assert amount <= used < amount + most
             (found,) = await houses[0].gateway.state.read(budgets.standing, "shared")
             assert found.spent == used
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.states import KINDS, address, opened, read, together, write
 
 from eke.gateway.state import budgets
-from eke.gateway.state.budgets import Ask, Budget, Window
+from eke.gateway.state.budgets import Ask, Budget, Settled, Window
 from eke.gateway.state.state import State
 
 ROOT = Path(__file__).parents[2]
@@ -66,13 +66,15 @@ class Model:
     def free(self) -> int:
         return self.most - self.spent - sum(self.held.values())
 
+    def others(self, who: str) -> bool:
+        return sum(self.held.values()) > self.held[who]
+
     def lease(self, who: str, wanted: int, least: int) -> int:
         given = min(wanted, self.free)
         return self._give(who, given if given >= max(least, 1) else 0)
 
     def rest(self, who: str) -> int:
-        alone = sum(self.held.values()) == self.held[who]
-        return self._give(who, self.free if alone and self.free > 0 else 0)
+        return self._give(who, 0 if self.others(who) else max(self.free, 0))
 
     def settle(self, who: str, used: int, returned: int) -> None:
         off = min(used + returned, self.held[who])
@@ -108,12 +110,17 @@ def test_spent_and_leased_stay_within_the_limit(
         if name == "lease":
             who, wanted, least = words
             ask = Ask(window, most, wanted, least, 10.0)
-            assert write(state, budgets.lease, who, [ask]) == [model.lease(who, wanted, least)]
+            given = write(state, budgets.lease, who, ask)
+            assert given.amount == model.lease(who, wanted, least)
+            assert given.left == most - model.spent
+            assert given.others == (given.amount == 0 and model.others(who))
         elif name == "rest":
             ask = Ask(window, most, 0, 0, 10.0)
-            assert write(state, budgets.rest, *words, ask) == model.rest(*words)
+            given = write(state, budgets.rest, *words, ask)
+            assert given.amount == model.rest(*words)
+            assert given.left == most - model.spent and given.others == model.others(*words)
         elif name == "settle":
-            if write(state, budgets.settle, words[0], window, *words[1:]):
+            if write(state, budgets.settle, words[0], [Settled(window, *words[1:])]):
                 model.settle(*words)
         elif name == "renew":
             write(state, budgets.renew, words[0], float(words[1]))
@@ -131,7 +138,7 @@ def test_spent_and_leased_stay_within_the_limit(
             assert now.spent - now.lost == model.used  # what is spent was used, or is lost
             assert now.spent + now.leased <= most + model.beyond
     for who in GATEWAYS:  # leave nothing that later examples would find expired
-        write(state, budgets.settle, who, window, 0, model.held[who])
+        write(state, budgets.settle, who, [Settled(window, 0, model.held[who])])
 
 
 def test_many_at_once_get_the_limit_and_no_more(state: State) -> None:
@@ -145,19 +152,35 @@ def test_many_at_once_get_the_limit_and_no_more(state: State) -> None:
     assert standing(state, window).leased == 1000
 
 
-def test_asks_for_several_windows_at_once_never_wait_in_a_ring(state: State) -> None:
+def test_what_is_told_of_several_windows_at_once_never_waits_in_a_ring(state: State) -> None:
     one, other = fresh(), fresh()
+    for window in (one, other):
+        write(state, budgets.lease, "g", Ask(window, 100, 60, 1, 10.0))
 
-    def both(transaction, turned: bool) -> list[int]:
+    def both(transaction, turned: bool) -> int:
         windows = (other, one) if turned else (one, other)
-        return budgets.lease(transaction, "g", [Ask(each, 40, 1, 1, 10.0) for each in windows])
+        return budgets.settle(transaction, "g", [Settled(each, 1, 0) for each in windows])
 
-    given = together(state, [partial(both, turned=bool(i % 2)) for i in range(60)])
-    assert sum(map(sum, given)) == 80
+    assert together(state, [partial(both, turned=bool(i % 2)) for i in range(60)]) == [2] * 60
+    for window in (one, other):
+        assert (standing(state, window).spent, standing(state, window).leased) == (60, 0)
+
+
+def test_what_is_given_back_may_be_had_again_in_the_same_step(state: State) -> None:
+    window = fresh()
+    assert write(state, budgets.lease, "a", Ask(window, 100, 100, 1, 5.0)).amount == 100
+    told = Settled(window, 10, 60)
+    given = write(state, budgets.lease, "a", Ask(window, 100, 50, 1, 5.0), told)
+    assert (given.amount, given.left, given.others) == (50, 90, False)
+    told = Settled(window, 30, 50)
+    assert write(state, budgets.rest, "a", Ask(window, 100, 0, 1, 5.0), told).amount == 60
+    refused = write(state, budgets.lease, "b", Ask(window, 100, 1, 1, 5.0))
+    assert (refused.amount, refused.left, refused.others) == (0, 60, True)
+    assert write(state, budgets.settle, "a", [Settled(window, 0, 60)]) == 1
 
 
 def _lease(transaction, gateway: str, ask: Ask) -> int:
-    return budgets.lease(transaction, gateway, [ask])[0]
+    return budgets.lease(transaction, gateway, ask).amount
 
 
 PROCESS = """
@@ -170,10 +193,11 @@ async def spend(address, gateway):
     window = budgets.Window("everyone", "tokens/day", 0.0, 1.0)
     used = 0
     while True:
-        (given,) = await state.write(budgets.lease, gateway, [budgets.Ask(window, 500, 9, 1, 9.0)])
+        ask = budgets.Ask(window, 500, 9, 1, 9.0)
+        given = (await state.write(budgets.lease, gateway, ask)).amount
         if not given:
             break
-        await state.write(budgets.settle, gateway, window, given - 1, 1)
+        await state.write(budgets.settle, gateway, [budgets.Settled(window, given - 1, 1)])
         used += given - 1 if given > 1 else 0
         if given == 1:
             break
@@ -205,36 +229,36 @@ def test_processes_together_spend_the_limit_and_no_more(kind: str, tmp_path: Pat
 
 def test_leave_lost_with_its_gateway_counts_as_spent_until_it_tells_better(state: State) -> None:
     window = fresh()
-    write(state, budgets.lease, "dead", [Ask(window, 100, 60, 1, 5.0)])
+    write(state, budgets.lease, "dead", Ask(window, 100, 60, 1, 5.0))
     assert write(state, budgets.expire, 5.0) == []
     (lost,) = write(state, budgets.expire, 5.1)
     assert (lost.gateway, lost.amount) == ("dead", 60)
     now = standing(state, window)
     assert (now.spent, now.leased, now.lost) == (60, 0, 60)
-    assert write(state, budgets.lease, "live", [Ask(window, 100, 60, 50, 9.0)]) == [0]
-    assert write(state, budgets.settle, "dead", window, 20, 40)  # it was only slow
+    assert write(state, budgets.lease, "live", Ask(window, 100, 60, 50, 9.0)).amount == 0
+    assert write(state, budgets.settle, "dead", [Settled(window, 20, 40)])  # it was only slow
     now = standing(state, window)
     assert (now.spent, now.leased, now.lost) == (20, 0, 0)
 
 
 def test_a_request_that_took_more_passes_the_limit_by_that(state: State) -> None:
     window = fresh()
-    write(state, budgets.lease, "a", [Ask(window, 100, 100, 1, 5.0)])
-    write(state, budgets.settle, "a", window, 130, 0)
+    write(state, budgets.lease, "a", Ask(window, 100, 100, 1, 5.0))
+    write(state, budgets.settle, "a", [Settled(window, 130, 0)])
     assert standing(state, window).spent == 130
-    assert write(state, budgets.lease, "a", [Ask(window, 100, 1, 1, 5.0)]) == [0]
-    assert write(state, budgets.lease, "a", [Ask(window, 200, 80, 1, 5.0)]) == [70]  # was raised
+    assert write(state, budgets.lease, "a", Ask(window, 100, 1, 1, 5.0)).amount == 0
+    assert write(state, budgets.lease, "a", Ask(window, 200, 80, 1, 5.0)).amount == 70  # was raised
 
 
 def test_the_rest_goes_to_who_is_alone(state: State) -> None:
     window = fresh()
     ask = Ask(window, 100, 0, 1, 5.0)
-    write(state, budgets.lease, "a", [Ask(window, 100, 30, 1, 5.0)])
-    write(state, budgets.lease, "b", [Ask(window, 100, 30, 1, 5.0)])
-    assert write(state, budgets.rest, "a", ask) == 0
-    write(state, budgets.settle, "b", window, 10, 20)
-    assert write(state, budgets.rest, "a", ask) == 60
-    assert write(state, budgets.rest, "b", ask) == 0
+    write(state, budgets.lease, "a", Ask(window, 100, 30, 1, 5.0))
+    write(state, budgets.lease, "b", Ask(window, 100, 30, 1, 5.0))
+    assert write(state, budgets.rest, "a", ask).amount == 0
+    write(state, budgets.settle, "b", [Settled(window, 10, 20)])
+    assert write(state, budgets.rest, "a", ask).amount == 60
+    assert write(state, budgets.rest, "b", ask).amount == 0
 
 
 def test_windows_that_ended_are_forgotten(state: State) -> None:
@@ -242,11 +266,11 @@ def test_windows_that_ended_are_forgotten(state: State) -> None:
     old, now = Window(tenant, "n", 0.0, 60.0), Window(tenant, "n", 60.0, 120.0)
     forever = Window(tenant, "all", 0.0, float("inf"))
     for each in (old, now, forever):
-        write(state, budgets.lease, "a", [Ask(each, 10, 5, 1, 5.0)])
+        write(state, budgets.lease, "a", Ask(each, 10, 5, 1, 5.0))
     write(state, budgets.sweep, 60.5)
     left = read(state, budgets.standing, tenant)
     assert [(each.name, each.starts, each.ends) for each in left] == [
         ("all", 0.0, float("inf")),
         ("n", 60.0, 120.0),
     ]
-    assert write(state, budgets.settle, "a", old, 1, 0) is False
+    assert write(state, budgets.settle, "a", [Settled(old, 1, 0)]) == 0

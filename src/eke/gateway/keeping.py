@@ -7,27 +7,33 @@ import logging
 import os
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
-from math import inf
 
 import msgspec
 
 from eke.errors import BadInput, StateError
 from eke.gateway.clock import Clock
 from eke.gateway.engines.engine import Engine
+from eke.gateway.ledger import Leave
+from eke.gateway.periods import begin_of
 from eke.gateway.row import Row
 from eke.gateway.settings import Counted, Limit, Tenant
 from eke.gateway.state import blobs, budgets, deleting, gateways, rows
 from eke.gateway.state.gateways import Alive
 from eke.gateway.state.sealing import OPEN, Sealer
 from eke.gateway.state.state import State
+from eke.gateway.state.transaction import Transaction
 
 log = logging.getLogger("eke.gateway")
 
 HELD = 15.0  # leave and a sign of life are good for so long [s]
 DAY = 86400.0  # s
 TOLD = 400  # days for which rows and budgets can be asked for; a year, and the month after it
+AT_ONCE = 50  # windows that are told in one transaction, which keeps who asks for leave waiting
 KEPT = 200_000  # rows that wait for a state that is full, before the oldest are lost
 UNITS: dict[Counted, float] = {"requests": 1.0, "tokens": 1.0, "USD": 1e-9, "seconds": 1e-6}
+
+
+Verb = Callable[[Transaction, str, budgets.Ask, budgets.Settled | None], budgets.Given]
 
 
 class Presence(msgspec.Struct, frozen=True):
@@ -53,7 +59,7 @@ class Keeper:
         self.others: list[Presence] = []
         self.trouble = ""
         self._rows: list[Row] = []
-        self._settled: list[tuple[budgets.Window, int, int]] = []
+        self._settled: dict[budgets.Window, budgets.Settled] = {}
         self._sampled: dict[str, tuple[float, float, int]] = {}  # engine: busy, idle, tokens
         self._busy = asyncio.Lock()
 
@@ -63,33 +69,56 @@ class Keeper:
 
     async def lease(
         self, tenant: str, limit: Limit, window: int, wanted: float, least: float
-    ) -> float:
+    ) -> Leave:
         """How much more may be used here. Raises StateError."""
-        await self.flush()
         ask = self._ask(tenant, limit, window, wanted, least)
-        given = await self.state.write(budgets.lease, self.name, [ask])
-        return given[0] * UNITS[limit.what]
+        return await self._leave(budgets.lease, limit, ask)
 
-    async def rest(self, tenant: str, limit: Limit, window: int) -> float:
-        """All that is left, where nobody else has leave."""
-        await self.flush()
+    async def rest(self, tenant: str, limit: Limit, window: int) -> Leave:
+        """All that is left, where nobody else has leave. Raises StateError."""
         ask = self._ask(tenant, limit, window, limit.amount, 0.0)
-        return await self.state.write(budgets.rest, self.name, ask) * UNITS[limit.what]
+        return await self._leave(budgets.rest, limit, ask)
+
+    async def _leave(self, verb: Verb, limit: Limit, ask: budgets.Ask) -> Leave:
+        """Leave to use a part of a limit; what is still to be told of it goes before."""
+        unit, settled = UNITS[limit.what], self._settled.pop(ask.window, None)
+        try:
+            found = await self.state.write(verb, self.name, ask, settled)
+        except StateError:
+            if settled is not None:
+                self._later(settled)
+            raise
+        return Leave(found.amount * unit, found.left * unit, found.others)
 
     def settle(self, tenant: str, limit: Limit, window: int, used: float, back: float) -> None:
         """So much of what was leased was used, and so much is given back."""
-        unit = UNITS[limit.what]
-        where = _window(tenant, limit, window)
-        self._settled.append((where, round(used / unit), int(back / unit)))
+        unit, where = UNITS[limit.what], _window(tenant, limit, window)
+        self._later(budgets.Settled(where, round(used / unit), int(back / unit)))
+
+    def _later(self, told: budgets.Settled) -> None:
+        """To be told, together with what is to be told of the same window already."""
+        before = self._settled.get(told.window)
+        if before is not None:
+            used, back = before.used + told.used, before.back + told.back
+            told = budgets.Settled(told.window, used, back)
+        self._settled[told.window] = told
+
+    async def _tell(self, some: list[budgets.Settled]) -> None:
+        """Tell what was used. Raises StateError."""
+        try:
+            await self.state.write(budgets.settle, self.name, some)
+        except StateError:
+            for each in some:
+                self._later(each)
+            raise
 
     async def flush(self) -> None:
         """Store what is over. What does not go in now is tried again later."""
         async with self._busy:
             try:
                 while self._settled:
-                    where, used, back = self._settled[0]
-                    await self.state.write(budgets.settle, self.name, where, used, back)
-                    del self._settled[0]
+                    some = [self._settled.pop(each) for each in list(self._settled)[:AT_ONCE]]
+                    await asyncio.shield(self._tell(some))  # told once, whoever does not wait
                 while batch := self._rows[:500]:
                     await self.state.write(rows.add, self.name, batch)
                     del self._rows[: len(batch)]
@@ -232,6 +261,5 @@ def sealer(variable: str, text: str) -> Sealer:
 
 
 def _window(tenant: str, limit: Limit, index: int) -> budgets.Window:
-    if limit.period == inf:
-        return budgets.Window(tenant, limit.name, 0.0, inf)
-    return budgets.Window(tenant, limit.name, index * limit.period, (index + 1) * limit.period)
+    starts, ends = (begin_of(limit.period, number) for number in (index, index + 1))
+    return budgets.Window(tenant, limit.name, starts, ends)

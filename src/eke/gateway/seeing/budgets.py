@@ -27,4 +27,4 @@ def budgets(gateway: Gateway) -> Iterator[Budget]:
     for tenant in gateway.tenants.by_name.values():
         for limit in tenant.limits:
             window = gateway.ledger.window(tenant.name, limit, wall)
-            yield Budget(tenant.name, limit, window.used, window.reserved, window.ends())
+            yield Budget(tenant.name, limit, window.used, window.reserved, window.ends)

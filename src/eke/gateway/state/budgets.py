@@ -36,6 +36,26 @@ class Ask(Message):
     until: float
 
 
+class Given(Message):
+    """What leave a gateway gets: so much more.
+
+    left: of the limit that nobody has told to have used.  others: whether it is refused though
+    another gateway has leave to use some of that.
+    """
+
+    amount: int
+    left: int
+    others: bool
+
+
+class Settled(Message):
+    """So much of one's leave was used, so much is given back."""
+
+    window: Window
+    used: int
+    back: int
+
+
 class Budget(Message):
     """How a window stands. lost: of what is spent, leave of gateways that are not heard of."""
 
@@ -63,41 +83,32 @@ _KEY = "tenant = ? AND name = ? AND starts = ?"
 _COLUMNS = columns(Budget)
 
 
-def lease(transaction: Transaction, gateway: str, asks: Sequence[Ask]) -> list[int]:
-    """Leave for each ask, in their order: as much as is free and wanted, 0 where less than its
-    least is free."""
-    given = {}
-    for ask in sorted(asks, key=lambda ask: _key(ask.window)):  # one order: nobody waits in a ring
-        given[id(ask)] = _lease(transaction, gateway, ask, alone=False)
-    return [given[id(ask)] for ask in asks]
+def lease(
+    transaction: Transaction, gateway: str, ask: Ask, settled: Settled | None = None
+) -> Given:
+    """Leave for as much as is free and wanted; none where less than its least is free.
+
+    settled: what is to be told of the same window before.
+    """
+    if settled is not None:
+        _settle(transaction, gateway, settled)
+    return _lease(transaction, gateway, ask, alone=False)
 
 
-def rest(transaction: Transaction, gateway: str, ask: Ask) -> int:
-    """Leave for all that is free, where nobody else has leave; else 0."""
+def rest(transaction: Transaction, gateway: str, ask: Ask, settled: Settled | None = None) -> Given:
+    """Leave for all that is free, where nobody else has leave; else none. settled: as above."""
+    if settled is not None:
+        _settle(transaction, gateway, settled)
     return _lease(transaction, gateway, ask, alone=True)
 
 
-def settle(
-    transaction: Transaction, gateway: str, window: Window, used: int, returned: int
-) -> bool:
-    """So much of one's leave was used, so much is given back. False where the window was swept.
+def settle(transaction: Transaction, gateway: str, settled: Sequence[Settled]) -> int:
+    """Take in what was used and is given back; of how many windows, for some may be swept.
 
     What counts as lost meanwhile is taken back first that far.
     """
-    if _locked(transaction, window) is None:
-        return False
-    held, lost = _held(transaction, gateway, window)
-    off = min(used + returned, held)
-    found = min(used + returned - off, lost)
-    transaction.run(
-        f"UPDATE leases SET amount = amount - ?, lost = lost - ? WHERE {_KEY} AND gateway = ?",
-        *(off, found, *_key(window), gateway),
-    )
-    transaction.run(
-        f"UPDATE budgets SET spent = spent + ?, leased = leased - ?, lost = lost - ? WHERE {_KEY}",
-        *(used - found, off, found, *_key(window)),
-    )
-    return True
+    inorder = sorted(settled, key=lambda each: _key(each.window))  # nobody waits in a ring
+    return sum(_settle(transaction, gateway, each) for each in inorder)
 
 
 def renew(transaction: Transaction, gateway: str, until: float) -> int:
@@ -133,11 +144,13 @@ def sweep(transaction: Transaction, before: float) -> int:
     return transaction.run("DELETE FROM budgets WHERE ends < ?", before)
 
 
-def _lease(transaction: Transaction, gateway: str, ask: Ask, alone: bool) -> int:
+def _lease(transaction: Transaction, gateway: str, ask: Ask, alone: bool) -> Given:
     most, spent, leased = _locked(transaction, ask.window) or _new(transaction, ask)
     free = ask.most - spent - leased
     given = free if alone else min(ask.wanted, free)
-    if given < max(ask.least, 1) or (alone and leased > _held(transaction, gateway, ask.window)[0]):
+    enough = given >= max(ask.least, 1)
+    others = (alone or not enough) and leased > _held(transaction, gateway, ask.window)[0]
+    if not enough or (alone and others):
         given = 0
     if given or most != ask.most:
         transaction.run(
@@ -151,7 +164,26 @@ def _lease(transaction: Transaction, gateway: str, ask: Ask, alone: bool) -> int
             "DO UPDATE SET amount = leases.amount + excluded.amount, until = excluded.until",
             *(*_key(ask.window), gateway, given, ask.until),
         )
-    return given
+    return Given(given, ask.most - spent, others)
+
+
+def _settle(transaction: Transaction, gateway: str, settled: Settled) -> bool:
+    """Whether its window was still there."""
+    window, used = settled.window, settled.used
+    if _locked(transaction, window) is None:
+        return False
+    held, lost = _held(transaction, gateway, window)
+    off = min(used + settled.back, held)
+    found = min(used + settled.back - off, lost)
+    transaction.run(
+        f"UPDATE leases SET amount = amount - ?, lost = lost - ? WHERE {_KEY} AND gateway = ?",
+        *(off, found, *_key(window), gateway),
+    )
+    transaction.run(
+        f"UPDATE budgets SET spent = spent + ?, leased = leased - ?, lost = lost - ? WHERE {_KEY}",
+        *(used - found, off, found, *_key(window)),
+    )
+    return True
 
 
 def _key(window: Window) -> tuple[str, str, float]:
