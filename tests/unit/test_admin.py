@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.batching import jsonl
-from tests.gateways import Fake, House, Reply, asks, reply_of, run, serving, told
+from tests.gateways import Fake, House, Reply, ask, asks, chat, reply_of, run, serving, told
+
+from eke.gateway.configuration import TenantFile
+from eke.gateway.state.members import DAY
+from eke.gateway.tenants import hashed
 
 BROWSER = f"authorization: Basic {base64.b64encode(b'anybody:secret').decode()}"
 EVIL = "origin: https://evil.example"
@@ -64,6 +69,28 @@ def test_nothing_is_told_or_done_without_the_key(tmp_path: Path) -> None:
             assert not house.gateway.engines[0].resting
             good = "authorization: Bearer secret"
             assert (await call(house, "POST", "/admin/engines/e0/drain", good)).status == 200
+
+    run(check())
+
+
+def test_of_each_key_the_day_is_told_on_which_it_was_last_used(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with serving(Fake(), **settings(tmp_path)) as house:
+            membership = house.gateway.membership
+            assert membership is not None
+            await membership.put("gold", TenantFile())
+            used, idle = [await membership.new_key("gold", name) for name in ("used", "idle")]
+            taken: Any = house.gateway.tenants
+            for _ in range(2):
+                assert (await ask(house, body=chat(), key=used)).status == 200
+            while not (told := {each.name: each.used for each in await membership.keys()})["used"]:
+                await asyncio.sleep(0.01)
+            listed = (await call(house, "GET", "/admin/keys", BROWSER)).json()["data"]
+            assert {each["name"]: each["used"] for each in listed} == told
+            assert told["idle"] is None and told["used"] % DAY == 0
+            assert 0 <= house.gateway.clock.wall() - told["used"] < 2 * DAY
+            assert house.gateway.tenants is taken  # nobody else's settings begin anew for it
+            assert hashed(idle) not in house.gateway.tenants.used
 
     run(check())
 

@@ -27,19 +27,29 @@ class Membership:
     def __init__(self, gateway: Gateway, state: State) -> None:
         self.gateway, self.state = gateway, state
         self._seen: object = None
+        self._told: set[tuple[float, str]] = set()  # day, and key that was used on it
 
     async def refresh(self) -> None:
         """Take over what has changed, here or through another gateway. Raises StateError."""
-        found = await self.state.read(members.members), await self.state.read(members.keys)
-        if found == self._seen:
-            return
-        self._seen = found
+        found = await self.state.read(members.members)
         keys: defaultdict[str, list[str]] = defaultdict(list)
-        for key in found[1]:
+        for key in await self.keys():
             if key.revoked is None:
                 keys[key.tenant].append(key.hash)
-        there = tuple(_member(each, keys[each.name]) for each in found[0])
+        if (found, keys) == self._seen:
+            return
+        self._seen = found, keys
+        there = tuple(_member(each, keys[each.name]) for each in found)
         self.gateway.take_over(self.gateway.settings, there)
+
+    async def used(self) -> None:
+        """Note the keys that were used, each once a day. Raises StateError."""
+        tenants, wall = self.gateway.tenants, self.gateway.clock.wall()
+        came, tenants.used = tenants.used, set()
+        today = {(wall // members.DAY, each) for each in came}
+        if today - self._told:
+            await self.state.write(members.used, came, wall)
+        self._told = {each for each in self._told if each[0] == wall // members.DAY} | today
 
     async def put(self, name: str, file: TenantFile) -> Tenant:
         """Add a tenant or change it. Raises BadInput."""

@@ -327,9 +327,11 @@ class Service:
             await keeper.sweep()
 
     async def _refresh(self) -> None:
-        """Take over tenants and keys that another gateway's administration changed."""
+        """Tell which keys were used, and take over tenants and keys that another gateway's
+        administration changed."""
         if self.gateway.membership is not None:
             with contextlib.suppress(StateError):
+                await self.gateway.membership.used()
                 await self.gateway.membership.refresh()
 
     async def _drained(self, seconds: float) -> None:

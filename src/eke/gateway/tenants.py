@@ -22,12 +22,14 @@ class Tenants:
 
     An open gateway answers keys it does not know too: each is a tenant of its own, called by the
     key where it is a plain word, else by the head of its hash.
+    used: hashes of the keys of tenants that came, until somebody takes them.
     """
 
     def __init__(self, tenants: Iterable[Tenant], is_open: bool) -> None:
         self.by_name = {tenant.name: tenant for tenant in tenants}
         self.by_hash = {key: tenant for tenant in self.by_name.values() for key in tenant.keys}
         self.open = is_open
+        self.used: set[str] = set()
         self._strangers: OrderedDict[str, Tenant] = OrderedDict()
         self._anybody = self.by_name.get(EVERYONE) or Tenant(name=EVERYONE)
 
@@ -46,6 +48,7 @@ class Tenants:
         digest = sha256(key).hexdigest()
         tenant = self.by_hash.get(digest)
         if tenant is not None and any(compare_digest(digest, each) for each in tenant.keys):
+            self.used.add(digest)
             return tenant
         if self.open:
             return self._stranger(key, digest)

@@ -98,7 +98,8 @@ class Database:
         except BaseException:
             self._abandon(connection)
             raise
-        self._erased = self._erased or transaction.erased
+        if transaction.erased:
+            self._erased = True
         return answer
 
     def _judge(self, error: Exception, last: bool) -> None:
@@ -138,10 +139,12 @@ class Database:
     def _scrub(self) -> bool:
         self._erased = False
         try:
-            self._erased = not self.dialect.scrub(self._connection(True))
+            done = self.dialect.scrub(self._connection(True))
         except self.dialect.errors:
+            done = False
+        if not done:
             self._erased = True
-        return not self._erased
+        return done
 
 
 def open_database(address: str, sealers: Sealers = lambda tenant: OPEN) -> Database:
