@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from eke.gateway.tuning import training
+from eke.gateway.tuning.folder import Folder
 from eke.gateway.tuning.runner import Runner
+from eke.gateway.tuning.trainer import orphan
 from tests.batching import QUICK, Bench, batching, jsonl
 from tests.gateways import Fake
 
@@ -74,3 +76,13 @@ def logged(folder: Path, made: Any) -> list[Any]:
     """What a trainer wrote, as far as it is JSON."""
     text = (folder / "jobs" / made.id / "out.log").read_text()
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+def steps_of(folder: Path, made: Any) -> list[int]:
+    """The steps that its trainer took, in order."""
+    return [each["step"] for each in logged(folder, made) if "loss" in each]
+
+
+def trains(folder: Path, made: Any) -> bool:
+    """Whether a trainer of a job is there."""
+    return orphan(Folder(str(folder / "jobs"), made.id)) is not None
