@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("cryptography")
@@ -14,14 +15,16 @@ from tests.states import KINDS, address, every, opened, read, results, run, writ
 
 from eke.errors import BadInput, Sealed
 from eke.gateway.state import blobs, documents, items, works
-from eke.gateway.state.documents import Document
+from eke.gateway.state.documents import Document, Listing
 from eke.gateway.state.items import Item, Slice
 from eke.gateway.state.sealing import OPEN, Place, Sealer, seal, unseal
 from eke.gateway.state.works import Claim, Work
+from eke.types.record import replace
 
 ONE, TWO = bytes(range(32)), bytes(range(32, 64))
 OLD = Sealer(keys={"2024": ONE}, current="2024")
 NEW = Sealer(keys={"2024": ONE, "2025": TWO}, current="2025")
+_numbers = count()
 names = st.text(max_size=6)
 places = st.builds(Place, names, names, names)
 
@@ -113,6 +116,42 @@ def test_everything_that_holds_text_is_sealed(kind: str, tmp_path: Path) -> None
         assert every(lambda: state.pieces(blob)) == [secret]
     with opened(where) as state, pytest.raises(Sealed):
         read(state, documents.get, "response", "d", "acme")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def where(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return address(request.param, tmp_path_factory.mktemp("sealed"))
+
+
+@given(gone=st.lists(st.booleans(), max_size=12), limit=st.integers(1, 4), newest=st.booleans())
+@settings(max_examples=20)
+def test_a_list_passes_over_what_nobody_can_open(
+    where: str, gone: list[bool], limit: int, newest: bool
+) -> None:
+    key = {"lost": TWO, "2024": ONE}
+    tenant = f"tenant {next(_numbers)}"
+    made = [
+        Document(f"{tenant} {i}", "file", tenant, float(i), "done", b"{}") for i in range(len(gone))
+    ]
+    for name in key:
+        with opened(
+            where, sealers=lambda tenant, name=name: Sealer(keys=key, current=name)
+        ) as state:
+            for document, lost in zip(made, gone, strict=True):
+                if lost == (name == "lost"):
+                    write(state, documents.create, document)
+    listing = Listing(kind="file", tenant=tenant, limit=limit, newest=newest)
+    found: list[Document] = []
+    with opened(where, sealers=lambda tenant: OLD) as state:
+        more = True
+        while more:
+            page = read(state, documents.page, listing)
+            more = page.more
+            assert len(page.documents) == limit or not more
+            found += page.documents
+            listing = replace(listing, after=found[-1].id if found else None)
+    there = [document for document, lost in zip(made, gone, strict=True) if not lost]
+    assert found == (there[::-1] if newest else there)
 
 
 async def _uploaded(state, file: Document, text: bytes) -> blobs.Blob:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from traceback import format_tb
 
-from eke.errors import StateError
+from eke.errors import Sealed, StateError
 from eke.gateway.api.admin import ADMIN, admit
 from eke.gateway.api.proxy import proxy
 from eke.gateway.api.reading import Departed, Receive, Scope, Send, header
@@ -43,6 +43,10 @@ class App:
             await self.refuse(send, refusal)
         except Departed:
             pass
+        except Sealed as error:
+            log.error("%s", error)
+            words = "What is stored there is sealed with a key that the gateway does not have."
+            await self.refuse(send, Refusal(500, words, "server_error", "sealed", again=False))
         except StateError as error:
             log.error("the state does not answer: %s", error)
             words = "The gateway cannot reach its state for now."

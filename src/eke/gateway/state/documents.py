@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from eke.errors import BadInput
+from typing import Any
+
+from eke.errors import BadInput, Sealed
 from eke.gateway.state.sealing import Place
 from eke.gateway.state.transaction import Transaction, columns, insert, values
 from eke.types.record import Message, Record, replace
@@ -84,23 +86,39 @@ def update(transaction: Transaction, document: Document) -> bool:
 
 
 def page(transaction: Transaction, listing: Listing) -> Page:
-    """One page of a tenant's documents. Raises BadInput where `after` is not among them."""
+    """One page of a tenant's documents, but for those whose key is gone. Raises BadInput where
+    `after` is not among them."""
+    begins = None if listing.after is None else _cursor(transaction, listing)
+    found: list[Document] = []
+    while (short := listing.limit + 1 - len(found)) > 0:
+        rows = _rows(transaction, listing, begins, short)
+        opened = (_opened(transaction, row) for row in rows)
+        found += [document for document in opened if document is not None]
+        if len(rows) < short:
+            break
+        last = Document(*rows[-1])
+        begins = last.created, last.id
+    return Page(documents=tuple(found[: listing.limit]), more=len(found) > listing.limit)
+
+
+def _rows(
+    transaction: Transaction, listing: Listing, begins: Any, most: int
+) -> list[tuple[Any, ...]]:
+    """So many of a list as they are stored, beyond a time and an id."""
     where, given = "kind = ? AND tenant = ?", [listing.kind, listing.tenant]
     if listing.label:
         where, given = f"{where} AND label = ?", [*given, listing.label]
     way, sign = ("DESC", "<") if listing.newest else ("ASC", ">")
-    begins: tuple[float | str, ...] = ()
-    if listing.after is not None:
-        where, begins = f"{where} AND (created, id) {sign} (?, ?)", _cursor(transaction, listing)
-    rows = transaction.all(
+    if begins is not None:
+        where, given = f"{where} AND (created, id) {sign} (?, ?)", [*given, *begins]
+    return transaction.all(
         f"SELECT {_COLUMNS} FROM documents WHERE {where} ORDER BY created {way}, id {way} LIMIT ?",
-        *(*given, *begins, listing.limit + 1),
+        *(*given, most),
     )
-    found = tuple(_read(transaction, row) for row in rows[: listing.limit])
-    return Page(documents=found, more=len(rows) > listing.limit)
 
 
-def _cursor(transaction: Transaction, listing: Listing) -> tuple[float | str, ...]:
+def _cursor(transaction: Transaction, listing: Listing) -> tuple[Any, ...]:
+    """The time and the id that a list goes on after."""
     row = transaction.one(
         "SELECT created, id FROM documents WHERE id = ? AND kind = ? AND tenant = ?",
         *(listing.after, listing.kind, listing.tenant),
@@ -112,6 +130,14 @@ def _cursor(transaction: Transaction, listing: Listing) -> tuple[float | str, ..
 
 def _place(document: Document) -> Place:
     return Place(document.kind, document.id, document.tenant)
+
+
+def _opened(transaction: Transaction, row: tuple[object, ...]) -> Document | None:
+    """The document of a row; None where its key is gone."""
+    try:
+        return _read(transaction, row)
+    except Sealed:
+        return None
 
 
 def _read(transaction: Transaction, row: tuple[object, ...]) -> Document:
