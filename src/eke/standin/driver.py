@@ -147,8 +147,8 @@ class Driver:
         request, counts = ticket.request, self.counts
         scheduled = request.arrived if request.scheduled is None else request.scheduled
         counts.prompts += request.prompt
-        counts.queued.observe((scheduled - request.arrived) / self.pace)
-        counts.first.observe((self.clock + lag - request.arrived) / self.pace)
+        counts.queued.add((scheduled - request.arrived) / self.pace)
+        counts.first.add((self.clock + lag - request.arrived) / self.pace)
         if lag > 0:
             ticket.held = True
             asyncio.get_running_loop().call_later(lag / self.pace, ticket.release)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from eke.gateway.seeing.exposition import counter, gauge, histogram
+from eke.gateway.seeing.histogram import Histogram
 
 if TYPE_CHECKING:
     from eke.standin.driver import Driver
 
+LABELS = ("engine", "model_name")
 # Upper bounds [s], those of vLLM 0.11 (vllm/v1/metrics/loggers.py).
 FIRST = (
     *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
@@ -19,20 +21,6 @@ QUEUED = (
     *(0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0),
     *(240.0, 480.0, 960.0, 1920.0, 7680.0),
 )
-
-
-class Histogram:
-    """Values counted by how large they are. bounds: upper ones, rising."""
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def observe(self, value: float) -> None:
-        """One more value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.sum += value
 
 
 class Counts:
@@ -46,37 +34,40 @@ class Counts:
 
 def exposition(driver: Driver, name: str) -> bytes:
     """All of it as Prometheus' text. name: of the model."""
-    labels = f'engine="0",model_name="{name}"'
-    return "\n".join([*_lines(driver, labels), ""]).encode()
+    return "".join([*_engine(driver, name), *_requests(driver.counts, name)]).encode()
 
 
-def _lines(driver: Driver, labels: str) -> Iterator[str]:
-    engine, counts = driver.engine, driver.counts
-    used = 1 - engine.cache.free / engine.cache.blocks
+def _engine(driver: Driver, name: str) -> Iterator[str]:
+    """What the engine holds and has looked up."""
+    engine = driver.engine
     running = len(engine.decoding) + len(engine.filling)
-    yield from _single("gauge", "num_requests_running", labels, running)
-    yield from _single("gauge", "num_requests_waiting", labels, driver.waiting)
-    yield from _single("gauge", "kv_cache_usage_perc", labels, used)
-    yield from _single("counter", "prompt_tokens", labels, counts.prompts)
-    yield from _single("counter", "generation_tokens", labels, counts.generated)
-    yield from _single("counter", "prefix_cache_queries", labels, engine.looked_up)
-    yield from _single("counter", "prefix_cache_hits", labels, engine.found)
-    yield from _single("counter", "num_preemptions", labels, engine.preemptions)
-    size = f'block_size="{engine.limits.block}",num_gpu_blocks="{engine.cache.blocks}"'
-    yield from _single("gauge", "cache_config_info", f'engine="0",{size}', 1)
-    yield from _histogram("time_to_first_token_seconds", labels, counts.first)
-    yield from _histogram("request_queue_time_seconds", labels, counts.queued)
+    used = 1 - engine.cache.free / engine.cache.blocks
+    for family, words, value in (
+        ("num_requests_running", "Requests in steps.", running),
+        ("num_requests_waiting", "Requests in no step yet.", driver.waiting),
+        ("kv_cache_usage_perc", "Share of the cache that is held.", used),
+    ):
+        yield gauge(f"vllm:{family}", words, LABELS, [(("0", name), value)])
+    for family, words, value in (
+        ("prefix_cache_queries", "Tokens of prompts looked up in the cache.", engine.looked_up),
+        ("prefix_cache_hits", "Tokens of prompts found in it.", engine.found),
+        ("num_preemptions", "Places that sequences lost.", engine.preemptions),
+    ):
+        yield counter(f"vllm:{family}_total", words, LABELS, [(("0", name), value)])
+    size = (f"{engine.limits.block}", f"{engine.cache.blocks}")
+    names = ("engine", "block_size", "num_gpu_blocks")
+    yield gauge("vllm:cache_config_info", "Size of the cache.", names, [(("0", *size), 1)])
 
 
-def _single(kind: str, name: str, labels: str, value: float) -> Iterator[str]:
-    full = f"vllm:{name}_total" if kind == "counter" else f"vllm:{name}"
-    yield f"# TYPE {full} {kind}"
-    yield f"{full}{{{labels}}} {float(value)}"
-
-
-def _histogram(name: str, labels: str, seen: Histogram) -> Iterator[str]:
-    yield f"# TYPE vllm:{name} histogram"
-    for bound, below in zip((*seen.bounds, "+Inf"), accumulate(seen.counts), strict=True):
-        yield f'vllm:{name}_bucket{{{labels},le="{bound}"}} {float(below)}'
-    yield f"vllm:{name}_count{{{labels}}} {float(sum(seen.counts))}"
-    yield f"vllm:{name}_sum{{{labels}}} {seen.sum}"
+def _requests(counts: Counts, name: str) -> Iterator[str]:
+    """What requests took."""
+    for family, words, value in (
+        ("prompt_tokens", "Tokens of prompts.", counts.prompts),
+        ("generation_tokens", "Tokens of answers.", counts.generated),
+    ):
+        yield counter(f"vllm:{family}_total", words, LABELS, [(("0", name), value)])
+    for family, words, seen in (
+        ("time_to_first_token_seconds", "Until the first token.", counts.first),
+        ("request_queue_time_seconds", "In the queue.", counts.queued),
+    ):
+        yield histogram(f"vllm:{family}", words, LABELS, [(("0", name), seen)])
