@@ -8,33 +8,26 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eke.errors import BadInput
 from eke.gateway.sockets import BACKLOG, bound
 from eke.standin.manner import Manner
-from eke.types.record import Record, replace
-
-if TYPE_CHECKING:
-    from eke.calibrate.measured import Measured
+from eke.types.record import Record
 
 LOOK = 0.5  # between two looks at whether the parent lives [s]
 PATIENCE = 1  # for answers under way, once it is to end [s]
 
 
 class Settings(Record):
-    """What to start. model, chips, choices, measured: as `eke.standin.speed.speed` takes them.
-    caching: prefixes are kept.  ordered: priorities count.  manner: how it behaves.
-    port: 0 takes a free one.  parent: process without which it ends; None outlives all."""
+    """What to start. model, chips: as `eke.standin.speed.speed` takes them.  manner: how it
+    behaves.  port: 0 takes a free one.  parent: process without which it ends; None outlives all.
+    """
 
     model: str
     chips: str
-    choices: Mapping[str, Any] = {}
-    measured: Sequence[Measured] = ()
-    caching: bool = True
-    ordered: bool = False
     manner: Manner = Manner()
     host: str = "127.0.0.1"
     port: int = 8000
@@ -47,10 +40,9 @@ def main(settings: Settings) -> None:
     from eke.standin.app import StandIn
     from eke.standin.speed import speed, words
 
-    found = speed(settings.model, settings.chips, settings.choices, settings.measured)
-    limits = replace(found.limits, caching=settings.caching, ordered=settings.ordered)
+    found = speed(settings.model, settings.chips)
     print(f"stand-in for {words(found)}", file=sys.stderr)
-    app = StandIn(replace(found, limits=limits), settings.manner)
+    app = StandIn(found, settings.manner)
     serve(app, settings.host, settings.port, parent=settings.parent, name=found.model)
 
 

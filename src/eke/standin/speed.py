@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eke.errors import BadInput
 from eke.standin.engine import Limits
@@ -14,7 +13,6 @@ from eke.types.plan import Plan
 from eke.types.record import Record, replace
 
 if TYPE_CHECKING:
-    from eke.calibrate.measured import Measured
     from eke.simulation.deployment import Deployment
     from eke.simulation.engine.build import Replica
 
@@ -55,33 +53,25 @@ class Speed(Record):
     grounds: str = ""
 
 
-def speed(
-    model: str,
-    chips: str,
-    choices: Mapping[str, Any] | None = None,
-    measured: Sequence[Measured] = (),
-) -> Speed:
+def speed(model: str, chips: str) -> Speed:
     """One engine on all the chips, laid out to answer a single user fastest.
 
-    model, chips: words as `eke plan serve` takes them.  choices: more of them, such as
-    ``{"tensor": 4, "weights": "fp8"}``.  Raises EkeError for what makes no sense or does not fit.
+    model, chips: words as `eke plan serve` takes them.  Raises EkeError for what makes no sense or
+    does not fit.
     """
     from eke.asking import ask
 
-    words = {"model": model, "fleet": chips, "rate": ALONE[0], **(choices or {})}
-    job, fleet, decided = ask("serve", words)
+    job, fleet, _ = ask("serve", {"model": model, "fleet": chips, "rate": ALONE[0]})
     assert isinstance(job, Serve)
-    return speed_of(job, fleet, _plan(job, fleet, decided, measured), measured)
+    return _speed(job, fleet, _plan(job, fleet))
 
 
-def speed_of(job: Serve, fleet: Fleet, plan: Plan, measured: Sequence[Measured] = ()) -> Speed:
-    """One replica of a plan. Raises BadInput for one whose prompts and answers run apart."""
+def _speed(job: Serve, fleet: Fleet, plan: Plan) -> Speed:
+    """The engine of a plan."""
     from eke.simulating import deployed
     from eke.simulation.deployment import Settings
     from eke.simulation.survey import Survey
 
-    if plan.prefill is not None or plan.rear is not None:
-        raise BadInput("a stand-in is one engine on one kind of chips; give a plan without halves.")
     seen = Survey(
         requests=1,
         seconds=1.0,
@@ -94,13 +84,13 @@ def speed_of(job: Serve, fleet: Fleet, plan: Plan, measured: Sequence[Measured] 
         images=0.0,
         sound=0.0,
     )
-    ready = deployed(job, replace(plan, replicas=1), fleet, seen, Settings(caching=True), measured)
+    ready = deployed(job, plan, fleet, seen, Settings(caching=True))
     replica = ready.halves[0].replica
     limits = limits_of(replica)
     return Speed(
         model=job.model.id,
         chips=f"{plan.group}x{plan.chip}",
-        plan=replace(plan, replicas=1),
+        plan=plan,
         steps=steps_of(replica),
         limits=limits,
         context=min(ready.longest, limits.blocks * limits.block),
@@ -111,9 +101,7 @@ def speed_of(job: Serve, fleet: Fleet, plan: Plan, measured: Sequence[Measured] 
     )
 
 
-def _plan(
-    job: Serve, fleet: Fleet, decided: Mapping[str, Any], measured: Sequence[Measured]
-) -> Plan:
+def _plan(job: Serve, fleet: Fleet) -> Plan:
     """The layout of all the chips that gives a lonely user the next token soonest, with the
     engine's own settings; a pipeline only where nothing fits without."""
     from eke.planning import plan as planned
@@ -121,20 +109,14 @@ def _plan(
     from eke.types.goal import Goal, Planned
     from eke.types.need import Infeasible
 
-    if len(fleet.pools) > 1 or decided.get("replicas", 1) != 1:
+    if len(fleet.pools) > 1:
         raise BadInput("a stand-in is one engine on one kind of chips; start one for each engine.")
     usual = base_plan(job, fleet.pools[0], {})
-    own = {"batch": usual.batch, "token_budget": usual.token_budget, "replicas": 1, **decided}
+    own = {"batch": usual.batch, "token_budget": usual.token_budget, "replicas": 1}
     for rate in ALONE:
         for said in ({"pipeline": 1, **own}, own):
-            found = planned(
-                replace(job, rate=rate),
-                fleet,
-                Goal(least="tpot"),
-                choices=said,
-                measured=measured,
-                disaggregate="never",
-            )
+            slow = replace(job, rate=rate)
+            found = planned(slow, fleet, Goal(least="tpot"), choices=said, disaggregate="never")
             if isinstance(found, Planned):
                 return found.need.plan
     assert isinstance(found, Infeasible)
