@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.standins import REPLICA, ask, chat, standin, told
 
 from eke.standin.english import number_of, spoken
-from eke.standin.schema import fitting
+from eke.standin.schema import written
 from eke.standin.tokens import pieces
 from eke.standin.vectors import vector
 from eke.types.record import replace
@@ -174,8 +174,8 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
 
 @given(SCHEMAS, NUMBERS)
 def test_json_fits_the_schema_it_was_asked_for(schema, number):
-    assert fits(json.loads(json.dumps(fitting(schema, number))), schema)
-    assert fitting(schema, number) == fitting(schema, number)
+    assert fits(json.loads(written(schema, number)), schema)
+    assert written(schema, number) == written(schema, number)
 
 
 @given(WORDS, st.integers(1, 300))

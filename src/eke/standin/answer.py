@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from eke.errors import BadInput
-from eke.standin.bodies import Chat, Refused, Spoken, limit
+from eke.standin.bodies import Chat, Choice, Form, Refused, Spoken, limit
 from eke.standin.english import number_of, spoken, usual_length
 from eke.standin.prompt import Prompt
-from eke.standin.schema import fitting
+from eke.standin.schema import written
 from eke.standin.tokens import pieces
 from eke.types.record import Message
 
@@ -35,9 +33,9 @@ def answer_of(body: Spoken, prompt: Prompt, context: int, median: float, length:
     number = prompt.number if body.seed is None else number_of(f"{prompt.number}/{body.seed}")
     tool, shape = _tool(body, number) if isinstance(body, Chat) else ("", None)
     if shape is not None:
-        written = pieces(_written(shape, number))
-        end = _finish(body, tool) if len(written) <= most else "length"
-        return Answer(written[:most], end, tool)
+        said = pieces(_written(shape, number))
+        end = _finish(body, tool) if len(said) <= most else "length"
+        return Answer(said[:most], end, tool)
     said, finish = _words(body, number, most, length or usual_length(number, median), bool(length))
     stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
     at, stop = _earliest("".join(said), [each for each in stops if each], said, body.min_tokens)
@@ -49,7 +47,7 @@ def answer_of(body: Spoken, prompt: Prompt, context: int, median: float, length:
 def _written(shape: Any, number: int) -> str:
     """JSON of a shape."""
     try:
-        return msgspec.json.encode(fitting(shape, number)).decode()
+        return written(shape, number)
     except BadInput as error:
         raise Refused(400, str(error)) from None
 
@@ -83,22 +81,20 @@ def _words(
 def _tool(body: Chat, number: int) -> tuple[str, Any]:
     """The function to call and the schema of its arguments; or the schema of a JSON answer."""
     choice = body.tool_choice
-    if body.tools and (choice == "required" or isinstance(choice, dict)):
+    if body.tools and (choice == "required" or isinstance(choice, Choice)):
         known = {each["function"]["name"]: each for each in body.tools if _is_function(each)}
-        named = choice.get("function") if isinstance(choice, dict) else None
-        name = named.get("name") if isinstance(named, dict) else None
+        named = choice.function if isinstance(choice, Choice) else None
+        name = named.name if named else ""
         if choice == "required" and known:
             name = list(known)[number % len(known)]
         if name not in known:
             raise Refused(400, f"no tool {name!r:.80} is among tools.", param="tool_choice")
-        return str(name), known[name]["function"].get("parameters") or {"type": "object"}
-    wanted = body.response_format or {}
-    if wanted.get("type") == "json_object":
-        return "", JSON_OBJECT
-    if wanted.get("type") == "json_schema":
-        given = wanted.get("json_schema")
-        return "", given.get("schema", JSON_OBJECT) if isinstance(given, dict) else JSON_OBJECT
-    return "", None
+        return name, known[name]["function"].get("parameters") or {"type": "object"}
+    wanted = body.response_format or Form()
+    if wanted.type not in ("json_object", "json_schema"):
+        return "", None
+    shape = wanted.json_schema.schema if wanted.json_schema else None
+    return "", JSON_OBJECT if wanted.type == "json_object" or shape is None else shape
 
 
 def _is_function(tool: dict[str, Any]) -> bool:

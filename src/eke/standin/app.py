@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from contextlib import suppress
 from itertools import count
+from traceback import extract_tb
+from typing import Any
 
 import msgspec
 
@@ -12,7 +16,7 @@ from eke.standin.answer import answer_of
 from eke.standin.bodies import B, Chat, Completion, Embedding, Refused, Spoken, read
 from eke.standin.driver import Driver, Ticket
 from eke.standin.engine import Engine
-from eke.standin.faults import NONE, faults_of
+from eke.standin.faults import NONE, Cut, faults_of
 from eke.standin.http import TEXT, Event, Left, Receive, Send, read_body, respond, watched
 from eke.standin.manner import Manner
 from eke.standin.metrics import Counts, exposition
@@ -20,6 +24,8 @@ from eke.standin.prompt import Prompt, chat_prompt, text_prompt
 from eke.standin.sequence import Request
 from eke.standin.speed import Speed
 from eke.standin.talk import Talk, as_stream, at_once
+
+log = logging.getLogger("eke.standin")
 
 
 class StandIn:
@@ -52,6 +58,10 @@ class StandIn:
             await respond(send, error.status, error.body())
         except Left:
             pass
+        except Cut:
+            raise
+        except Exception as error:
+            await _failed(send, error)
 
     async def _health(self, receive: Receive, send: Send) -> None:
         await respond(send, 200, b"")
@@ -79,7 +89,7 @@ class StandIn:
 
     async def _completion(self, receive: Receive, send: Send) -> None:
         body = self._known(read(await read_body(receive), Completion))
-        given = body.prompt
+        given: Any = body.prompt
         if isinstance(given, list) and len(given) == 1 and isinstance(given[0], str | list):
             given = given[0]
         await self._answer(body, text_prompt(given, self.speed), receive, send)
@@ -133,8 +143,8 @@ class StandIn:
 
     async def _embeddings(self, receive: Receive, send: Send) -> None:
         body = self._known(read(await read_body(receive), Embedding))
-        given = body.input if isinstance(body.input, list) else [body.input]
-        if given and type(given[0]) is int:
+        given: Any = body.input if isinstance(body.input, list) else [body.input]
+        if given and isinstance(given[0], int):
             given = [given]
         size = self._size(body)
         prompts = [text_prompt(each, self.speed) for each in given]
@@ -163,6 +173,15 @@ class StandIn:
             words = f"encoding_format is {body.encoding_format!r:.40}; it is float or base64."
             raise Refused(400, words, param="encoding_format")
         return size
+
+
+async def _failed(send: Send, error: Exception) -> None:
+    """Say that something went wrong in here, and where; not its words, they may be a user's."""
+    kind, place = type(error).__name__, extract_tb(error.__traceback__)[-1]
+    log.error("a request failed: %s in %s:%s", kind, place.filename, place.lineno)
+    refused = Refused(500, f"the engine failed: {kind}.", kind="server_error")
+    with suppress(RuntimeError):  # where an answer had begun, its connection is closed
+        await respond(send, refused.status, refused.body())
 
 
 def _embedded(body: Embedding, prompts: list[Prompt], size: int) -> bytes:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 INVALID = "invalid_request_error"
+MOST = (1 << 63) - 1  # that a number may be
+
+Whole = Annotated[int, Meta(ge=-MOST, le=MOST)]
+Least = Annotated[int, Meta(ge=0, le=MOST)]
+Count = Annotated[int, Meta(ge=1, le=MOST)]
+Given = str | list[str | int | list[int]]  # texts, or numbers of tokens
 
 
 class Refused(Exception):
@@ -47,13 +54,13 @@ class Spoken(Body, kw_only=True):
 
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = None
+    max_tokens: Count | None = None
     stop: str | list[str] | None = None
-    n: int | None = None
-    seed: int | None = None
+    n: Whole | None = None
+    seed: Whole | None = None
     ignore_eos: bool = False
-    min_tokens: int = 0
-    priority: int = 0
+    min_tokens: Least = 0
+    priority: Whole = 0
 
 
 class Turn(msgspec.Struct):
@@ -64,27 +71,52 @@ class Turn(msgspec.Struct):
     tool_calls: list[Any] | None = None
 
 
+class Named(msgspec.Struct):
+    """A function by its name."""
+
+    name: str
+
+
+class Choice(msgspec.Struct):
+    """The tool that must be called."""
+
+    function: Named | None = None
+
+
+class Shape(msgspec.Struct):
+    """What JSON must fit. schema: a JSON schema."""
+
+    schema: Any = None
+
+
+class Form(msgspec.Struct):
+    """How an answer is written. type: "text", "json_object" or "json_schema"."""
+
+    type: str = "text"
+    json_schema: Shape | None = None
+
+
 class Chat(Spoken, kw_only=True):
     """POST /v1/chat/completions."""
 
     messages: list[Turn]
-    max_completion_tokens: int | None = None
+    max_completion_tokens: Count | None = None
     tools: list[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    response_format: dict[str, Any] | None = None
+    tool_choice: str | Choice | None = None
+    response_format: Form | None = None
 
 
 class Completion(Spoken, kw_only=True):
     """POST /v1/completions. prompt: a text or token numbers, alone or as a list of one."""
 
-    prompt: str | list[Any]
+    prompt: Given
 
 
 class Embedding(Body, kw_only=True):
     """POST /v1/embeddings. input: texts or lists of token numbers."""
 
-    input: str | list[Any]
-    dimensions: int | None = None
+    input: Given
+    dimensions: Whole | None = None
     encoding_format: str | None = None
 
 
@@ -107,15 +139,11 @@ def read(body: bytes, kind: type[B]) -> B:
 
 
 def _check(body: Spoken) -> None:
-    """Refuse numbers out of their bounds."""
+    """Refuse what its fields do not say about themselves."""
     if body.n not in (None, 1):
         raise Refused(400, f"n is {body.n}; one answer for each request here.", param="n")
-    for name in ("max_tokens", "max_completion_tokens"):
-        most = getattr(body, name, None)
-        if most is not None and most < 1:
-            raise Refused(400, f"{name} is {most}; it must be 1 or more.", param=name)
     most = limit(body)
-    if body.min_tokens < 0 or (most is not None and body.min_tokens > most):
+    if most is not None and body.min_tokens > most:
         raise Refused(
             400,
             f"min_tokens is {body.min_tokens}; it must be from 0 to max_tokens.",

@@ -6,7 +6,8 @@ import re
 
 from eke.types.record import Record
 
-WORD = re.compile(r"!(status|die|slow|len|hang|garbage|half|type)\b(?: +(\d+))?")
+WORD = re.compile(r"!(status|die|slow|len|hang|garbage|half|type)\b(?: +(\d{1,9}))?")
+STATUSES = range(200, 600)  # of whole answers
 
 
 class Faults(Record):
@@ -37,8 +38,9 @@ def faults_of(said: str) -> Faults:
     if "!" not in said:
         return NONE
     found = {name: int(number or 0) for name, number in WORD.findall(said)}
+    status = found.get("status", 0)
     return Faults(
-        status=found.get("status", 0),
+        status=status if status in STATUSES else 0,
         die=found.get("die"),
         slow=found.get("slow", 0) / 1e3,
         length=found.get("len", 0),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -55,11 +54,11 @@ def chat_prompt(body: Chat, speed: Speed) -> Prompt:
     return _prompt([*parts, "assistant:\n"], said, speed)
 
 
-def text_prompt(given: str | Sequence[Any], speed: Speed) -> Prompt:
+def text_prompt(given: Any, speed: Speed) -> Prompt:
     """A text, or the numbers of its tokens. Raises Refused for anything else."""
     if isinstance(given, str):
         return _prompt([given], given, speed)
-    if not given or not all(type(each) is int for each in given):
+    if not (isinstance(given, list) and given and all(isinstance(each, int) for each in given)):
         raise Refused(400, "a prompt is a text, or the numbers of its tokens; one for each request")
     numbers = [f"{each}" for each in given]
     return _made(numbers, " ".join(numbers), "", speed, 0.0)
@@ -85,7 +84,7 @@ def _part(part: dict[str, Any]) -> Part:
         if isinstance(url, str):
             return Item("image", 1.0, number_of(url))
     if kind == "input_audio" and isinstance(said, dict) and isinstance(said.get("data"), str):
-        speed = SOUND.get(said.get("format", ""), PACKED)
+        speed = SOUND.get(str(said.get("format")), PACKED)
         return Item("sound", len(said["data"]) * 0.75 / speed, number_of(said["data"]))
     raise Refused(400, f"a part of type {kind!r:.40} is not understood here.", param="messages")
 

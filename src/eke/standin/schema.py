@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Callable
 from math import ceil, floor
 from typing import Any
+
+import msgspec
 
 from eke.errors import BadInput
 from eke.standin.english import number_of, spoken
@@ -13,6 +14,9 @@ from eke.standin.english import number_of, spoken
 DEEP, MANY = 5, 1000  # so deep, or after so many values, there is only what is required
 DEEPEST, MOST = 40, 10_000  # and then nothing more: the schema has no end
 LONGEST = 100_000  # letters of a text, whatever it is to have at least
+LETTERS = 1_000_000  # of all of it, after which there is nothing more either
+WRONG = (AttributeError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
+encode = msgspec.json.encode
 FORMATS = {
     "date": "2026-02-03",
     "time": "12:30:00Z",
@@ -23,29 +27,36 @@ FORMATS = {
 }
 
 
+class _Made:
+    """What there is so far."""
+
+    values = letters = 0
+
+
 class _Place:
     """Where one is in a schema: the whole of it for references, the number drawn from, how deep,
-    and how many values there are so far."""
+    and what there is so far."""
 
-    def __init__(self, root: Any, number: int, depth: int, made: Iterator[int]) -> None:
+    def __init__(self, root: Any, number: int, depth: int, made: _Made) -> None:
         self.root, self.number, self.depth, self.made = root, number, depth, made
-        many = next(made)
+        many = made.values
+        made.values += 1
         self.tight = depth > DEEP or many > MANY
-        self.over = depth > DEEPEST or many > MOST
+        self.over = depth > DEEPEST or many > MOST or made.letters > LETTERS
 
     def inside(self, name: object) -> _Place:
         number = number_of(f"{self.number}/{name}")
         return _Place(self.root, number, self.depth + 1, self.made)
 
 
-def fitting(schema: Any, number: int) -> Any:
-    """A value that fits; of what a schema says beyond the simple, nothing is heeded.
+def written(schema: Any, number: int) -> str:
+    """JSON of a value that fits; of what a schema says beyond the simple, nothing is heeded.
 
     Raises BadInput for what is no schema.
     """
     try:
-        return _fit(schema, _Place(schema, number, 0, count()))
-    except (AttributeError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        return encode(_fit(schema, _Place(schema, number, 0, _Made()))).decode()
+    except WRONG as error:
         raise BadInput(f"this is no JSON schema that is understood here: {error!r:.200}") from None
 
 
@@ -57,9 +68,9 @@ def _fit(schema: Any, here: _Place) -> Any:
     if isinstance(schema.get("$ref"), str):
         return _fit(_referred(schema["$ref"], here.root), here.inside("$ref"))
     if "const" in schema:
-        return schema["const"]
+        return _one_of([schema["const"]], here)
     if schema.get("enum"):
-        return schema["enum"][here.number % len(schema["enum"])]
+        return _one_of(schema["enum"], here)
     if schema.get("allOf"):
         return _fit(_merged(schema), here.inside("allOf"))
     for several in ("anyOf", "oneOf"):
@@ -67,6 +78,13 @@ def _fit(schema: Any, here: _Place) -> Any:
             first = schema[several][-1 if here.tight else 0]
             return _fit(first, here.inside(several))
     return MAKERS[_kind(schema)](schema, here)
+
+
+def _one_of(values: Any, here: _Place) -> Any:
+    """One of the values that a schema names."""
+    value = values[here.number % len(values)]
+    here.made.letters += len(encode(value))
+    return value
 
 
 def _referred(reference: str, root: Any) -> Any:
@@ -100,7 +118,7 @@ def _kind(schema: dict[str, Any]) -> str:
 
 def _object(schema: dict[str, Any], here: _Place) -> Any:
     known = schema.get("properties") or {}
-    needed = schema.get("required") or []
+    needed = dict.fromkeys(schema.get("required") or ())
     names = [name for name in known if name in needed or not here.tight]
     names += [name for name in needed if name not in known]
     return {name: _fit(known.get(name), here.inside(name)) for name in names}
@@ -118,6 +136,7 @@ def _text(schema: dict[str, Any], here: _Place) -> Any:
     if schema.get("format") in FORMATS:
         return FORMATS[schema["format"]]
     least = min(schema.get("minLength", 0), LONGEST)
+    here.made.letters += least
     said = "".join(spoken(here.number, least // 2 + 1, least + 40))
     return said[: max(schema.get("maxLength", len(said)), least)]
 
