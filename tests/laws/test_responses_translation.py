@@ -6,18 +6,20 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 from tests.responding import call, delta
 
+from eke.gateway.refusal import Refusal
 from eke.gateway.responses.chunks import chunks_of
 from eke.gateway.responses.events import Events
 from eke.gateway.responses.ids import Ids, ids_of, owner_of
 from eke.gateway.responses.items import Item, items_of
 from eke.gateway.responses.messages import Message, messages_of
-from eke.gateway.responses.opaque import MARK, packed, unpacked
+from eke.gateway.responses.opaque import MARK, Unpacking, packed
 from eke.gateway.responses.speech import Speech
 from eke.gateway.responses.trimming import trimmed
 
@@ -251,14 +253,20 @@ def test_what_is_trimmed_is_the_oldest(
 
 @given(st.text())
 def test_text_handed_out_comes_back(text: str) -> None:
-    assert unpacked(packed(text)) == text.encode(errors="replace").decode()
-    assert unpacked(text) is None or text.startswith(MARK)
+    said = text.encode(errors="replace")
+    unpacking = Unpacking(2 * len(said) + 1)
+    for _ in range(2):
+        assert unpacking.text(packed(text)) == said.decode()
+    assert Unpacking().text(text) is None or text.startswith(MARK)
+    with pytest.raises(Refusal) as refused:
+        unpacking.text(packed(text + "aa"))
+    assert refused.value.status == 413
 
 
 @given(st.binary(max_size=40))
 def test_nonsense_handed_in_is_no_text(data: bytes) -> None:
-    assert unpacked(MARK + data.decode("latin-1")) is None
-    assert unpacked(packed("x" * 50)[:-8]) is None
+    assert Unpacking().text(MARK + data.decode("latin-1")) is None
+    assert Unpacking().text(packed("x" * 50)[:-8]) is None
 
 
 def test_an_item_tells_which_response_it_came_with() -> None:

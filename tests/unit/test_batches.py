@@ -98,6 +98,7 @@ def test_responses_can_be_asked_too_and_are_not_stored(tmp_path: Path) -> None:
             assert statuses["c"] == 400 and statuses["d"] in (400, 404)
             rows = [row for row in bench.house.rows if row.kind == "batch"]
             assert sum(row.outcome == "finished" for row in rows) == 2
+            assert bench.house.gateway.held == 0
 
     run(check())
 

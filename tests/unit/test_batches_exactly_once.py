@@ -20,9 +20,11 @@ from tests.killable import started
 from tests.states import KINDS, address, opened
 from tests.states import run as run_alone
 
-from eke.gateway.settings import EngineSettings, ModelSettings, Price, Settings
+from eke.gateway.batches import kept, lines
+from eke.gateway.settings import EngineSettings, Limit, ModelSettings, Price, Settings, Tenant
 from eke.gateway.state import rows
 from eke.gateway.stewards import gone, owner_of
+from eke.gateway.tenants import hashed
 
 LINES = 60
 MODEL = ModelSettings(name="m", price=Price(prompt=1e-3, answer=1e-3))
@@ -206,6 +208,33 @@ def test_a_batch_is_cancelled_through_another_gateway_than_the_one_that_runs_it(
             done = await first.came_to(batch)
             assert done.status == "cancelled" and (one.left, other.left) == (2, 2)
             assert len(await first.lines_of(done.error_file_id)) == 20
+
+    run(check())
+
+
+def test_a_line_over_which_the_gateway_fails_keeps_nothing_reserved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_line, mistakes = kept.end_line, [RuntimeError("of a mistake in the gateway")]
+    limits = (Limit(what="requests", amount=100.0),)
+    tenant = Tenant(name="t", keys=(hashed("t"),), limits=limits)
+
+    def sometimes(*given: Any) -> bool:
+        if mistakes:
+            raise mistakes.pop()
+        return end_line(*given)
+
+    async def check() -> None:
+        settings: dict[str, Any] = {"models": (MODEL,), "tenants": (tenant,)}
+        async with batching(Fake(), state=str(tmp_path / "s.db"), **settings) as bench:
+            monkeypatch.setattr(kept, "end_line", sometimes)
+            monkeypatch.setattr(lines, "SOON", 0.01)
+            done = await bench.came_to(await bench.batch([line("a")], key="t"), key="t")
+            assert done.request_counts.completed == 1
+            await until(lambda: len(bench.house.rows) == 2)
+            assert [row.charged for row in bench.house.rows] == [0.0, CHARGED]
+            window = next(iter(bench.house.gateway.ledger._windows.values()))
+            assert (window.flying, window.reserved) == (0, 0.0)
 
     run(check())
 

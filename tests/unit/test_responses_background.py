@@ -294,5 +294,7 @@ def test_more_than_a_gateway_takes_wait_in_the_state(
             for each in (first, second):
                 assert (await over(home, each.id)).status == "completed"
             assert (await third)[-1].type == "response.completed"
+            await until(lambda: not home.makings.live)
+            assert home.gateway.held == 0
 
     run(work())

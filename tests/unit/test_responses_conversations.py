@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from openai import BadRequestError, NotFoundError
 from tests.gateways import EVENTS, Fake, piece, run, says
-from tests.responding import call, delta, echoes, responding, streams
+from tests.responding import call, delta, echoes, over, responding, streams
 
 from eke.gateway.settings import Tenant
 from eke.gateway.tenants import hashed
@@ -99,6 +99,10 @@ def test_a_response_reads_its_conversation_and_adds_to_it(state: str) -> None:
                 model="m", input="four", conversation={"id": talked.id}, store=False
             )
             assert more.output_text == "5: four"
+            later = await create(
+                model="m", input="five", conversation=talked.id, store=False, background=True
+            )
+            assert (await over(home, later.id)).output_text == "5: five"
             found = await texts(items.list(talked.id, order="asc"))
             assert found == ["one", "two", "three", "3: three"]  # what is not stored is not added
             listed = await items.list(talked.id, order="asc")

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openai import NotFoundError
+from openai import BadRequestError, NotFoundError
 from tests.gateways import Fake, ask, run
-from tests.responding import responding
+from tests.responding import echoes, responding
+
+from eke.gateway.responses.opaque import packed
 
 
 @pytest.fixture
@@ -44,6 +46,11 @@ WRONG: list[tuple[dict[str, Any], str | None, str]] = [
         "No tool output found for function call c",
     ),
     ({"input": [{"type": "compaction", "encrypted_content": "x"}]}, "input", "gateway"),
+    (
+        {"input": [{"type": "reasoning", "summary": [], "encrypted_content": 7}]},
+        "input[0].encrypted_content",
+        "text",
+    ),
     ({"metadata": {str(n): "" for n in range(17)}}, "metadata", "16"),
     ({"metadata": {"k" * 65: ""}}, "metadata", "64"),
     ({"metadata": {"k": "v" * 513}}, "metadata.k", "512"),
@@ -85,8 +92,33 @@ def test_unknown_things_are_not_found(state: str) -> None:
             assert error.value.code == "previous_response_not_found"
             with pytest.raises(NotFoundError, match="conv_1"):
                 await create(model="m", input="x", conversation="conv_1")
-            with pytest.raises(NotFoundError) as error:
-                await create(model="nobody", input="x")
-            assert error.value.code == "model_not_found"
+            count: Any = home.client.responses.input_tokens.count
+            for asked in (create, count):
+                with pytest.raises(NotFoundError) as error:
+                    await asked(model="nobody", input="x", truncation="auto")
+                assert error.value.code == "model_not_found"
+            assert "nobody" not in home.gateway.lengths
+
+    run(work())
+
+
+def test_few_bytes_do_not_stand_for_many(state: str) -> None:
+    text = packed("a" * 60_000)
+    thoughts = [{"type": "reasoning", "summary": [], "encrypted_content": text}] * 3
+
+    async def work() -> None:
+        async with responding(Fake(echoes()), state=state, longest_body=100_000) as home:
+            for path in ("/v1/responses", "/v1/responses/input_tokens"):
+                asks: Any = {
+                    "model": "m",
+                    "input": [*thoughts[:1], {"role": "user", "content": ""}],
+                }
+                assert (await ask(home.house, path, asks, "alice")).status == 200
+                got = await ask(home.house, path, {"model": "m", "input": thoughts}, "alice")
+                assert got.status == 413 and got.json()["error"]["code"] == "request_too_large"
+            made = await home.client.responses.create(model="m", input="x")
+            refer: Any = [{"type": "item_reference", "id": made.output[0].id}]
+            with pytest.raises(BadRequestError, match="Duplicate item"):
+                await home.client.responses.create(model="m", input=refer * 2)
 
     run(work())

@@ -13,6 +13,7 @@ from tests.states import KINDS, address
 
 from eke.errors import StateFull
 from eke.gateway.responses import kept, makings
+from eke.gateway.responses.makings import Makings
 from eke.gateway.settings import Limit, Patience, Tenant
 from eke.gateway.state import works
 from eke.gateway.state.transaction import Transaction
@@ -179,6 +180,55 @@ def test_what_it_went_on_from_is_gone_after_a_restart(state: str) -> None:
             failed = await over(home, made.id)
             assert failed.status == "failed" and failed.error is not None
             assert first.id in failed.error.message
+
+    run(work())
+
+
+def test_one_that_cannot_be_gone_on_with_keeps_no_other_waiting(
+    state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn_of = makings.turn_of
+
+    async def fails(gateway: Any, tenant: Tenant, *rest: Any) -> Any:
+        if tenant.name == "alice":
+            raise AttributeError("of a mistake in the gateway")
+        return await turn_of(gateway, tenant, *rest)
+
+    async def work() -> None:
+        fake = Fake(steps(asyncio.Event()))
+        async with responding(fake, state=state) as home:
+            clients = [home.client, home.client.with_options(api_key="bob")]
+            body: Any = {"model": "m", "input": "x", "background": True}
+            first, second = [await each.responses.create(**body) for each in clients]
+            await until(lambda: fake.running == 2)
+            await kill(home)
+        monkeypatch.setattr(makings, "turn_of", fails)
+        async with responding(Fake(echoes()), state=state) as home:
+            failed = await over(home, first.id)
+            assert failed.status == "failed" and failed.error is not None
+            assert failed.error.message == "The gateway failed."
+            bob = Home(home.house, home.client.with_options(api_key="bob"))
+            assert (await over(bob, second.id)).output_text == "1: x"
+
+    run(work())
+
+
+def test_a_look_that_fails_is_not_the_last(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    look, mistakes = Makings._look, [RuntimeError("of a mistake in the gateway")]
+
+    async def sometimes(self: Makings, there: Any) -> None:
+        if mistakes:
+            raise mistakes.pop()
+        await look(self, there)
+
+    async def work() -> None:
+        monkeypatch.setattr(Makings, "_look", sometimes)
+        monkeypatch.setattr(makings, "AT_ONCE", 0)
+        async with responding(Fake(echoes()), state=state) as home:
+            made = await home.client.responses.create(model="m", input="x", background=True)
+            await until(lambda: not mistakes)
+            monkeypatch.setattr(makings, "AT_ONCE", 9)
+            assert (await over(home, made.id)).output_text == "1: x"
 
     run(work())
 

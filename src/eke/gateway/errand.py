@@ -14,7 +14,7 @@ from eke.gateway.gateway import Gateway
 from eke.gateway.ledger import FREE, Hold, Use
 from eke.gateway.outgoing import body_for
 from eke.gateway.refusal import Refusal, overloaded
-from eke.gateway.refusing import STARTING, may_use, refused, unknown_model
+from eke.gateway.refusing import STARTING, desk_of, refused
 from eke.gateway.row import FAILED, FINISHED, REFUSED, Row
 from eke.gateway.settings import Tenant
 from eke.gateway.settled import row_of
@@ -42,13 +42,13 @@ class Errand:
     `more` gives its pieces, `settle` is called once at the end, whatever came; or `over` and, when
     it is known what is to be charged, `charge`.
 
-    lines: header lines of its own for the engine.
+    lines: header lines of its own for the engine.  held: bytes of its prompt while it is at hand.
     place: where it stood when it came, if it had to wait.  body: as the client sent it.
     Raises Refusal where it can never be answered.
     """
 
     __slots__ = (
-        *("asker", "body", "call", "desk", "gateway", "hold", "lines", "place", "settled"),
+        *("asker", "body", "call", "desk", "gateway", "held", "hold", "lines", "place", "settled"),
     )
 
     def __init__(self, gateway: Gateway, asker: Asker, body: bytes) -> None:
@@ -56,16 +56,9 @@ class Errand:
         self.hold: Hold = FREE
         self.settled = False
         self.place: Place | None = None
-        self.lines = b""
-        model = asker.asked.model
-        desk = gateway.desks.get(model)
-        if desk is None or not may_use(asker.tenant, model):
-            raise unknown_model(gateway, asker.tenant, model)
-        self.desk = desk
-        if gateway.held + len(body) > MOST_HELD:
-            raise overloaded("The gateway holds more prompts than it has memory for.", STARTING)
+        self.lines, self.held = b"", 0
+        self.desk = desk_of(gateway, asker.tenant, asker.asked.model)
         self.call = Call(sized(gateway, asker))
-        gateway.held += len(body)
 
     @property
     def asked(self) -> Asked:
@@ -80,6 +73,10 @@ class Errand:
     async def ask(self) -> None:
         """Reserve what it may take, and hand it to the policy. Raises Refusal."""
         gateway, request = self.gateway, self.call.request
+        if gateway.held + len(self.body) > MOST_HELD:
+            raise overloaded("The gateway holds more prompts than it has memory for.", STARTING)
+        self.held = len(self.body)
+        gateway.held += self.held
         wall = gateway.clock.wall(request.arrived)
         most = most_use(gateway, self.desk, self.asked.model, request)
         hold = gateway.ledger.reserve(self.tenant, most, wall)
@@ -222,8 +219,8 @@ class Errand:
 
     def _forget(self) -> None:
         """Let go of the prompt: it is not sent again, and thousands of streams may be open."""
-        self.gateway.held -= len(self.body)
-        self.body = b""
+        self.gateway.held -= self.held
+        self.body, self.held = b"", 0
         self.asker.forget()
 
     async def _begun(self, call: Call) -> None:

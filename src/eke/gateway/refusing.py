@@ -5,6 +5,7 @@ from __future__ import annotations
 from eke.errors import closest
 from eke.gateway.asker import Asker
 from eke.gateway.call import Call
+from eke.gateway.desk import Desk
 from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal, not_found, overloaded
@@ -43,6 +44,15 @@ def unseen(gateway: Gateway, model: str) -> list[Engine]:
         for engine in gateway.engines.values()
         if not engine.ready and (engine.settings.models is None or model in engine.models)
     ]
+
+
+def desk_of(gateway: Gateway, tenant: Tenant, model: str) -> Desk:
+    """Where a tenant's requests to a model wait. Raises Refusal where nobody serves it, or not to
+    this tenant."""
+    desk = gateway.desks.get(model)
+    if desk is None or not may_use(tenant, model):
+        raise unknown_model(gateway, tenant, model)
+    return desk
 
 
 def unknown_model(gateway: Gateway, tenant: Tenant, model: str) -> Refusal:

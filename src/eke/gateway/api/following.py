@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from eke.gateway.api.routes import Asking, Sending
 from eke.gateway.api.watching import Watch
-from eke.gateway.refusal import bad
+from eke.gateway.refusal import Refusal, bad
 from eke.gateway.responses import kept
 from eke.gateway.responses.answer import ENDED, last_of
 from eke.gateway.responses.events import Events
@@ -27,11 +28,16 @@ class Follower:
         self._sending: Sending | None = None
 
     async def follow(self) -> None:
-        """Send events to the end of the response, or until the client leaves. Raises Refusal."""
+        """Send events to the end of the response, or until the client leaves. Raises Refusal where
+        nothing was sent yet."""
         watch = Watch(self.asking.gateway.loop, self.asking.receive, self._leave)
         try:
             while not self.gone and not await self._further():
                 pass
+        except Refusal as refusal:  # such as where it is deleted meanwhile
+            if self._sending is None:
+                raise
+            await self._send(Events(self.after + 1).event("error", _told(refusal)))
         finally:
             watch.end()
         if self._sending is not None:
@@ -91,6 +97,11 @@ class Follower:
         self.gone = True
         if self._log is not None:
             self._log.wake()
+
+
+def _told(refusal: Refusal) -> dict[str, Any]:
+    """A refusal as an event tells it."""
+    return {"code": refusal.code, "message": refusal.message, "param": refusal.param}
 
 
 def _not_streamed() -> Exception:

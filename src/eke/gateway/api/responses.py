@@ -14,6 +14,7 @@ from eke.gateway.api.routes import Asking, Route, Sending, decoded
 from eke.gateway.api.telling import costs, told
 from eke.gateway.api.watching import Watch
 from eke.gateway.refusal import Refusal, bad
+from eke.gateway.refusing import may_use
 from eke.gateway.responses import kept
 from eke.gateway.responses.answer import CANCELLED, ENDED, Answer
 from eke.gateway.responses.ask import read
@@ -140,7 +141,7 @@ async def count(asking: Asking) -> None:
     """POST /v1/responses/input_tokens: about as many as an engine will count."""
     gateway, tenant = asking.gateway, asking.tenant
     fields = decoded(await asking.body() or b"{}", dict[str, msgspec.Raw])
-    usual = next(iter(gateway.names()), "")
+    usual = next((name for name in gateway.names() if may_use(tenant, name)), "")
     fields = {"model": msgspec.Raw(msgspec.json.encode(usual)), **fields}
     ask = read(msgspec.json.encode(fields))
     turn = await turn_of(gateway, tenant, ask, Ids())

@@ -8,14 +8,16 @@ import msgspec
 
 from eke.gateway.asked import ENDPOINTS, read
 from eke.gateway.batches import line as lines
-from eke.gateway.batches.deferred import Deferred, Turn, deferred
+from eke.gateway.batches.errands import Turn, errand_of
 from eke.gateway.batches.line import RESPONSES
-from eke.gateway.batches.responding import CANCELLED, Making, making_of, nobody
+from eke.gateway.batches.responding import CANCELLED, making_of, nobody
 from eke.gateway.batches.result import LOST, answered, unanswered
 from eke.gateway.changes import Usage, usage_of
+from eke.gateway.deferred import Deferred
 from eke.gateway.errand import BUSY, Errand, Gone
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
+from eke.gateway.responses.making import Deferring
 from eke.gateway.responses.storing import tenant_of
 from eke.gateway.row import FAILED, FINISHED, REFUSED, STOPPED, Row
 from eke.gateway.state import works
@@ -73,6 +75,11 @@ class Asking:
         if self.errand is not None:
             self.errand.leave()
 
+    def close(self, charged: bool) -> None:
+        """It is over, and known whether it is charged."""
+        if self.errand is not None:
+            self.errand.close(charged)
+
     async def ask(self, turn: Turn) -> Answer:
         """Ask it once."""
         self.errand = self.asked = None
@@ -98,7 +105,7 @@ class Asking:
             _over(errand, STOPPED, "the gateway ends")
             raise
 
-    async def _begin(self, turn: Turn) -> Making | None:
+    async def _begin(self, turn: Turn) -> Deferring | None:
         """Its errand, and the response that it is for. Raises Refusal where it can never be
         answered."""
         gateway, tenant = self.gateway, tenant_of(self.gateway, self.work.tenant)
@@ -108,7 +115,7 @@ class Asking:
             self.errand = making.errand
             return making
         endpoint = ENDPOINTS[url]
-        self.errand = deferred(gateway, tenant, endpoint, read(body, endpoint), body, turn)
+        self.errand = errand_of(gateway, tenant, endpoint, read(body, endpoint), body, turn)
         return None
 
     async def _answered(self, errand: Deferred) -> Answer:
@@ -128,7 +135,7 @@ class Asking:
         errand.settle(usage, tokens, FINISHED)
         return Answer(works.DONE, self._line(status, errand.call.request.id, body))
 
-    async def _made(self, errand: Deferred, making: Making) -> Answer:
+    async def _made(self, errand: Deferred, making: Deferring) -> Answer:
         """A response, made on an engine. Raises Refusal."""
         await making.make(nobody)
         if making.answer["status"] == CANCELLED:

@@ -21,7 +21,8 @@ from eke.gateway.batches.active import Active
 from eke.gateway.batches.asking import WITHDRAWN, Answer, Asking
 from eke.gateway.batches.batch import urgency
 from eke.gateway.batches.choosing import choose
-from eke.gateway.batches.deferred import Turn, spared
+from eke.gateway.batches.errands import Turn
+from eke.gateway.deferred import spared
 from eke.gateway.desk import Desk
 from eke.gateway.gateway import Gateway
 from eke.gateway.row import Row
@@ -141,6 +142,7 @@ class Lines:
             later = self.gateway.clock.wall() + SOON
             await self._insist(kept.release_line, asking.work, later, True)
         finally:
+            asking.close(charged=False)  # where that was not known
             del batch.lines[asking.work.id]
             self.news.set()
 
@@ -170,8 +172,7 @@ class Lines:
             wall = self.gateway.clock.wall()
             due = wall if answer is WITHDRAWN else batch.refused(answer.again, wall)
             await self._insist(kept.release_line, work, due, answer.tried)
-        if asking.errand is not None:
-            asking.errand.close(charged)
+        asking.close(charged)
 
     def _bill(self, row: Row | None) -> kept.Bill:
         keeper = self.gateway.keeper

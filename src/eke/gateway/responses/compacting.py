@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from eke.gateway.errand import Errand
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
 from eke.gateway.responses.answer import Answer
 from eke.gateway.responses.ask import Ask, CacheOptions
 from eke.gateway.responses.ids import Ids
 from eke.gateway.responses.items import Item, items_of
-from eke.gateway.responses.making import Making
+from eke.gateway.responses.making import Making, errand_of
 from eke.gateway.responses.opaque import packed
 from eke.gateway.responses.turn import turn_of
 from eke.gateway.settings import Tenant
@@ -52,7 +53,7 @@ async def making_of(gateway: Gateway, tenant: Tenant, given: Compact) -> Making:
     ids = Ids()
     items = [*items_of(ask.input, ids), *items_of(ORDER, ids)]
     turn = await turn_of(gateway, tenant, ask, ids, items)
-    return Making(gateway, tenant, ask, turn, stored=False)
+    return Making(errand_of(Errand, gateway, tenant, ask, turn), ask, turn, stored=False)
 
 
 def compacted(making: Making) -> Answer:

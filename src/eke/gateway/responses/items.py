@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,15 @@ def items_of(given: str | list[Item] | None, ids: Ids, param: str = "input") -> 
 
 
 def resolved(items: list[Item], known: dict[str, Item], ids: Ids) -> list[Item]:
-    """The same with copies of known items in the place of references. Raises Refusal 404."""
+    """The same with copies of known items in the place of references.
+
+    Raises Refusal 404; and 400 for one that is referred to twice, as a few bytes would stand for
+    any number of long texts.
+    """
+    names = [item["id"] for item in items if item["type"] == REFERENCE]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        words = f"Duplicate item found with id '{twice[0]:.80}'. Remove duplicate items."
+        raise bad(words, "input")
     return [_copy(item["id"], known, ids) if item["type"] == REFERENCE else item for item in items]
 
 
@@ -129,6 +138,8 @@ def _reasoning(item: Item, ids: Ids, where: str) -> Item:
         for place, part in enumerate(parts):
             _text(part, "text", f"{where}.{key}[{place}]")
         kept[key] = parts
+    if item.get("encrypted_content") is not None:
+        _text(item, "encrypted_content", where)
     return kept
 
 

@@ -262,6 +262,13 @@ def again(
     return document, [Text.decode(item.body) for item in found]
 
 
+def unwanted(transaction: Transaction, work: works.Work) -> bool:
+    """Whether nobody goes on with a background response that was claimed: its tenant cancelled or
+    deleted it."""
+    found = works.get(transaction, work.id, work.tenant)
+    return found is None or found.state == works.CANCELLED
+
+
 def fail(transaction: Transaction, id: str, tenant: str, now: float, why: str = "") -> None:
     """A background response will never be made: it ended its gateways too often, or why else."""
     document = find(transaction, id, tenant, now)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from eke.gateway.asked import CHAT
 from eke.gateway.asker import Asker
+from eke.gateway.deferred import Deferred
 from eke.gateway.errand import Errand, Gone
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
@@ -29,32 +31,25 @@ NUMBERS = 1e6  # of events that are left out for each second since it was asked 
 OFTEN = 1.0  # between tellings of a place in the queue [s]
 LONG = 600.0  # and where nobody is told [s]
 
+E = TypeVar("E", bound=Errand)
 Tell = Callable[[list[bytes]], Awaitable[None]]
 
 
 class Making:
     """One response.
 
-    stored: whether it is kept.  created: UTC [s], where that was before now: then it was begun
-    before, and its events have numbers beyond all that were told.  answer: as it stands.  over: it
-    is.
-    Raises Refusal where it can never be answered.
+    errand: for the chat completion that it is made of.  stored: whether it is kept.  created: UTC
+    [s], where that was before now: then it was begun before, and its events have numbers beyond all
+    that were told.  answer: as it stands.  over: it is.
     """
 
     def __init__(
-        self,
-        gateway: Gateway,
-        tenant: Tenant,
-        ask: Ask,
-        turn: Turn,
-        stored: bool,
-        created: float | None = None,
+        self, errand: Errand, ask: Ask, turn: Turn, stored: bool, created: float | None = None
     ) -> None:
-        self.gateway, self.tenant, self.ask, self.turn = gateway, tenant, ask, turn
-        self.stored = stored
-        now = gateway.clock.wall()
+        self.errand, self.ask, self.turn, self.stored = errand, ask, turn, stored
+        self.gateway, self.tenant = errand.gateway, errand.tenant
+        now = self.gateway.clock.wall()
         self.created = now if created is None else created
-        self.errand = _errand(gateway, tenant, ask, turn, now - self.created)
         self.answer: Answer = begun(ask, turn.ids.response, self.created, stored)
         self.answer["service_tier"] = self.errand.asker.tier
         first = int((now - self.created) * NUMBERS)
@@ -240,13 +235,28 @@ class Making:
             self.answer["eke"]["degraded"] = self.errand.call.rung
 
 
-def _errand(gateway: Gateway, tenant: Tenant, ask: Ask, turn: Turn, spent: float) -> Errand:
-    """The errand of a turn. spent: of the time until its deadline [s].  Raises Refusal in the words
-    of this API."""
-    kind = "background" if ask.background else ""
+class Deferring(Making):
+    """A response that is charged only where it is stored."""
+
+    errand: Deferred
+
+
+def errand_of(
+    kind: type[E], gateway: Gateway, tenant: Tenant, ask: Ask, turn: Turn, spent: float = 0.0
+) -> E:
+    """The errand of a turn. spent: of the time until its deadline [s].  Raises Refusal where it can
+    never be answered."""
+    counts_as = "background" if ask.background else ""
     deadline = None if ask.deadline is None else ask.deadline - spent
+    with in_own_words():
+        return kind(gateway, Asker(tenant, CHAT, turn.asked, None, counts_as, deadline), turn.body)
+
+
+@contextmanager
+def in_own_words() -> Iterator[None]:
+    """What is refused of a chat completion is told by the names that it has in this API."""
     try:
-        return Errand(gateway, Asker(tenant, CHAT, turn.asked, None, kind, deadline), turn.body)
+        yield
     except Refusal as refusal:
         refusal.param = "input" if refusal.param == CHAT.text else refusal.param
         raise

@@ -15,19 +15,23 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from eke.errors import StateError
+from eke.gateway.deferred import Deferred
+from eke.gateway.errand import Errand
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal, bad
 from eke.gateway.responses import answer as answers
 from eke.gateway.responses import kept
 from eke.gateway.responses.ask import Ask, read
 from eke.gateway.responses.ids import Ids, ids_of
-from eke.gateway.responses.making import Making, Tell
+from eke.gateway.responses.items import Item
+from eke.gateway.responses.making import Deferring, Making, Tell, errand_of
 from eke.gateway.responses.storing import tenant_of, whole_of
 from eke.gateway.responses.turn import keeps, turn_of
 from eke.gateway.responses.upstream import passes
 from eke.gateway.row import STOPPED
 from eke.gateway.settings import Tenant
 from eke.gateway.state import works
+from eke.gateway.state.documents import Document
 from eke.gateway.state.state import State
 from eke.gateway.state.works import Claim, Work
 from eke.types.record import replace
@@ -40,6 +44,7 @@ LEASE = 15.0  # a claim is good for so long [s]
 AT_ONCE = 1000  # background responses under way in one gateway
 ATTEMPTS = 3  # before a response counts as what ends gateways
 LATER = 5.0  # when to try again where nobody says [s]
+FAILED = "The gateway failed."
 
 
 class Makings:
@@ -63,7 +68,8 @@ class Makings:
     async def new(self, tenant: Tenant, ask: Ask) -> Making:
         """A response that is asked for. Raises Refusal."""
         turn = await turn_of(self.gateway, tenant, ask, Ids())
-        return Making(self.gateway, tenant, ask, turn, keeps(self.gateway, tenant, ask.store))
+        errand = errand_of(Errand, self.gateway, tenant, ask, turn)
+        return Making(errand, ask, turn, keeps(self.gateway, tenant, ask.store))
 
     async def make(self, making: Making, tell: Tell) -> bytes:
         """Make a response whose client waits for it, and store it; its last event. Raises Refusal
@@ -82,18 +88,21 @@ class Makings:
         """Begin a response that runs on by itself. body: of the request.  Raises Refusal where it
         is refused at once."""
         state = self._state(tenant)
-        making = await self.new(tenant, ask)
+        turn = await turn_of(self.gateway, tenant, ask, Ids())
+        errand = errand_of(Deferred, self.gateway, tenant, ask, turn)
+        making = Deferring(errand, ask, turn, keeps(self.gateway, tenant, ask.store))
         now = self.gateway.clock.wall()
         work = Work(making.id, KIND, tenant.name, _without_input(body), now)
-        if len(self.held) < AT_ONCE:
-            await making.ask_for()
-            claimed, until = works.CLAIMED, now + LEASE
-            work = replace(work, state=claimed, owner=self.owner, until=until, attempts=1)
-        making.answer["status"] = answers.QUEUED
         try:
+            if len(self.held) < AT_ONCE:
+                await making.ask_for()
+                claimed, until = works.CLAIMED, now + LEASE
+                work = replace(work, state=claimed, owner=self.owner, until=until, attempts=1)
+            making.answer["status"] = answers.QUEUED
             await state.write(kept.queue, whole_of(making), work)
         except BaseException:
             making.give_up(STOPPED, "it could not be stored")
+            errand.close(charged=False)
             raise
         if work.owner is not None:
             self._begin(making, work)
@@ -107,6 +116,8 @@ class Makings:
                 await self._look(state)
             except StateError as error:
                 log.error("background responses are not looked for: %s", error)
+            except Exception:
+                log.exception("a look for background responses failed")
             await asyncio.sleep(LOOK)
 
     async def close(self) -> None:
@@ -145,7 +156,7 @@ class Makings:
             log.error("a response is not stored: %s", error)
             making.answer["store"] = False
 
-    def _begin(self, making: Making, work: Work) -> None:
+    def _begin(self, making: Deferring, work: Work) -> None:
         self.live[making.id], self.held[making.id] = making, work
         self._task(self._make(making, work))
         if self.closing:
@@ -157,23 +168,25 @@ class Makings:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _make(self, making: Making, work: Work) -> None:
+    async def _make(self, making: Deferring, work: Work) -> None:
         """Make a background response, whatever comes."""
+        charged = False
         try:
-            await self._made(making, work)
+            charged = await self._made(making, work)
         except StateError as error:  # it is made once more when the state answers
             log.error("a background response is not stored: %s", error)
             self.dropped.append(work)
             await making.tell([making.error("The gateway cannot reach its state for now.")])
         finally:
+            making.errand.close(charged)
             del self.live[making.id]
             self.held.pop(making.id, None)
             making.over.set()
             if making.log is not None:
                 making.log.end()
 
-    async def _made(self, making: Making, work: Work) -> None:
-        """Make it and store it, or give it back. Raises StateError."""
+    async def _made(self, making: Deferring, work: Work) -> bool:
+        """Make it and store it, or give it back; whether it is charged. Raises StateError."""
         state, now = self.gateway.state, self.gateway.clock.wall
         assert state is not None
         try:
@@ -183,29 +196,35 @@ class Makings:
                 making.answer["status"] = answers.QUEUED
                 due = now() + (refusal.retry_after or LATER)
                 await state.write(works.release, work, due, False)
-                return
+                return False
             answers.failed(making.answer, answers.code_of(refusal.status), refusal.message)
         except StateError:
             raise
         except Exception:
             log.exception("a background response failed inside the gateway")
-            answers.failed(making.answer, "server_error", "The gateway failed.")
+            answers.failed(making.answer, "server_error", FAILED)
         if making.id not in self.held:
-            making.answer["status"] = answers.QUEUED
-        elif making.id in self._let_go and making.answer["status"] == answers.CANCELLED:
+            return await self._lost(state, making, work)
+        if making.id in self._let_go and making.answer["status"] == answers.CANCELLED:
             await state.write(works.release, work, now(), False)
             await making.tell([making.error("The gateway ends; the response goes on elsewhere.")])
-        else:
-            await self._finish(state, making, work)
+            return False
+        return await self._finish(state, making, work)
 
-    async def _finish(self, state: State, making: Making, work: Work) -> None:
-        """Store how it ended, and tell it. Raises StateError."""
+    async def _finish(self, state: State, making: Deferring, work: Work) -> bool:
+        """Store how it ended, and tell it; whether it is charged. Raises StateError."""
         last = making.last()
         events = b"".join([*making.log.events, last]) if making.log else b""
-        if await state.write(kept.finish, whole_of(making, events), work):
-            await making.tell([last])
-        else:  # it was ended elsewhere, or another has it: who listens will see
-            making.answer["status"] = answers.QUEUED
+        if not await state.write(kept.finish, whole_of(making, events), work):
+            return await self._lost(state, making, work)
+        await making.tell([last])
+        return True
+
+    async def _lost(self, state: State, making: Making, work: Work) -> bool:
+        """It was ended elsewhere, or another has it: who listens will see. Whether it is charged,
+        which it is here unless somebody goes on with it. Raises StateError."""
+        making.answer["status"] = answers.QUEUED
+        return await state.read(kept.unwanted, work)
 
     async def _look(self, state: State) -> None:
         now, mine = self.gateway.clock.wall(), list(self.held)
@@ -224,10 +243,15 @@ class Makings:
         if room > 0:
             wanted = Claim(owner=self.owner, kinds=(KIND,), most=room, now=now, until=now + LEASE)
             for work in await state.write(works.claim, wanted):
-                await self._resume(state, work, now)
+                try:
+                    await self._resume(state, work, now)
+                except StateError as error:
+                    log.error("a background response is not gone on with yet: %s", error)
+                    self.dropped.append(work)
 
     async def _resume(self, state: State, work: Work, now: float) -> None:
-        """Go on with a background response that was begun elsewhere, or before."""
+        """Go on with a background response that was begun elsewhere, or before. Raises StateError;
+        whatever else comes ends this one response only."""
         if work.id in self.live:  # of an earlier claim, which ends in a moment
             await state.write(works.release, work, now, False)
             return
@@ -235,22 +259,33 @@ class Makings:
         if found is None:
             await state.write(works.finish, work, works.FAILED, None)
             return
-        document, items = found
-        tenant, ids = tenant_of(self.gateway, work.tenant), ids_of(work.id, len(items))
         try:
-            ask = read(work.body)
-            turn = await turn_of(self.gateway, tenant, ask, ids, items)
-            stored = document.kind == kept.RESPONSE
-            making = Making(self.gateway, tenant, ask, turn, stored, document.created)
+            making = await self._again(work, *found)
         except Refusal as refusal:
             if passes(refusal):  # such as while engines start
                 due = now + (refusal.retry_after or LATER)
                 await state.write(works.release, work, due, False)
                 return
-            await state.write(works.finish, work, works.FAILED, None)
-            await state.write(kept.fail, work.id, work.tenant, now, refusal.message)
+            why = refusal.message
+        except StateError:
+            raise
+        except Exception:
+            log.exception("a background response cannot be gone on with")
+            why = FAILED
+        else:
+            self._begin(making, work)
             return
-        self._begin(making, work)
+        await state.write(works.finish, work, works.FAILED, None)
+        await state.write(kept.fail, work.id, work.tenant, now, why)
+
+    async def _again(self, work: Work, document: Document, items: list[Item]) -> Deferring:
+        """A background response that was asked for before. items: its input.  Raises Refusal."""
+        gateway, tenant = self.gateway, tenant_of(self.gateway, work.tenant)
+        ask, ids = read(work.body), ids_of(work.id, len(items))
+        turn = await turn_of(gateway, tenant, ask, ids, items)
+        spent = gateway.clock.wall() - document.created
+        errand = errand_of(Deferred, gateway, tenant, ask, turn, spent)
+        return Deferring(errand, ask, turn, document.kind == kept.RESPONSE, document.created)
 
 
 def _without_input(body: bytes) -> bytes:

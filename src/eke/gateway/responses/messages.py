@@ -7,20 +7,24 @@ from typing import Any
 
 from eke.gateway.refusal import bad
 from eke.gateway.responses.items import Item, Part
-from eke.gateway.responses.opaque import unpacked
+from eke.gateway.responses.opaque import MOST, Unpacking
 
 Message = dict[str, Any]
 
 SUMMARY = "Summary of the conversation so far:\n"
 
 
-def messages_of(items: Iterable[Item], instructions: str | None = None) -> list[Message]:
-    """Messages that say what the items say. Raises Refusal 400 for calls without an answer.
+def messages_of(
+    items: Iterable[Item], instructions: str | None = None, most: int = MOST
+) -> list[Message]:
+    """Messages that say what the items say. most: of what is packed in them [B].
 
+    Raises Refusal 400 for calls without an answer, and 413 where more is packed.
     What an assistant thought, said and called in a row is one message; what stands at the
     beginning for the system is one too, since many templates take no more.
     """
     messages: list[Message] = []
+    unpacking = Unpacking(most)
     if instructions:
         messages.append({"role": "system", "content": instructions})
     for item in items:
@@ -31,7 +35,7 @@ def messages_of(items: Iterable[Item], instructions: str | None = None) -> list[
             content = _content(item["output"])
             messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": content})
         else:
-            _spoken(messages, item)
+            _spoken(messages, item, unpacking)
     _check_calls(messages)
     return messages
 
@@ -47,7 +51,7 @@ def _heard(messages: list[Message], item: Item) -> None:
         messages.append({"role": role, "content": content})
 
 
-def _spoken(messages: list[Message], item: Item) -> None:
+def _spoken(messages: list[Message], item: Item, unpacking: Unpacking) -> None:
     """What an assistant thinks, says or calls."""
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": ""})
@@ -59,8 +63,8 @@ def _spoken(messages: list[Message], item: Item) -> None:
         call = {"id": item["call_id"], "type": "function", "function": function}
         message.setdefault("tool_calls", []).append(call)
     elif kind == "compaction":
-        _say(message, [{"type": "text", "text": SUMMARY + _summary(item)}])
-    elif text := thought(item):
+        _say(message, [{"type": "text", "text": SUMMARY + _summary(item, unpacking)}])
+    elif text := _thought(item, unpacking):
         before = message.get("reasoning_content")
         message["reasoning_content"] = text if before is None else f"{before}\n\n{text}"
 
@@ -78,16 +82,16 @@ def _words(part: Part) -> str:
     return words
 
 
-def thought(item: Item) -> str:
+def _thought(item: Item, unpacking: Unpacking) -> str:
     """The text of a reasoning item: as it was, else its summary, else what the client kept."""
     for key in ("content", "summary"):
         if item[key]:
             return "\n\n".join(part["text"] for part in item[key])
-    return unpacked(item.get("encrypted_content") or "") or ""
+    return unpacking.text(item.get("encrypted_content") or "") or ""
 
 
-def _summary(item: Item) -> str:
-    text = unpacked(item["encrypted_content"])
+def _summary(item: Item, unpacking: Unpacking) -> str:
+    text = unpacking.text(item["encrypted_content"])
     if text is None:
         raise bad("The 'encrypted_content' of a compaction is not this gateway's.", "input")
     return text

@@ -33,9 +33,9 @@ def whole_of(making: Making, events: bytes = b"") -> Whole:
         expires=expires,
         previous=making.ask.previous_response_id,
     )
-    conversation, output = making.ask.conversation_id, answer["output"]
+    conversation = making.ask.conversation_id if making.stored else None
     kept_until = now + tenant.retention
-    return Whole(document, making.turn.input, output, conversation, kept_until, events)
+    return Whole(document, making.turn.input, answer["output"], conversation, kept_until, events)
 
 
 def tenant_of(gateway: Gateway, name: str) -> Tenant:

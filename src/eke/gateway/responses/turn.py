@@ -7,6 +7,7 @@ from math import inf
 from eke.gateway.asked import CHAT, Asked
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import bad
+from eke.gateway.refusing import desk_of
 from eke.gateway.responses import kept
 from eke.gateway.responses.ask import Ask
 from eke.gateway.responses.bodies import chat
@@ -40,13 +41,16 @@ class Turn(Record):
 async def turn_of(
     gateway: Gateway, tenant: Tenant, ask: Ask, ids: Ids, given: list[Item] | None = None
 ) -> Turn:
-    """The turn that a request asks for. Raises Refusal where what it goes on from is not there.
+    """The turn that a request asks for. Raises Refusal where its model, or what it goes on from, is
+    not there.
 
     given: its input, where that was read before.
     """
+    desk_of(gateway, tenant, ask.model)  # names that nobody serves are not to be remembered
     items = items_of(ask.input, ids) if given is None else given
     history, items = await said(gateway, tenant, ask, items, ids)
-    messages = messages_of(history.items + items, ask.instructions)
+    most = gateway.settings.longest_body
+    messages = messages_of(history.items + items, ask.instructions, most)
     if not messages:
         raise bad("Missing required parameter: 'input'.", "input", "missing_required_parameter")
     if ask.truncation == "auto":
