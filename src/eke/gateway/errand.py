@@ -78,7 +78,7 @@ class Errand:
         self.held = len(self.body)
         gateway.held += self.held
         wall = gateway.clock.wall(request.arrived)
-        most = most_use(gateway, self.desk, self.asked.model, request)
+        most = most_use(gateway, self.desk, self.asker, request)
         hold = gateway.ledger.reserve(self.tenant, most, wall)
         if hold is None:
             hold = await gateway.ledger.fetch(self.tenant, most, wall)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from math import inf
 from zlib import crc32
 
@@ -17,6 +16,8 @@ from eke.types.request import Request
 
 IMAGE = 1000  # tokens of an image or a sound, until an engine has counted (assumed)
 ANY = UNBOUNDED >> 1  # tokens of an answer where nobody bounds it; with its prompt it fits anywhere
+UNKNOWN = 1e15  # time that nobody can say [s]; more than any limit has
+NOTHING = Use(0.0, 0.0, 0.0, 0.0)
 ENDLESS = 10.0  # times its likely length that an answer without bound may have (assumed)
 
 
@@ -41,19 +42,31 @@ def sized(gateway: Gateway, asker: Asker) -> Request:
     )
 
 
-def most_use(gateway: Gateway, desk: Desk, model: str, request: Request) -> Use:
-    """What a request may take at most; an answer without bound is taken as ENDLESS times as long
-    as it is likely to be."""
+def most_use(gateway: Gateway, desk: Desk, asker: Asker, request: Request) -> Use:
+    """What a request may take at most, of what its tenant has limits on; an answer without bound is
+    taken as ENDLESS times as long as it is likely to be."""
+    limited = [limit.what for limit in asker.tenant.limits]
+    if not limited:
+        return NOTHING
     answer = request.most if request.most < ANY else ENDLESS * request.likely
-    tokens = request.prompt + answer
-    seconds = usd = 0.0
-    for engine in islice(desk.engines.values(), 1):  # the first; there may be none
-        share = tokens * (engine.pace or 0.0)  # of its time [s]
-        seconds, usd = share * engine.settings.chips, share * engine.settings.rate
-    price = gateway.model(model).price
+    price = gateway.model(asker.asked.model).price
+    usd = seconds = 0.0
+    if "seconds" in limited or (price is None and "USD" in limited):
+        time = _longest_time(gateway, desk, request.prompt, answer)
+        engines = [engine.settings for engine in desk.engines.values()]
+        seconds = time * max([each.chips for each in engines], default=1.0)
+        usd = time * max([each.rate for each in engines], default=1.0)
     if price is not None:
         usd = price.prompt * request.prompt + price.answer * answer
-    return Use(1.0, tokens, usd, seconds)
+    return Use(1.0, request.prompt + answer, usd, seconds)
+
+
+def _longest_time(gateway: Gateway, desk: Desk, prompt: int, answer: float) -> float:
+    """How long a request may have engines at most, whichever it comes to [s]: as long as on the
+    slowest that is known; where none is, so long that no limit has room for two of them."""
+    known = [each.durations for each in desk.engines.values() if each.durations.known]
+    longest = max([each.most(prompt, answer) for each in known], default=UNKNOWN)
+    return longest if gateway.settings.patience.hedge is None else 2.0 * longest  # and its twin
 
 
 def too_long(gateway: Gateway, asker: Asker, prompt: int, said: int | None) -> Refusal:

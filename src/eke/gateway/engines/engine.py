@@ -7,6 +7,7 @@ from typing import Protocol
 from eke.gateway.call import Call
 from eke.gateway.engines.breaker import Breaker
 from eke.gateway.engines.capacity import PROMPT, Capacity
+from eke.gateway.engines.durations import Durations
 from eke.gateway.engines.meter import Meter
 from eke.gateway.engines.wire import Wire
 from eke.gateway.settings import EngineSettings, Patience
@@ -42,6 +43,7 @@ class Engine:
     models: name in requests → name there.  longest: context it is set up for [tokens].
     running: requests on it from this gateway.  inside, held, room: requests waiting in its own
     queue, tokens its cache holds and could hold, from its metrics.  pace: seconds per token.
+    durations: how long requests have it.
     used: share of its cache, as it says.  silent: it has no metrics.  metered: they say
     how many wait inside it.  draining, resting: it gets nothing new, for
     good or until the administration says so.  given: share of its slots that this
@@ -70,6 +72,7 @@ class Engine:
         self.lent = False
         self.running = self.inside = self.held = self.strangers = 0
         self.pace: float | None = None
+        self.durations = Durations()
         self.mean = 500.0  # tokens of a request, running mean (assumed at first)
         self.flights: dict[int, Flight] = {}
         self.finished = self.failed = self.tokens = 0
@@ -117,6 +120,7 @@ class Engine:
             self.finished += 1
             self.tokens += tokens
             self.mean += SMOOTH * (prompt + tokens - self.mean)
+            self.durations.add(prompt, tokens, taken)
             self.capacity.ended(level, tokens + PROMPT * prompt, taken, now)
             pace = taken / max(flight.level, 1) / max(prompt + tokens, 1)
             self.pace = pace if self.pace is None else self.pace + SMOOTH * (pace - self.pace)
