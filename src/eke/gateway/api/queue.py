@@ -11,7 +11,7 @@ from eke.gateway.api.routes import Asking, Route
 from eke.gateway.call import Call
 from eke.gateway.desk import Desk
 from eke.gateway.refusal import not_found
-from eke.gateway.seeing.census import KEPT
+from eke.gateway.seeing.census import KEPT, models_of
 from eke.gateway.seeing.seeing import Seeing
 from eke.gateway.seeing.status import TIERS
 from eke.gateway.settings import Tenant
@@ -38,8 +38,7 @@ async def _all(seeing: Seeing, tenant: Tenant) -> dict[str, Any]:
     """What waits, the oldest first, KEPT of it by name."""
     gateway, census = seeing.gateway, await seeing.counting.now()
     desks, own = gateway.all_desks(), census.own(tenant.name)
-    lines = [(desks[line.desk], queue.first) for line, queue in own if line.desk < len(desks)]
-    calls = [(desk, call) for desk, first in lines for call in first if _waits(call)]
+    calls = [(line.desk, call) for line, queue in own for call in queue.first if _waits(call)]
     calls.sort(key=lambda each: each[1].request.id)
     placed = await _placed(calls[:KEPT])
     waiting, allowed = sum(queue.count for _, queue in own), set(names(gateway, tenant))
@@ -52,7 +51,7 @@ async def _all(seeing: Seeing, tenant: Tenant) -> dict[str, Any]:
         "queues": [
             _queue(seeing, tenant, desk, placed)
             for desk in desks
-            if allowed & set(_models(seeing, desk))
+            if allowed & set(models_of(gateway, desk))
         ],
     }
 
@@ -108,7 +107,7 @@ def _request(seeing: Seeing, tenant: Tenant, placed: Placed) -> dict[str, Any]:
     return {
         "object": "eke.queued",
         "request_id": seeing.gateway.request_id(request.id),
-        "models": [name for name in _models(seeing, desk) if name in allowed],
+        "models": [name for name in models_of(seeing.gateway, desk) if name in allowed],
         "service_tier": TIERS.get(request.priority, "default"),
         "kind": request.kind,
         "before": place.before,
@@ -122,16 +121,12 @@ def _queue(seeing: Seeing, tenant: Tenant, desk: Desk, placed: Iterable[Placed])
     allowed = names(seeing.gateway, tenant)
     own = [place.before for other, _, place in placed if other is desk]
     return {
-        "models": [name for name in _models(seeing, desk) if name in allowed],
+        "models": [name for name in models_of(seeing.gateway, desk) if name in allowed],
         "waiting": desk.waiting,
         "before_newest": own[-1] if own else None,
         "engines": len(desk.engines),
         "engines_alive": sum(engine.alive for engine in desk.engines.values()),
     }
-
-
-def _models(seeing: Seeing, desk: Desk) -> list[str]:
-    return [name for name, each in seeing.gateway.desks.items() if each is desk]
 
 
 def _waits(call: Call) -> bool:

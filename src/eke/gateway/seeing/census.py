@@ -17,11 +17,18 @@ EACH = 1e-5  # time between counts, per call there is [s]: what they cost is a f
 
 
 class Line(NamedTuple):
-    """Those who wait at one desk in one class. tenant: whose they are."""
+    """Those who wait at one desk in one class. models: that it answered for when it was counted,
+    "" for none.  tenant: whose they are."""
 
-    desk: int
+    desk: Desk
+    models: str
     tenant: str
     priority: int
+
+
+def models_of(gateway: Gateway, desk: Desk) -> list[str]:
+    """What a desk answers for."""
+    return [name for name, each in gateway.desks.items() if each is desk]
 
 
 class Queue:
@@ -110,12 +117,13 @@ class Counting:
 
     async def _counted(self, desks: list[Desk], now: float) -> Census:
         census = Census(now)
-        for number, desk in enumerate(desks):
+        for desk in desks:
+            models = ", ".join(models_of(self.gateway, desk))
             there, counts = list(desk.calls.values()), Tally(census.running)
             for start in range(0, len(there), SLICE):
                 counts.take(there[start : start + SLICE])
                 if len(there) > SLICE:
                     await sleep(0)
             for (tenant, priority), queue in counts.lines.items():
-                census.queues[Line(number, tenant, priority)] = queue
+                census.queues[Line(desk, models, tenant, priority)] = queue
         return census

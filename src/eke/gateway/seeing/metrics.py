@@ -112,10 +112,9 @@ def _engines(gateway: Gateway) -> Iterator[str]:
 
 
 def _queues(seeing: Seeing, census: Census) -> Iterator[str]:
-    names = seeing.desk_names()
     waiting: Counter[tuple[str, ...]] = Counter()
     for line, queue in census.queues.items():
-        waiting[names[line.desk], seeing.meters.tenants.of(line.tenant)] += queue.count
+        waiting[line.models, seeing.meters.tenants.of(line.tenant)] += queue.count
     labels = ("models", "tenant")
     yield gauge("eke_waiting_requests", "Requests that wait.", labels, waiting.items())
     words = "Errors that clients were told, also before anything was asked of an engine."

@@ -90,23 +90,23 @@ def _waits(seeing: Seeing, name: str) -> Waits:
 
 
 def _queues(seeing: Seeing, census: Census, admin: bool) -> list[QueueState]:
-    names, now = seeing.desk_names(), seeing.gateway.clock.now()
-    lines: dict[tuple[int, int, str], tuple[int, float]] = {}
+    now = seeing.gateway.clock.now()
+    lines: dict[tuple[str, int, str], tuple[int, float]] = {}
     shown = {name for name, _ in census.longest(SHOWN)} if admin else set()
     for line, queue in census.queues.items():
         tenant = "" if not admin else line.tenant if line.tenant in shown else OTHER
-        key = (line.desk, line.priority, tenant)
+        key = (line.models, line.priority, tenant)
         count, since = lines.get(key, (0, now))
         lines[key] = count + queue.count, min(since, queue.since)
     return [
         QueueState(
-            models=names[desk],
+            models=models,
             tier=TIERS.get(priority, f"class {priority}"),
             tenant=tenant,
             waiting=count,
             oldest=max(now - since, 0.0),
         )
-        for (desk, priority, tenant), (count, since) in sorted(lines.items())
+        for (models, priority, tenant), (count, since) in sorted(lines.items())
     ]
 
 
