@@ -129,17 +129,8 @@ def test_everything_that_a_file_can_say(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_little_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = settings(tmp_path, ENGINE, monkeypatch)
-    assert found.open and found.port == 8080 and found.admin is None
+    assert found.open is None and found.port == 8080 and found.admin is None
     assert found.engines[0].models is None and found.engines[0].slots is None
-
-
-def test_keys_close_a_gateway_unless_it_says_otherwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = ENGINE + f'[tenants.a]\nkeys = ["{KEY}"]\n'
-    assert not settings(tmp_path, text, monkeypatch).open
-    assert settings(tmp_path, "open = true\n" + text, monkeypatch).open
-    assert settings(tmp_path, ENGINE + "[tenants.a]\nweight = 2\n", monkeypatch).open
 
 
 MISTAKES = [
@@ -167,11 +158,13 @@ MISTAKES = [
     ('longest_body = "big"\n' + ENGINE, ["longest_body", "big", "80 GB"]),
     (ENGINE + '[models.m]\ncontext = "long"', ["[models.m] context", "long", "32k"]),
     (ENGINE + '[models.m]\nprompt = "1 EUR"', ["[models.m] prompt", "1 EUR"]),
+    (ENGINE + '[models.m]\ncached = "1 USD/Mtoken"', ["[models.m] cached", "prompt too"]),
     (ENGINE + '[models.m]\nttft = "soon"', ["[models.m] ttft", "soon", "500ms"]),
     (ENGINE + "[tenants.t]\nweight = 0", ["[tenants.t] weight = 0", "above 0"]),
     (ENGINE + "[tenants.t]\nweight = nan", ["[tenants.t] weight = nan", "above 0"]),
     (ENGINE + "[tenants.t]\nweight = inf", ["[tenants.t] weight = inf"]),
     (ENGINE + '[tenants.t]\nfloor = "120%"', ["[tenants.t] floor", "120%", "100%"]),
+    (ENGINE + '[tenants.t]\nceiling = "0%"', ["[tenants.t] ceiling", "0%", "leave ceiling out"]),
     (ENGINE + '[tenants.t]\nkeys = ["sk-mine"]', ["[tenants.t] keys", "sha256:HEX", "never"]),
     (ENGINE + '[tenants.t]\nkeys = "sha256:00"', ["[tenants.t]", "keys", "array", "str"]),
     (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -169,7 +169,7 @@ def settings_of(file: GatewayFile, price: PriceChips, environment: Mapping[str, 
         tenants=tenants,
         models=tuple(_model(name, each) for name, each in file.models.items()),
         policy=file.policy,
-        open=not any(each.keys for each in tenants) if file.open is None else file.open,
+        open=file.open,
         host=file.host,
         port=_port("port", file.port),
         admin=None if file.admin is None else _port("admin.port", file.admin.port),
@@ -259,6 +259,8 @@ def _engine(
 def _model(name: str, file: ModelFile) -> ModelSettings:
     where = f"[models.{name}]"
     price = None
+    if file.cached and not file.prompt:
+        raise BadInput(f"{where} cached: is the price of a part of the prompt; give prompt too.")
     if file.prompt or file.answer:
         prompt = _per_token(f"{where} prompt", file.prompt)
         cached = _per_token(f"{where} cached", file.cached) if file.cached else prompt
@@ -280,6 +282,12 @@ def tenant_of(name: str, file: TenantFile, environment: Mapping[str, str]) -> Te
     names = [file.key_env] if isinstance(file.key_env, str) else file.key_env
     keys = [_hash(where, key) for key in file.keys]
     keys += [hashed(_key(where, each, environment)) for each in names if each]
+    ceiling = _share(f"{where} ceiling", file.ceiling)
+    if ceiling == 0:
+        raise BadInput(
+            f"{where} ceiling = {file.ceiling!r:.60}: with nothing it would wait for ever; leave "
+            "ceiling out, or give it models = [] to answer nothing."
+        )
     tiers = tuple(file.service_tiers) or Tenant(name="").tiers
     if unknown := set(tiers) - {"default", "priority", "flex"}:
         raise BadInput(f"{where} service_tiers: {unknown.pop()!r} is none; default, priority, flex")
@@ -292,7 +300,7 @@ def tenant_of(name: str, file: TenantFile, environment: Mapping[str, str]) -> Te
         group=file.group,
         weight=file.weight,
         floor=_share(f"{where} floor", file.floor),
-        ceiling=_share(f"{where} ceiling", file.ceiling),
+        ceiling=ceiling,
         context=_in(f"{where} context", file.context, "token") if file.context else inf,
         tiers=tiers,
         limits=limits_of(file.limits, where),
@@ -303,7 +311,7 @@ def tenant_of(name: str, file: TenantFile, environment: Mapping[str, str]) -> Te
     )
 
 
-def distinct(tenants: Sequence[Tenant]) -> None:
+def distinct(tenants: Iterable[Tenant]) -> None:
     """Refuse a key that two tenants have."""
     owner: dict[str, str] = {}
     for tenant in tenants:

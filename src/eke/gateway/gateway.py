@@ -18,7 +18,7 @@ from eke.gateway.lengths import Lengths
 from eke.gateway.recording import Record, Recorder
 from eke.gateway.row import Row
 from eke.gateway.settings import EngineSettings, ModelSettings, Settings, Tenant
-from eke.gateway.shares import Shares, check, shares_of
+from eke.gateway.shares import Shares, check, shares_of, tell_dropped
 from eke.gateway.state.state import State
 from eke.gateway.tenants import Tenants
 from eke.policy.naming import make
@@ -60,9 +60,10 @@ class Gateway:
         self.keeper, self.record = keeper, record
         self.write = write or (keeper.write if keeper else lambda row: None)
         self.members: tuple[Tenant, ...] = ()
+        self.keyed = False  # whether anybody was given a key by the administration, good or not
         self.membership: Membership | None = None
         self.traces: Traces | None = None
-        self.tenants = Tenants(settings.tenants, settings.open)
+        self._know_tenants()
         self.ledger = Ledger(keeper)
         self.models = {model.name: model for model in settings.models}
         self.lengths: dict[str, Lengths] = {}
@@ -233,13 +234,18 @@ class Gateway:
         before = self.settings.policy, self.shares()
         self.settings, self.members = settings, members
         self.models = {model.name: model for model in settings.models}
-        self.tenants = Tenants((*settings.tenants, *members), settings.open)
+        self._know_tenants()
         self._contexts.clear()
         if before == (settings.policy, self.shares()):
             return False
         for desk in self.all_desks():
             desk.swap()
         return True
+
+    def _know_tenants(self) -> None:
+        said = self.settings
+        self.tenants = Tenants(said.tenants, said.open, self.members, self.keyed)
+        tell_dropped(said.policy, self.tenants.by_name.values())
 
     def shares(self) -> Shares:
         """What the policy is told of tenants: their weights, floors and ceilings."""

@@ -15,7 +15,7 @@ from eke.gateway.settings import Tenant
 from eke.gateway.shares import check
 from eke.gateway.state import members
 from eke.gateway.state.state import State
-from eke.gateway.tenants import hashed
+from eke.gateway.tenants import hashed, together
 from eke.types.record import replace
 
 PREFIX = "sk-eke-"
@@ -33,12 +33,14 @@ class Membership:
         """Take over what has changed, here or through another gateway. Raises StateError."""
         found = await self.state.read(members.members)
         keys: defaultdict[str, list[str]] = defaultdict(list)
-        for key in await self.keys():
+        given = await self.keys()
+        for key in given:
             if key.revoked is None:
                 keys[key.tenant].append(key.hash)
-        if (found, keys) == self._seen:
+        if (found, keys, bool(given)) == self._seen:
             return
-        self._seen = found, keys
+        self._seen = found, keys, bool(given)
+        self.gateway.keyed = self.gateway.keyed or bool(given)
         there = tuple(_member(each, keys[each.name]) for each in found)
         self.gateway.take_over(self.gateway.settings, there)
 
@@ -53,11 +55,10 @@ class Membership:
 
     async def put(self, name: str, file: TenantFile) -> Tenant:
         """Add a tenant or change it. Raises BadInput."""
-        if any(each.name == name for each in self.gateway.settings.tenants):
-            raise BadInput(f"tenant {name!r:.60} is in the gateway's file; change it there.")
+        self._not_in_file(name)
         tenant = tenant_of(name, file, os.environ)
         others = [each for each in self.gateway.members if each.name != name]
-        everybody = [*self.gateway.settings.tenants, *others, tenant]
+        everybody = together(self.gateway.settings.tenants, [*others, tenant]).values()
         distinct(everybody)
         check(self.gateway.settings.policy, everybody)
         member = members.Member(name, msgspec.json.encode(file))
@@ -67,6 +68,7 @@ class Membership:
 
     async def new_key(self, tenant: str, name: str) -> str:
         """A new key of a tenant, which nobody can read again. Raises BadInput."""
+        self._not_in_file(tenant)
         if not any(each.name == tenant for each in self.gateway.members):
             raise BadInput(f"no tenant {tenant!r:.60} was added here; add it first.")
         key = PREFIX + token_urlsafe(32)
@@ -91,6 +93,11 @@ class Membership:
         was = await self.state.write(members.revoke, found[0], wall)
         await self.refresh()
         return was
+
+    def _not_in_file(self, name: str) -> None:
+        """Raises BadInput."""
+        if any(each.name == name for each in self.gateway.settings.tenants):
+            raise BadInput(f"tenant {name!r:.60} is in the gateway's file; change it there.")
 
 
 def _member(member: members.Member, keys: list[str]) -> Tenant:

@@ -8,6 +8,7 @@ from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.settings import EngineSettings, Settings
 from eke.gateway.shares import check
+from eke.gateway.tenants import together
 from eke.types.record import replace
 
 FIXED = ("host", "port", "admin", "state", "record")  # only a restart changes them
@@ -19,7 +20,7 @@ def reload(gateway: Gateway, new: Settings) -> tuple[list[Engine], list[str]]:
     Engines that are gone get nothing new and are forgotten when they are empty. Those waiting wait
     on under the new policy in the order it gives them.
     """
-    everybody = (*new.tenants, *gateway.members)
+    everybody = together(new.tenants, gateway.members).values()
     distinct(everybody)
     check(new.policy, everybody)
     old = gateway.settings

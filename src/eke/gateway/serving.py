@@ -198,7 +198,7 @@ class Service:
         await self._serve(App(self.gateway, public), settings.host, settings.port)
         host, port = self.address()
         self.say(f"ready on http://{host}:{port}/v1, status on http://{host}:{port}/")
-        if settings.open and host not in (LOOPBACK, "::1"):
+        if self.gateway.tenants.open and host not in (LOOPBACK, "::1"):
             self.say("open to everybody who reaches it; tenants with keys close it")
         if settings.admin is not None:
             inside = Routes((*ADMIN, *status.admin_routes(seeing)))

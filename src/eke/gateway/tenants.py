@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from hmac import compare_digest
 
 from eke.gateway.refusal import Refusal
 from eke.gateway.settings import EVERYONE, Tenant
 from eke.types.record import replace
+
+log = logging.getLogger("eke.gateway")
 
 STRANGERS = 10_000  # keys of an open gateway that are told apart; older ones are forgotten
 _PLAIN = re.compile(rb"[a-z][a-z0-9_-]{0,23}")  # a word, not a secret
@@ -22,13 +25,28 @@ class Tenants:
 
     An open gateway answers keys it does not know too: each is a tenant of its own, called by the
     key where it is a plain word, else by the head of its hash.
+    tenants: of the file.  is_open: None for as long as nobody has keys.  members: tenants that were
+    added.  keyed: whether any of them ever had a key.
     used: hashes of the keys of tenants that came, until somebody takes them.
     """
 
-    def __init__(self, tenants: Iterable[Tenant], is_open: bool) -> None:
-        self.by_name = {tenant.name: tenant for tenant in tenants}
+    def __init__(
+        self,
+        tenants: Sequence[Tenant],
+        is_open: bool | None,
+        members: Sequence[Tenant] = (),
+        keyed: bool = False,
+    ) -> None:
+        self.by_name = together(tenants, members)
         self.by_hash = {key: tenant for tenant in self.by_name.values() for key in tenant.keys}
-        self.open = is_open
+        keyed = keyed or bool(self.by_hash)
+        self.open = not keyed if is_open is None else is_open
+        for name in sorted({each.name for each in tenants} & {each.name for each in members}):
+            log.warning(
+                "tenant %s is in the gateway's file and was added too: what the file says counts, "
+                "and its added keys are good for nothing",
+                name,
+            )
         self.used: set[str] = set()
         self._strangers: OrderedDict[str, Tenant] = OrderedDict()
         self._anybody = self.by_name.get(EVERYONE) or Tenant(name=EVERYONE)
@@ -67,6 +85,11 @@ class Tenants:
         if len(self._strangers) > STRANGERS:
             self._strangers.popitem(last=False)
         return found
+
+
+def together(tenants: Iterable[Tenant], members: Iterable[Tenant]) -> dict[str, Tenant]:
+    """Tenants of the file and those that were added, by name; of two of one name the file's."""
+    return {each.name: each for each in (*members, *tenants)}
 
 
 def hashed(key: str) -> str:

@@ -116,7 +116,7 @@ def make(text: str, **settings: Any) -> Dispatcher | Direct:
             raise BadInput(f"{DIRECT} has no setting {next(iter(settings))!r}; it has none.")
         return Direct()
     words, _, route = text.partition("@")
-    first, *rest = [values.part(each, text) for each in values.split(words, "+")]
+    first, *rest = _parts(words, text)
     router = _build("router", ROUTERS, values.part(route or "least-load", text))
     added = {name: _build("addition", ADDITIONS, (name, texts)) for name, texts in rest}
     if len(added) < len(rest):
@@ -129,6 +129,12 @@ def make(text: str, **settings: Any) -> Dispatcher | Direct:
     if hold is not None:
         return Anticipating(order, router, gates, jobs, **hold)
     return Dispatcher(order, router, gates, jobs)
+
+
+def takes(text: str, setting: str) -> bool:
+    """Whether the order of a policy has a setting. Raises BadInput."""
+    (name, _), *_ = _parts(text.partition("@")[0], text)
+    return name in ORDERS and setting in _readers(name, ORDERS[name])
 
 
 def names() -> dict[str, tuple[str, ...]]:
@@ -157,6 +163,16 @@ def _order(
     return Ceilings(order, ceilings, lambda: part.build(**found)) if ceilings else order
 
 
+def _parts(words: str, text: str) -> list[tuple[str, list[str]]]:
+    """Names and settings of an order and of what is added to it. text: the whole policy."""
+    return [values.part(each, text) for each in values.split(words, "+")]
+
+
+def _readers(order: str, part: Part) -> dict[str, Callable[[str], Any]]:
+    """How the settings of an order are read, with those that nearly all of them have."""
+    return part.settings | dict.fromkeys(() if order == "tiers" else SHARES, values.shares)
+
+
 def _build(kind: str, parts: dict[str, Part], given: tuple[str, list[str]]) -> Any:
     """Make an addition or a router from its name and the texts of its settings."""
     part, found = _settings(kind, parts, given, {})
@@ -171,9 +187,7 @@ def _settings(
     if name not in parts:
         raise BadInput(f"no {kind} {name!r}{_near(name, parts)}; there are {', '.join(parts)}.")
     part, found, bare = parts[name], dict(more), []
-    readers = dict(part.settings)
-    if kind == "order" and name != "tiers":
-        readers |= dict.fromkeys(SHARES, values.shares)
+    readers = _readers(name, part) if kind == "order" else part.settings
     for key in found:
         _known(name, key, readers, part)
     for text in texts:
