@@ -74,7 +74,8 @@ def test_expiry_is_the_shorter_of_what_is_asked_and_what_the_tenant_may_keep(
     short = Tenant(name="short", keys=(hashed("short"),), retention=5000.0)
 
     async def check() -> None:
-        async with batching(Fake(), state=str(tmp_path / "s.db"), tenants=(short,)) as bench:
+        settings: dict[str, Any] = {"tenants": (short,), "open": True}
+        async with batching(Fake(), state=str(tmp_path / "s.db"), **settings) as bench:
             for key, seconds, kept in (("alice", 3600, 3600), ("short", 7200, 5000)):
                 made = await bench.client(key).files.create(
                     file=("x", b"x"),

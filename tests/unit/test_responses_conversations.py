@@ -157,7 +157,7 @@ def test_what_came_to_nothing_is_not_in_the_conversation(state: str) -> None:
 def test_conversations_of_others_are_not_there(state: str) -> None:
     async def work() -> None:
         mute = Tenant(name="mute", keys=(hashed("mute-key"),), store=False)
-        async with responding(Fake(echoes()), state=state, tenants=(mute,)) as home:
+        async with responding(Fake(echoes()), state=state, tenants=(mute,), open=True) as home:
             made = await home.client.conversations.create(items=[said("mine")])
             other = home.client.with_options(api_key="bob")
             for lost in (

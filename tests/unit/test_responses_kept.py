@@ -10,6 +10,7 @@ from openai import BadRequestError, NotFoundError
 from tests.gateways import Fake, ask, run
 from tests.responding import WEATHER, delta, echoes, responding, streams
 
+from eke.gateway.responses import makings
 from eke.gateway.settings import Tenant
 from eke.gateway.tenants import hashed
 
@@ -97,7 +98,7 @@ def found(folder: Path, text: str) -> bool:
 def test_what_is_not_stored_is_not_known(how: str, state: str, tmp_path: Path) -> None:
     async def work() -> None:
         mute = Tenant(name="mute", keys=(hashed("mute-key"),), store=False)
-        settings: Any = {} if how == "gateway" else {"state": state}
+        settings: Any = {"open": True} | ({} if how == "gateway" else {"state": state})
         key = "mute-key" if how == "tenant" else "alice"
         async with responding(Fake(echoes()), key=key, tenants=(mute,), **settings) as home:
             responses = home.client.responses
@@ -162,5 +163,24 @@ def test_input_is_counted_and_conversations_are_made_short(state: str) -> None:
                 "Summary of the conversation so far:\nThey said hello.",
                 "so?",
             ]
+
+    run(work())
+
+
+def test_without_store_what_never_began_is_kept_for_a_while(
+    state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(makings, "AT_ONCE", 0)
+
+    async def work() -> None:
+        async with responding(Fake(), state=state) as home:
+            create, retrieve = home.client.responses.create, home.client.responses.retrieve
+            made = await create(model="m", input="x", background=True, store=False)
+            assert (await home.client.responses.cancel(made.id)).status == "cancelled"
+            home.gateway.clock._offset += 590.0
+            assert (await retrieve(made.id)).status == "cancelled"
+            home.gateway.clock._offset += 20.0
+            with pytest.raises(NotFoundError):
+                await retrieve(made.id)
 
     run(work())

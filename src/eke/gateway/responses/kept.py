@@ -12,7 +12,7 @@ import msgspec
 
 from eke.errors import BadInput
 from eke.gateway.refusal import Refusal, bad, not_found
-from eke.gateway.responses.answer import CANCELLED, COMPLETED, ENDED, INCOMPLETE, Answer
+from eke.gateway.responses.answer import CANCELLED, COMPLETED, ENDED, FAILED, INCOMPLETE, Answer
 from eke.gateway.responses.ids import Ids, owner_of
 from eke.gateway.responses.items import Item, resolved
 from eke.gateway.state import blobs, deleting, documents, items, works
@@ -26,6 +26,7 @@ FLEETING = (
 )
 CONVERSATION = "conversation"
 INPUT, OUTPUT = "input", "output"  # parts of a response's items
+AWHILE = 600.0  # for which one that is not stored is kept when it is over [s]
 DEPTH = 10_000  # responses of a chain, and items of a conversation, that are read at most
 
 Text = msgspec.json.Decoder(Item)
@@ -247,7 +248,7 @@ def cancel(transaction: Transaction, id: str, tenant: str, now: float) -> tuple[
     if document.status in ENDED:
         return document, body
     works.cancel(transaction, id, tenant)
-    return _ended(transaction, document, body, CANCELLED)
+    return _ended(transaction, document, body, CANCELLED, now)
 
 
 def again(
@@ -276,16 +277,19 @@ def fail(transaction: Transaction, id: str, tenant: str, now: float, why: str = 
         body = body_of(document)
         words = why or "It was begun several times and never ended."
         body.answer["error"] = {"code": "server_error", "message": words}
-        _ended(transaction, document, body, "failed")
+        _ended(transaction, document, body, FAILED, now)
 
 
 def _ended(
-    transaction: Transaction, document: Document, body: Body, status: str
+    transaction: Transaction, document: Document, body: Body, status: str, now: float
 ) -> tuple[Document, Body]:
     body.answer["status"] = status
-    changed = replace(document, status=status, body=msgspec.json.encode(body))
+    expires = document.expires
+    if document.kind == FLEETING:
+        expires = now + AWHILE if expires is None else min(expires, now + AWHILE)
+    changed = replace(document, status=status, body=msgspec.json.encode(body), expires=expires)
     if not documents.update(transaction, changed):  # it just ended
-        return get(transaction, document.id, document.tenant, document.created)
+        return get(transaction, document.id, document.tenant, now)
     return changed, body
 
 

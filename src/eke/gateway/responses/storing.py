@@ -6,21 +6,18 @@ import msgspec
 
 from eke.gateway.gateway import Gateway
 from eke.gateway.responses.answer import ENDED
-from eke.gateway.responses.kept import FLEETING, RESPONSE, Body, Whole
+from eke.gateway.responses.kept import AWHILE, FLEETING, RESPONSE, Body, Whole
 from eke.gateway.responses.making import Making
 from eke.gateway.settings import EVERYONE, Tenant
 from eke.gateway.state.documents import Document
 from eke.types.record import replace
 
-AWHILE = 600.0  # for which a background response that is not stored is kept when it is over [s]
-
 
 def whole_of(making: Making, events: bytes = b"") -> Whole:
     """All that is stored of a response, as it stands."""
     answer, tenant, now = making.answer, making.tenant, making.gateway.clock.wall()
-    expires = now + tenant.retention
-    if not making.stored and answer["status"] in ENDED:
-        expires = now + AWHILE
+    fleeting = not making.stored and answer["status"] in ENDED
+    expires = now + (min(AWHILE, tenant.retention) if fleeting else tenant.retention)
     session = making.turn.session or making.id
     body = Body({**answer, "output": []}, session, making.log is not None)
     document = Document(
