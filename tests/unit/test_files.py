@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from tests.batching import batching, jsonl, line
 from tests.gateways import Fake, ask, asks, reply_of, run, told
 
 from eke.gateway.settings import Tenant
+from eke.gateway.state.blobs import Blob
+from eke.gateway.state.state import State
 from eke.gateway.tenants import hashed
 
 
@@ -224,6 +227,29 @@ def test_a_large_file_never_lies_in_memory_as_a_whole(tmp_path: Path) -> None:
             _, most = tracemalloc.get_traced_memory()
             tracemalloc.stop()
             assert most < 2.5 * len(many)  # the client's own copy, and what the test sends
+
+    run(check())
+
+
+def test_who_reads_a_file_that_is_deleted_meanwhile_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces = State.pieces
+
+    async def check() -> None:
+        async with batching(Fake(), state=str(tmp_path / "s.db")) as bench:
+            files = bench.client().files
+            made = await files.create(file=("x", b"x" * 600_000), purpose="user_data")
+
+            async def disturbed(self: State, blob: Blob) -> AsyncIterator[bytes]:
+                async for piece in pieces(self, blob):
+                    yield piece
+                    await files.delete(made.id)
+
+            monkeypatch.setattr(State, "pieces", disturbed)
+            got = await ask(bench.house, f"/v1/files/{made.id}/content", None, "alice")
+            assert got.status == 200 and got.cut and set(got.body) <= {ord("x")}
+            assert (await files.list()).data == []
 
     run(check())
 
