@@ -95,7 +95,8 @@ def desk_of(policy: Any, slots: int = 8) -> Iterator[tuple[Desk, Engine]]:
     engine = Engine(0, settings, Patience(), clock.now())
     engine.ready = True
     begin = (lambda: (make(policy), None)) if isinstance(policy, str) else policy
-    desk = Desk(begin, {0: engine}, clock, loop)
+    desk = Desk(begin, "m", clock, loop)
+    desk.take_in({0: engine}, {0: ""})
     desk.report(engine)
     yield desk, engine
     loop.close()

@@ -129,10 +129,10 @@ async def some_run(policy: str, seed: int, count: int, record: Path) -> Ran:
         Fake(moody(seed + 1), models=["m", "tiny"]),
         Fake(moody(seed + 2), models=["m", "tiny"]),
     ]
-    settings = {"tenants": TENANTS, "models": MODELS, "record": str(record), "policy": policy}
+    settings = {"tenants": TENANTS, "models": MODELS, "record": str(record), "open": True}
     facts = {"slots": 3, "rate": 0.01, "chips": 2.0, "power": 100.0, "room": 20_000}
     patience = Patience(first=2.0, between=2.0)
-    async with serving(*fakes, patience=patience, facts=facts, **settings) as house:
+    async with serving(*fakes, policy=policy, patience=patience, facts=facts, **settings) as house:
         most = [0]
         for engine in house.gateway.engines.values():
             engine.begin = counted(engine, most)  # type: ignore[method-assign]

@@ -8,7 +8,7 @@ import pytest
 from tests.policies import ask, engine, order_of, started
 
 from eke.errors import BadInput
-from eke.policy.naming import make, names
+from eke.policy.naming import make, names, steps_to
 from eke.policy.protocol import (
     Arrived,
     EngineReport,
@@ -172,6 +172,32 @@ def test_ladder_goes_down_rung_by_rung() -> None:
     assert fallen == Start(2, 1, 20, "answer cut at 20 tokens, model tiny")
     (refusal,) = policy.on(ask(4), 70.0)
     assert refusal.reason == "too much to do" and refusal.retry_after > 0
+
+
+def test_who_gets_a_smaller_model_is_told_so_whoever_was_there_first() -> None:
+    policy = make("fcfs+ladder(small,step=10s)", "large")
+    policy.on(engine(1, model="tiny"), 0.0)
+    policy.on(engine(0, model="large"), 0.0)
+    assert policy.on(ask(0), 0.0) == [Start(0, 0)]
+    assert policy.on(ask(1), 0.0) == []
+    assert policy.on(engine(0, model="large", as_of=15.0), 15.0) == [
+        Start(1, 1, None, "model tiny")
+    ]
+
+
+@pytest.mark.parametrize(
+    "text, steps",
+    [
+        ("fcfs+ladder(small)", True),
+        ("fair+ladder(short:9,small:tiny)", True),
+        ("fcfs+ladder(small:other)", False),
+        ("fcfs+ladder(short:9,refuse)", False),
+        ("fcfs", False),
+        ("direct", False),
+    ],
+)
+def test_whether_a_policy_steps_down_to_a_smaller_model(text: str, steps: bool) -> None:
+    assert steps_to(text, "tiny") is steps
 
 
 def test_batch_work_leaves_room() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from asyncio import AbstractEventLoop, TimerHandle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from eke.gateway.call import Call
 from eke.gateway.clock import Clock
@@ -36,30 +36,39 @@ Begin = Callable[[], tuple[Policy, Record | None]]
 class Desk:
     """One policy, the engines that stand in for each other under it, and the calls it decides on.
 
-    calls: by number, until they are over.  waiting: how many requests are not started; work of a
-    whole engine is not counted.
     begin: makes a fresh policy, and what is given every event with its time and what the policy
-    answered; None for nothing.  alone: since when none
-    of its engines is there [s].
+    answered; None for nothing.  model: what the policy calls the model that requests ask for, one
+    of those that share the desk.  engines: by number.  serves: of each, the smaller model that it
+    would answer with, as requests name it; "" for the one asked for.
+    calls: by number, until they are over.  waiting: how many requests are not started; work of a
+    whole engine is not counted.  alone: since when none of its engines is there [s].
+    retired: no model has it any more; it is there for those who came before.
     """
 
-    def __init__(
-        self,
-        begin: Begin,
-        engines: dict[int, Engine],
-        clock: Clock,
-        loop: AbstractEventLoop,
-    ) -> None:
-        self._begin, self.engines, self.clock, self.loop = begin, engines, clock, loop
+    def __init__(self, begin: Begin, model: str, clock: Clock, loop: AbstractEventLoop) -> None:
+        self._begin, self.model, self.clock, self.loop = begin, model, clock, loop
         self.policy, self.record = begin()
+        self.engines: dict[int, Engine] = {}
+        self.serves: dict[int, str] = {}
         self.calls: dict[int, Call] = {}
         self.waiting = 0
         self.alone: float | None = None
+        self.retired = False
         self.beside: dict[int, list[Desk]] = {}  # engine → other desks that have it
         self._strangers: dict[int, Call] = {}  # started by a policy before this one
         self._anew = False  # a policy begins anew because the one before it failed
         self._alarm: float | None = None
         self._timer: TimerHandle | None = None
+
+    def take_in(self, engines: Mapping[int, Engine], serves: Mapping[int, str]) -> None:
+        """It has these engines too, or has them already."""
+        self.engines |= engines
+        self.serves |= serves
+
+    def drop(self, number: int) -> None:
+        """It has an engine no more."""
+        self.engines.pop(number, None)
+        self.serves.pop(number, None)
 
     def arrive(self, call: Call) -> None:
         """A request comes; it is started or refused at once, or it waits."""
@@ -100,10 +109,13 @@ class Desk:
             self.left(call)
             call.refuse(Reject(call.request.id, reason, retry_after))
 
-    def swap(self) -> None:
+    def swap(self, own: bool = False) -> None:
         """Another policy decides from now on. It knows nothing of what is under way, which takes
-        places from it; those waiting come to it in the order of their numbers."""
+        places from it; those waiting come to it in the order of their numbers. own: it hears of no
+        engine with a smaller model, before such are taken in again."""
         self.policy, self.record = self._begin()
+        for number in [each for each, smaller in self.serves.items() if own and smaller]:
+            self.drop(number)
         self._set(None, self.clock.now())
         for call in self.calls.values():
             if call.engine is not None and call.request.id not in self._strangers:
@@ -116,17 +128,17 @@ class Desk:
                 self.tell(Arrived(call.request))
 
     def report(self, engine: Engine) -> None:
-        """What an engine says of itself, or what was found out; as much of it as is this desk's."""
-        self.tell(engine.report(self.clock.now(), self.share(engine)))
+        """What an engine of this desk says of itself, or what was found out; as much of it as is
+        this desk's."""
+        if engine.number in self.engines:
+            model = self.serves[engine.number] or self.model
+            self.tell(engine.report(self.clock.now(), model, self.share(engine)))
 
     def share(self, engine: Engine) -> float:
         """How much of an engine is this desk's, where models share it that do not share all
         engines: as its requests are to all of them."""
-        others = self.beside.get(engine.number)
-        if not others:
-            return 1.0
-        own = len(self.calls) + 1
-        return own / (own + sum(len(each.calls) + 1 for each in others))
+        own, others = len(self.calls) + 1, self.beside.get(engine.number, ())
+        return own / (own + sum(len(each.calls) + (not each.retired) for each in others))
 
     def place(self, call: Call) -> Place | None:
         """Where a request stands; None when it does not wait."""

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from math import inf
+from secrets import token_hex
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from eke.gateway.clock import Clock
 from eke.gateway.desk import Desk
@@ -21,7 +23,7 @@ from eke.gateway.settings import EngineSettings, ModelSettings, Settings, Tenant
 from eke.gateway.shares import Shares, check, shares_of, tell_dropped
 from eke.gateway.state.state import State
 from eke.gateway.tenants import Tenants
-from eke.policy.naming import make
+from eke.policy.naming import make, steps_to
 from eke.policy.protocol import Policy
 
 LOOKED_AT = 1000  # requests of a desk whose tenants are told to other gateways
@@ -37,11 +39,11 @@ class Gateway:
     """Everything that requests need on their way, in one process.
 
     open_calls: requests at hand.  held: bytes of prompts that are not sent yet.
-    begun: when, UTC, whole seconds.  engines: by number.  desks: by model as clients name it;
-    models with the same engines share one.  errors: that clients were told, by status and code.
-    keeper: of what outlives this process; None keeps
-    nothing.  write: is given a row for each request that is over.  closing, ended: nobody new is
-    answered, and nothing is tried again.  Raises BadInput.
+    mark: in the numbers of its requests, of this start alone.  engines: by number.  desks: by model
+    as clients name it; models with the same engines share one.  errors: that clients were told, by
+    status and code.  keeper: of what outlives this process; None keeps nothing.  write: is given a
+    row for each request that is over.  closing, ended: nobody new is answered, and nothing is tried
+    again.  Raises BadInput.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Gateway:
         check(settings.policy, settings.tenants)
         self.settings, self.loop = settings, loop
         self.clock = clock or Clock()
-        self.begun = int(self.clock.wall(0.0))
+        self.mark = f"{int(self.clock.wall(0.0)):x}{token_hex(4)}"
         self.keeper, self.record = keeper, record
         self.write = write or (keeper.write if keeper else lambda row: None)
         self.members: tuple[Tenant, ...] = ()
@@ -73,18 +75,9 @@ class Gateway:
         self.open_calls = self.held = 0
         self.closing = self.ended = False
         self._number = self._engines = self._made = 0
-        self._retired: list[Desk] = []
-        self._contexts: dict[str, float] = {}
+        self._retired: WeakSet[Desk] = WeakSet()
         for each in settings.engines:
             self.add_engine(each)
-
-    def remove_engine(self, engine: Engine) -> None:
-        """One engine less; nothing is on it any more."""
-        self.report(engine)
-        del self.engines[engine.number]
-        for desk in self.all_desks():
-            desk.engines.pop(engine.number, None)
-        engine.wire.close()
 
     @property
     def state(self) -> State | None:
@@ -97,8 +90,8 @@ class Gateway:
         return self._number - 1
 
     def request_id(self, number: int) -> str:
-        """What clients are told of a request's number; another one after each start."""
-        return f"req_{self.begun:x}_{number:x}"
+        """What clients are told of a request's number: no other gateway's, and no other start's."""
+        return f"req_{self.mark}_{number:x}"
 
     def model(self, name: str) -> ModelSettings:
         """What is said of a model."""
@@ -113,10 +106,7 @@ class Gateway:
 
     def context(self, tenant: Tenant, model: str) -> float:
         """Longest prompt and answer of a tenant's requests to a model [tokens]."""
-        own = self._contexts.get(tenant.name)
-        if own is None:
-            own = self._contexts[tenant.name] = self._context_tier(tenant)
-        return min(own, self.model_context(model))
+        return min(self._context_tier(tenant), self.model_context(model))
 
     def model_context(self, model: str) -> float:
         """Longest prompt and answer that some engine takes for a model [tokens]."""
@@ -131,45 +121,116 @@ class Gateway:
         """Models that some engine serves, as clients name them."""
         return sorted({name for engine in self.engines.values() for name in engine.models})
 
+    def add_engine(self, settings: EngineSettings) -> Engine:
+        """One more engine; it takes requests when it was looked at, and who asks for a model that
+        it is said to have waits for that."""
+        number, self._engines = self._engines, self._engines + 1
+        engine = Engine(number, settings, self.settings.patience, self.clock.now())
+        self.engines[number] = engine
+        if engine.models:
+            self.found_models()
+        return engine
+
+    def remove_engine(self, engine: Engine) -> None:
+        """One engine less; nothing is on it any more."""
+        self.report(engine)
+        del self.engines[engine.number]
+        for desk in self._known_desks():
+            desk.drop(engine.number)
+        engine.wire.close()
+        self.found_models()
+
+    def take_over(self, settings: Settings, members: tuple[Tenant, ...]) -> bool:
+        """Other settings and tenants from now on; whether the policy was begun anew for them."""
+        before = self._rules()
+        self.settings, self.members = settings, members
+        self.models = {model.name: model for model in settings.models}
+        self._know_tenants()
+        anew = before != self._rules()
+        for desk in self.all_desks() if anew else ():
+            desk.swap(own=True)
+        self.found_models()
+        return anew
+
+    def _rules(self) -> tuple[object, ...]:
+        """What a policy is made from."""
+        smaller = {model.name: model.smaller for model in self.models.values() if model.smaller}
+        return self.settings.policy, self.shares(), smaller
+
+    def _know_tenants(self) -> None:
+        said = self.settings
+        self.tenants = Tenants(said.tenants, said.open, self.members, self.keyed)
+        tell_dropped(said.policy, self.tenants.by_name.values())
+
+    def shares(self) -> Shares:
+        """What the policy is told of tenants: their weights, floors and ceilings."""
+        return shares_of(self.settings.policy, self.tenants.by_name.values())
+
     def found_models(self) -> None:
-        """Engines said what they serve: give each set of models with the same engines a desk."""
-        groups: dict[tuple[int, ...], list[str]] = {}
+        """Engines said what they serve, or are others: give each set of models with the same
+        engines a desk, and none to models that no engine serves, or may serve."""
+        groups: dict[tuple[tuple[int, str], ...], list[str]] = {}
         for name in self.names():
-            numbers = [engine.number for engine in self.engines.values() if name in engine.models]
-            small = self.model(name).smaller
-            if small:
-                numbers += [e.number for e in self.engines.values() if small in e.models]
-            groups.setdefault(tuple(dict.fromkeys(numbers)), []).append(name)
-        for shared, names in groups.items():
-            desk = next((each for each in self._fitting(shared, names)), None) or self._desk()
-            for number in shared:
-                desk.engines.setdefault(number, self.engines[number])
-            for name in names:
-                before, self.desks[name] = self.desks.get(name), desk
-                if before is not None and before not in self.desks.values():
-                    self._retired.append(before)
+            groups.setdefault(tuple(sorted(self._serving(name).items())), []).append(name)
+        before = set(self.desks.values())
+        if all(each.ready or each.settings.models is not None for each in self.engines.values()):
+            self.desks = {name: self.desks[name] for name in self.names() if name in self.desks}
+        for group, names in groups.items():
+            serves = dict(group)
+            desk = next(self._fitting(serves, names), None) or self._desk(names[0])
+            desk.take_in({number: self.engines[number] for number in serves}, serves)
+            self.desks |= dict.fromkeys(names, desk)
+        for desk in before.difference(self.desks.values()):
+            desk.retired = True
+            self._retired.add(desk)
+        self._share_out()
+
+    def _serving(self, name: str) -> dict[int, str]:
+        """Engines of a model, by number, with "", and of a smaller one, with its name, where the
+        policy knows when to go down to it."""
+        smaller, found = self.model(name).smaller, dict[int, str]()
+        if smaller and steps_to(self.settings.policy, smaller):
+            found = {n: smaller for n, each in self.engines.items() if smaller in each.models}
+        return found | {n: "" for n, each in self.engines.items() if name in each.models}
+
+    def _fitting(self, serves: dict[int, str], names: list[str]) -> Iterator[Desk]:
+        """Desks of some models that no other model has, and no engine which they are not to have:
+        else a request might be sent where its model is not."""
+        others = set(self.names()).difference(names)
+        for name in names:
+            desk = self.desks.get(name)
+            if desk is None or not desk.serves.items() <= serves.items():
+                continue
+            if desk.model in serves.values():
+                continue  # its policy would take the smaller one for the one asked for
+            if not any(self.desks.get(other) is desk for other in others):
+                yield desk
+
+    def _share_out(self) -> None:
+        """Tell desks which others have their engines too, and what each has of them."""
         desks = self.all_desks()
         for desk in desks:
             desk.beside = {
                 number: [each for each in desks if each is not desk and number in each.engines]
                 for number in desk.engines
             }
+        for engine in self.engines.values():
+            self.report(engine)
 
-    def _fitting(self, shared: tuple[int, ...], names: list[str]) -> Iterator[Desk]:
-        """Desks of some models that no other model has, and no engine which they are not to have:
-        else a request might be sent where its model is not."""
-        for name in names:
-            desk = self.desks.get(name)
-            if desk is None or not desk.engines.keys() <= set(shared):
-                continue
-            if all(each in names for each, other in self.desks.items() if other is desk):
-                yield desk
+    def _desk(self, model: str) -> Desk:
+        number, self._made = self._made, self._made + 1
+
+        def begin() -> tuple[Policy, Record | None]:
+            policy, shares = self.settings.policy, self.shares()
+            record = self.record.desk(number, policy, shares, model) if self.record else None
+            return make(policy, model, **shares), record
+
+        return Desk(begin, model, self.clock, self.loop)
 
     def report(self, engine: Engine) -> None:
         """Tell every desk that has an engine how it is."""
-        for desk in self.all_desks():
-            if engine.number in desk.engines:
-                desk.report(engine)
+        for desk in self._known_desks():
+            desk.report(engine)
 
     def queued(self) -> int:
         """Requests that the policies hold back."""
@@ -219,47 +280,11 @@ class Gateway:
 
     def all_desks(self) -> list[Desk]:
         """Each once; also those that no model has any more, until they are empty."""
-        self._retired = [desk for desk in self._retired if desk.calls]
-        return list({id(desk): desk for desk in (*self.desks.values(), *self._retired)}.values())
+        return [desk for desk in self._known_desks() if desk.calls or not desk.retired]
 
-    def add_engine(self, settings: EngineSettings) -> Engine:
-        """One more engine; it takes requests when it was looked at."""
-        number, self._engines = self._engines, self._engines + 1
-        engine = Engine(number, settings, self.settings.patience, self.clock.now())
-        self.engines[number] = engine
-        return engine
-
-    def take_over(self, settings: Settings, members: tuple[Tenant, ...]) -> bool:
-        """Other settings and tenants from now on; whether the policy was begun anew for them."""
-        before = self.settings.policy, self.shares()
-        self.settings, self.members = settings, members
-        self.models = {model.name: model for model in settings.models}
-        self._know_tenants()
-        self._contexts.clear()
-        if before == (settings.policy, self.shares()):
-            return False
-        for desk in self.all_desks():
-            desk.swap()
-        return True
-
-    def _know_tenants(self) -> None:
-        said = self.settings
-        self.tenants = Tenants(said.tenants, said.open, self.members, self.keyed)
-        tell_dropped(said.policy, self.tenants.by_name.values())
-
-    def shares(self) -> Shares:
-        """What the policy is told of tenants: their weights, floors and ceilings."""
-        return shares_of(self.settings.policy, self.tenants.by_name.values())
-
-    def _desk(self) -> Desk:
-        number, self._made = self._made, self._made + 1
-
-        def begin() -> tuple[Policy, Record | None]:
-            policy, shares = self.settings.policy, self.shares()
-            record = self.record.desk(number, policy, shares) if self.record else None
-            return make(policy, **shares), record
-
-        return Desk(begin, {}, self.clock, self.loop)
+    def _known_desks(self) -> list[Desk]:
+        """Those, and empty ones to which somebody who was let in before may yet come."""
+        return list(dict.fromkeys((*self.desks.values(), *self._retired)))
 
     def _context_tier(self, tenant: Tenant) -> float:
         """Longest context of a tenant, by the tiers it belongs to."""

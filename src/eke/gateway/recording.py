@@ -27,11 +27,12 @@ Record = Callable[[float, Event, Sequence[Action]], None]
 
 
 class Began(Message, tag=True):
-    """A desk has a fresh policy from here on. shares: of tenants."""
+    """A desk has a fresh policy from here on. shares: of tenants.  model: as for `make`."""
 
     desk: int
     policy: str
     shares: Shares
+    model: str | None = None
 
 
 class Told(Message, tag=True):
@@ -68,9 +69,9 @@ class Recorder:
         self._file = file
         self._encoder = msgspec.json.Encoder()
 
-    def desk(self, number: int, policy: str, shares: Shares) -> Record:
+    def desk(self, number: int, policy: str, shares: Shares, model: str | None = None) -> Record:
         """What a desk with a fresh policy is to tell."""
-        self._write(Began(number, policy, shares))
+        self._write(Began(number, policy, shares, model))
 
         def record(now: float, event: Event, actions: Sequence[Action]) -> None:
             self._write(Told(number, now, event, list(actions)))
@@ -84,6 +85,7 @@ class Recorder:
             return
         try:
             self._file.close()
+            self.ended = "the gateway stopped"
         except OSError as error:
             self._end(error)
 
@@ -163,7 +165,7 @@ def told_again(path: Path) -> Retold:
                 if isinstance(entry, Ended):
                     ends.append(f"line {line}: the record ended before the gateway: {entry.why}")
                 elif isinstance(entry, Began):
-                    policies[entry.desk] = make(entry.policy, **entry.shares)
+                    policies[entry.desk] = make(entry.policy, entry.model, **entry.shares)
                 else:
                     events += 1
                     _compare(policies[entry.desk], entry)

@@ -324,7 +324,7 @@ class Dispatcher:
             return Start(number, view.number, max(ceiling - request.prompt, 1), rung)
         if most < request.most:
             return Start(number, view.number, most, rung)
-        return Start(number, view.number)
+        return Start(number, view.number, None, rung) if rung else Start(number, view.number)
 
     def _release(self, view: View, size: float) -> None:
         """An engine holds one sequence less."""

@@ -36,9 +36,10 @@ class Ladder(Gate):
     fast engines are, from how long the first has waited. Each request is told what it lost.
 
     rungs: in order, each a kind and its value: ("short", "256") cuts answers there [tokens];
-    ("small", "name") uses engines that serve that model, or, without a name, any other than the
-    first engine's, for those that find no room; ("refuse", "") refuses newcomers.
-    step: wait that each rung stands for [s].
+    ("small", "name") uses engines that serve that model, or, without a name, any other than
+    `main`, for those that find no room; ("refuse", "") refuses newcomers.
+    step: wait that each rung stands for [s].  main: model that requests ask for; None until the
+    first engine tells its own.
     """
 
     def __init__(self, rungs: Sequence[tuple[str, str]], step: float = 5.0) -> None:
@@ -48,7 +49,7 @@ class Ladder(Gate):
                 "0 s, such as ladder(short:256,small,refuse,step=5s)."
             )
         self.step = step
-        self.main: str | None = None  # model of the first engine
+        self.main: str | None = None
         self.smaller: list[tuple[str, Router]] = []  # model, its engines
         self.rungs = [Rung(sys.maxsize, (), False)]
         for kind, value in rungs:

@@ -105,9 +105,12 @@ ROUTERS: dict[str, Part] = {
 }
 
 
-def make(text: str, **settings: Any) -> Dispatcher | Direct:
-    """The policy that a text names. settings: more of its order's settings, as Python values; what
-    is given by name in both is taken together.
+def make(text: str, model: str | None = None, /, **settings: Any) -> Dispatcher | Direct:
+    """The policy that a text names.
+
+    model: that requests ask for, where engines of smaller ones may be there too; None for the first
+    engine's.  settings: more of its order's settings, as Python values; what is given by name in
+    both is taken together.
 
     Errors: BadInput, naming what was given and what is allowed.
     """
@@ -127,8 +130,19 @@ def make(text: str, **settings: Any) -> Dispatcher | Direct:
     order = _order(first, settings, idle)
     gates: list[Gate] = list(added.values())
     if hold is not None:
-        return Anticipating(order, router, gates, jobs, **hold)
-    return Dispatcher(order, router, gates, jobs)
+        policy: Dispatcher = Anticipating(order, router, gates, jobs, **hold)
+    else:
+        policy = Dispatcher(order, router, gates, jobs)
+    if policy.ladder is not None:
+        policy.ladder.main = model
+    return policy
+
+
+def steps_to(text: str, model: str) -> bool:
+    """Whether a policy sends requests to engines of a smaller model when there is not enough."""
+    policy = make(text)
+    ladder = policy.ladder if isinstance(policy, Dispatcher) else None
+    return ladder is not None and any(name in ("", model) for name, _ in ladder.smaller)
 
 
 def takes(text: str, setting: str) -> bool:

@@ -90,15 +90,14 @@ class Engine:
         own = limit if self.given is None else max(1, round(limit * self.given))
         return 0 if self.lent else max(own - self.strangers, 0)
 
-    def report(self, now: float, share: float = 1.0) -> EngineReport:
-        """As a policy hears of it that has so much of it."""
+    def report(self, now: float, model: str, share: float = 1.0) -> EngineReport:
+        """As a policy hears of it that has so much of it, for a model."""
         slots, room = self.slots, self.room
         if share < 1.0:
-            slots, room = max(slots > 0, round(slots * share)), max(1, round(room * share))
+            slots, room = max(min(slots, 1), round(slots * share)), max(1, round(room * share))
         return EngineReport(
             *(self.number, now, slots, room, self.running, self.inside, self.held),
-            *(min(self.longest, UNBOUNDED), self.alive, next(iter(self.models), "")),
-            self.pace,
+            *(min(self.longest, UNBOUNDED), self.alive, model, self.pace),
         )
 
     def begin(self, call: Call, size: float, now: float) -> None:

@@ -86,8 +86,8 @@ class Seeing:
 
     def numbered(self, text: str) -> int | None:
         """The number in one; None where it is not of this gateway."""
-        match = re.fullmatch(r"req_([0-9a-f]{1,12})_([0-9a-f]{1,12})", text)
-        if match is None or int(match[1], 16) != self.gateway.begun:
+        match = re.fullmatch(r"req_([0-9a-f]+)_([0-9a-f]{1,12})", text)
+        if match is None or match[1] != self.gateway.mark:
             return None
         return int(match[2], 16)
 
