@@ -239,6 +239,23 @@ def test_a_line_over_which_the_gateway_fails_keeps_nothing_reserved(
     run(check())
 
 
+def test_a_look_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill, mistakes = lines.Lines.fill, [RuntimeError("of a mistake in the gateway")]
+
+    async def sometimes(self: lines.Lines) -> None:
+        if mistakes:
+            raise mistakes.pop()
+        await fill(self)
+
+    async def check() -> None:
+        monkeypatch.setattr(lines.Lines, "fill", sometimes)
+        async with batching(Fake(), state=str(tmp_path / "s.db")) as bench:
+            done = await bench.came_to(await bench.batch([line("a")]))
+            assert done.request_counts.completed == 1 and not mistakes
+
+    run(check())
+
+
 async def _made(bench: Bench) -> str:
     """A batch of LINES lines."""
     batch = await bench.batch([line(f"n{i}", f"text {i}") for i in range(LINES)])

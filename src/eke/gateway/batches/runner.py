@@ -50,6 +50,9 @@ class Runner:
                 except StateError as error:
                     log.error("batches are not looked at: %s", error)
                     self._due = gateway.clock.now() + self.look
+                except Exception:
+                    log.exception("a look at batches failed")
+                    self._due = gateway.clock.now() + self.look
                 await self._wait(lines)
         finally:
             await lines.close()
