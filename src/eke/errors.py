@@ -7,6 +7,7 @@ EkeError                 a mistake in what was given; the command line exits wit
 ├── BadEngine            an engine that does not answer as an OpenAI-compatible one does
 ├── StateError           a database of the gateway that does not answer, or is not its own
 │   ├── StateFull        there is no room for what was to be stored
+│   ├── StateUnsure      it was lost while it stored something, which is there or not
 │   └── Sealed           what is stored cannot be opened with the keys that are there
 └── Unknown              a name the catalogue does not hold
     ├── UnknownChip
@@ -48,6 +49,10 @@ class StateError(EkeError):
 
 class StateFull(StateError):
     """There is no room for what was to be stored; nothing of it was."""
+
+
+class StateUnsure(StateError):
+    """The database was lost while it stored something; nobody can say whether it did."""
 
 
 class Sealed(StateError):

@@ -6,11 +6,12 @@ import asyncio
 import logging
 import os
 from base64 import b64decode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
-from eke.errors import BadInput, StateError
+from eke.errors import BadInput, StateError, StateUnsure
 from eke.gateway.clock import Clock
 from eke.gateway.engines.engine import Engine
 from eke.gateway.ledger import Leave
@@ -51,17 +52,29 @@ class Keeper:
     """One gateway's dealings with its state.
 
     name: of this gateway, another one at each start.  others: what the other gateways tell.
+    standing: how budgets stood at the last beat, over all gateways, by tenant and limit.
     """
 
     def __init__(self, state: State, clock: Clock, name: str = "") -> None:
         self.state, self.clock = state, clock
         self.name = name or f"{os.uname().nodename}-{os.getpid()}-{os.urandom(4).hex()}"
         self.others: list[Presence] = []
-        self.trouble = ""
+        self.standing: dict[tuple[str, str], budgets.Budget] = {}
+        self._troubles: dict[str, str] = {}  # by what the state did not take when last it was to
         self._rows: list[Row] = []
         self._settled: dict[budgets.Window, budgets.Settled] = {}
-        self._sampled: dict[str, tuple[float, float, int]] = {}  # engine: busy, idle, tokens
+        self._sampled: dict[int, tuple[float, float, int]] = {}  # engine: busy, idle, tokens
         self._busy = asyncio.Lock()
+
+    @property
+    def trouble(self) -> str:
+        """What the state says that does not take what is to be kept; "" where it does."""
+        return next(iter(self._troubles.values()), "")
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are not stored yet."""
+        return len(self._rows)
 
     def write(self, row: Row) -> None:
         """A request is over; it is stored a little later, with others."""
@@ -84,9 +97,9 @@ class Keeper:
         unit, settled = UNITS[limit.what], self._settled.pop(ask.window, None)
         try:
             found = await self.state.write(verb, self.name, ask, settled)
-        except StateError:
+        except StateError as error:
             if settled is not None:
-                self._later(settled)
+                self._again(error, [settled])
             raise
         return Leave(found.amount * unit, found.left * unit, found.others)
 
@@ -107,71 +120,83 @@ class Keeper:
         """Tell what was used. Raises StateError."""
         try:
             await self.state.write(budgets.settle, self.name, some)
-        except StateError:
+        except StateError as error:
+            self._again(error, some)
+            raise
+
+    def _again(self, error: StateError, some: list[budgets.Settled]) -> None:
+        """To be told once more, if it was not stored for sure: nobody pays twice."""
+        if not isinstance(error, StateUnsure):
             for each in some:
                 self._later(each)
-            raise
 
     async def flush(self) -> None:
         """Store what is over. What does not go in now is tried again later."""
         async with self._busy:
-            try:
+            with self._trying("flush"):
                 while self._settled:
                     some = [self._settled.pop(each) for each in list(self._settled)[:AT_ONCE]]
                     await asyncio.shield(self._tell(some))  # told once, whoever does not wait
                 while batch := self._rows[:500]:
-                    await self.state.write(rows.add, self.name, batch)
+                    await self._store(batch)
                     del self._rows[: len(batch)]
-                self.trouble = ""
-            except StateError as error:
-                self._troubled(error)
 
-    async def beat(self, presence: Presence) -> None:
-        """Say that this gateway is there, and hear of the others."""
+    async def _store(self, batch: list[Row]) -> None:
+        """Store rows. One that no database takes is lost, for it would stop all that come after
+        it. Raises StateError."""
+        try:
+            await self.state.write(rows.add, self.name, batch)
+        except StateError:
+            raise
+        except Exception as error:
+            if len(batch) == 1:
+                log.error("row %d is lost: %s", batch[0].number, type(error).__name__)
+                return
+            middle = len(batch) // 2
+            await self._store(batch[:middle])
+            await self._store(batch[middle:])
+
+    async def beat(self, presence: Presence, tenants: Sequence[str] = ()) -> None:
+        """Say that this gateway is there, and hear of the others, and of the budgets of tenants."""
         wall = self.clock.wall()
         body = msgspec.json.encode(presence)
         alive = Alive(self.name, self.clock.wall(0.0), wall, body)
-        try:
+        with self._trying("beat"):
             await self.state.write(gateways.beat, alive)
             await self.state.write(budgets.renew, self.name, wall + HELD)
             for lost in await self.state.write(budgets.expire, wall):
                 log.warning("leave of gateway %s counts as spent: %s", lost.gateway, lost.name)
             found = await self.state.read(gateways.heard, wall - HELD)
-        except StateError as error:
-            self._troubled(error)
-            return
-        others = [each for each in found if each.id != self.name]
-        self.others = [msgspec.json.decode(each.body, type=Presence) for each in others]
+            others = [each for each in found if each.id != self.name]
+            self.others = [msgspec.json.decode(each.body, type=Presence) for each in others]
+            standing = await self.state.read(budgets.current, tenants, wall)
+            self.standing = {(each.tenant, each.name): each for each in standing}
 
     async def sample(self, engines: Sequence[Engine], queued: int) -> None:
         """Keep how engines stand. queued: requests that the policies hold back."""
         now = self.clock.now()
-        found = [self._sample(engine, queued, now) for engine in engines]
-        try:
+        read = {each.number: (*each.meter.read(now), each.tokens) for each in engines}
+        found = [self._sample(engine, read[engine.number], queued, now) for engine in engines]
+        self._sampled = read
+        with self._trying("sample"):
             await self.state.write(rows.add_samples, self.name, found)
-        except StateError as error:
-            self._troubled(error)
 
     async def sweep(self) -> None:
         """Delete what has been kept long enough. To be called every minute or so."""
         wall = self.clock.wall()
-        try:
+        with self._trying("sweep"):
             while await self.state.write(deleting.sweep, wall):
                 pass  # so many at a time, that nobody waits long
             await self.state.write(blobs.sweep, wall - DAY)
             await self.state.write(budgets.sweep, wall - TOLD * DAY)
             await self.state.write(rows.sweep, wall - TOLD * DAY)
             await self.state.write(gateways.sweep, wall - DAY)
-        except StateError as error:
-            self._troubled(error)
 
     async def leave(self) -> None:
         """This gateway ends."""
         await self.flush()
-        try:
+        with self._trying("leave"):
             await self.state.write(gateways.leave, self.name)
-        except StateError as error:
-            self._troubled(error)
 
     def share(self, engine: Engine, wanting: int) -> bool:
         """Divide an engine with the other gateways, by what each would have on it. Whether it came
@@ -198,11 +223,12 @@ class Keeper:
             until=self.clock.wall() + HELD,
         )
 
-    def _sample(self, engine: Engine, queued: int, now: float) -> rows.Sample:
-        busy, idle = engine.meter.read(now)
-        before = self._sampled.get(engine.name, (0.0, 0.0, 0))
-        self._sampled[engine.name] = busy, idle, engine.tokens
-        passed = busy + idle - before[0] - before[1]
+    def _sample(
+        self, engine: Engine, read: tuple[float, float, int], queued: int, now: float
+    ) -> rows.Sample:
+        """How an engine stands. read: busy and idle time of its meter [s], and its tokens."""
+        before = self._sampled.get(engine.number, (0.0, 0.0, 0))
+        busy, idle, tokens = (now - then for now, then in zip(read, before, strict=True))
         return rows.Sample(
             engine=engine.name,
             time=self.clock.wall(now),
@@ -210,15 +236,26 @@ class Keeper:
             waiting=engine.inside,
             queued=queued,
             cache=engine.used,
-            busy=(busy - before[0]) / passed if passed > 0 else 0.0,
-            tokens=engine.tokens - before[2],
+            busy=busy / (busy + idle) if busy + idle > 0 else 0.0,
+            tokens=tokens,
             alive=int(engine.alive),
         )
 
-    def _troubled(self, error: StateError) -> None:
-        if not self.trouble:
-            log.error("the state does not take what is to be kept: %s", error)
-        self.trouble = str(error)
+    @contextmanager
+    def _trying(self, what: str) -> Iterator[None]:
+        """Do something with the state; if that does not answer, it is told until it does."""
+        try:
+            yield
+        except StateError as error:
+            if not self.trouble:
+                log.error("the state does not take what is to be kept: %s", error)
+            self._troubles[what] = str(error)
+            self._bounded()
+        else:
+            self._troubles.pop(what, None)
+
+    def _bounded(self) -> None:
+        """Hold no more rows than there is room for."""
         lost = len(self._rows) - KEPT
         if lost > 0:
             log.error("%d rows are lost: the state has been full for too long", lost)

@@ -246,6 +246,11 @@ class Ledger:
             self._changed(window, limit)
         return window
 
+    def known(self, tenant: str, limit: Limit, wall: float) -> Window | None:
+        """The same for who only looks; None where nobody came in it."""
+        window = self._windows.get(_key(tenant, limit))
+        return None if window is None or wall >= window.ends else window
+
     def _changed(self, window: Window, limit: Limit) -> None:
         """The configuration has another limit, or the same anew."""
         more = limit.amount - window.limit.amount

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from eke.gateway.configuration import distinct
 from eke.gateway.engines.capacity import Capacity
 from eke.gateway.engines.engine import Engine
@@ -32,6 +34,11 @@ def reload(gateway: Gateway, new: Settings) -> tuple[list[Engine], list[str]]:
     for engine in gateway.engines.values():
         gateway.report(engine)
     return added, said
+
+
+def newest(engines: Iterable[Engine]) -> list[Engine]:
+    """One of each name: one that moved is empty soon, and the new one is what is meant."""
+    return list({engine.name: engine for engine in engines}.values())
 
 
 def _differs(name: str, old: Settings, new: Settings) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import uvicorn
@@ -36,7 +35,7 @@ from eke.gateway.keeping import Keeper, sealers
 from eke.gateway.listening import Connection
 from eke.gateway.membership import Membership
 from eke.gateway.recording import recorder
-from eke.gateway.reloading import reload
+from eke.gateway.reloading import newest, reload
 from eke.gateway.responses.makings import makings_of
 from eke.gateway.row import Row
 from eke.gateway.seeing.logs import RequestLog, begin_logging
@@ -45,9 +44,8 @@ from eke.gateway.seeing.traces import begin_traces
 from eke.gateway.settings import Settings
 from eke.gateway.sockets import bound
 from eke.gateway.state.state import open_state
+from eke.gateway.troubles import troubles
 from eke.gateway.tuning.runner import Runner as Jobs
-
-log = logging.getLogger("eke.gateway")
 
 OFTEN = 1.0  # between looks at an engine [s]
 SOON = 0.2  # between looks at one that is not there yet, while the gateway starts [s]
@@ -113,6 +111,7 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         self._looks: dict[int, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
+        self._books = asyncio.Lock()  # of who stores what is over
         self.gateway: Gateway
         self.servers: list[Server] = []
 
@@ -292,7 +291,8 @@ class Service:
             await asyncio.sleep(SETTLE)
             with troubles("keeping the books"):
                 self.gateway.ledger.tell(self.gateway.clock.wall())
-                if self.gateway.keeper is not None:
+            if self.gateway.keeper is not None:
+                async with self._books:
                     await self._keep(self.gateway.keeper, beats)
             beats += 1
 
@@ -304,27 +304,39 @@ class Service:
             Connection.patience, Connection.reading = patience.body, patience.reading
             shortest = min(patience.first, patience.between, patience.body)
             await asyncio.sleep(min(OFTEN, shortest / 10))
-            self.gateway.overdue()
-            for server in self.servers:
-                for connection in list(server.server_state.connections):
-                    connection.overdue(now())  # type: ignore[union-attr]
+            with troubles("a look at who says nothing"):
+                self.gateway.overdue()
+                for server in self.servers:
+                    for connection in list(server.server_state.connections):
+                        connection.overdue(now())  # type: ignore[union-attr]
 
     async def _keep(self, keeper: Keeper, beats: int) -> None:
-        """Store what is over; now and then say that we are there, and clear up."""
-        gateway = self.gateway
-        await keeper.flush()
+        """Store what is over; now and then say that we are there, and clear up. What fails keeps
+        nothing else from being done."""
+        with troubles("storing what is over"):
+            await keeper.flush()
         if beats % BEAT == 0:
-            presence = gateway.presence()
-            await keeper.beat(presence)
-            await self._refresh()
-            await keeper.state.scrub()
-            for engine in gateway.engines.values():
-                if keeper.share(engine, presence.wanting.get(engine.settings.url, 0)):
-                    gateway.report(engine)
+            with troubles("a sign of life"):
+                await self._beat(keeper)
+            with troubles("tenants and keys"):
+                await self._refresh()
+            with troubles("wiping what was deleted"):
+                await keeper.state.scrub()
         if beats % SAMPLE == 0:
-            await keeper.sample(list(gateway.engines.values()), gateway.queued())
+            with troubles("a sample of engines"):
+                await keeper.sample(newest(self.gateway.engines.values()), self.gateway.queued())
         if beats % SWEEP == 0:
-            await keeper.sweep()
+            with troubles("deleting what was kept long enough"):
+                await keeper.sweep()
+
+    async def _beat(self, keeper: Keeper) -> None:
+        """Say that we are there, and divide engines with the others."""
+        gateway, presence = self.gateway, self.gateway.presence()
+        known = gateway.tenants.by_name.values()
+        await keeper.beat(presence, [tenant.name for tenant in known if tenant.limits])
+        for engine in gateway.engines.values():
+            if keeper.share(engine, presence.wanting.get(engine.settings.url, 0)):
+                gateway.report(engine)
 
     async def _refresh(self) -> None:
         """Tell which keys were used, and take over tenants and keys that another gateway's
@@ -354,24 +366,16 @@ class Service:
         for engine in self.gateway.engines.values():
             engine.wire.close("the gateway stops")
         await self._drained(LAST)
+        async with self._books:  # what is being stored is not broken off, to be stored once
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         self.gateway.ledger.tell(self.gateway.clock.wall())
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         for server in self.servers:
             await server.end()
         if self.gateway.keeper is not None:
             await self.gateway.keeper.leave()
             await self.gateway.keeper.state.close()
-
-
-@contextlib.contextmanager
-def troubles(what: str) -> Iterator[None]:
-    """What is done again and again goes on after it failed once."""
-    try:
-        yield
-    except Exception:
-        log.exception("%s failed", what)
 
 
 def run(settings: Settings, say: Say, again: Callable[[], Settings] | None = None) -> None:

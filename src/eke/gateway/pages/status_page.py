@@ -74,7 +74,10 @@ def _about(status: Status) -> str:
     alive = sum(engine.alive for engine in status.engines)
     words = f"As of {time} UTC. {alive} of {len(status.engines)} engines take requests"
     slow = "" if status.lag < 0.05 else f"; the gateway itself is late by {show(status.lag, 's')}"
-    return words + slow + ("; it is closing." if status.closing else ".")
+    words += slow + ("; it is closing." if status.closing else ".")
+    return words + (
+        f" What is to be kept is not stored: {status.trouble}." if status.trouble else ""
+    )
 
 
 def _charts(history: History) -> list[str]:

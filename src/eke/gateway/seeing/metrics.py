@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from eke.gateway.engines.engine import UNBOUNDED, Engine
 from eke.gateway.gateway import Gateway
+from eke.gateway.reloading import newest
 from eke.gateway.row import REFUSED
 from eke.gateway.seeing.budgets import budgets
 from eke.gateway.seeing.census import Census
@@ -68,6 +69,7 @@ def exposition(seeing: Seeing, census: Census) -> str:
         _engines(seeing.gateway),
         _queues(seeing, census),
         _budgets(seeing.gateway),
+        _state(seeing.gateway),
         _process(seeing),
     )
     return "".join(family for part in parts for family in part)
@@ -105,7 +107,7 @@ def _times(meters: Meters) -> Iterator[str]:
 def _engines(gateway: Gateway) -> Iterator[str]:
     now = gateway.clock.now()
     for name, (words, of) in ENGINES.items():
-        values = [((each.name,), of(each, now)) for each in gateway.engines.values()]
+        values = [((each.name,), of(each, now)) for each in newest(gateway.engines.values())]
         told = [(key, value) for key, value in values if value is not None]
         family = counter if name.endswith("_total") else gauge
         yield family(f"eke_engine_{name}", words, ("engine",), told)
@@ -128,10 +130,20 @@ def _budgets(gateway: Gateway) -> Iterator[str]:
     labels = ("tenant", "limit")
     words = "Most that may be used in a window of time."
     yield gauge("eke_budget_limit", words, labels, [(k, each.limit.amount) for k, each in found])
-    words = "Used of it in this window."
+    words = "Used of it in this window, by all gateways."
     yield gauge("eke_budget_used", words, labels, [(k, each.used) for k, each in found])
-    words = "Reserved for requests under way."
+    words = "What gateways have leave for besides."
+    yield gauge("eke_budget_leased", words, labels, [(k, each.leased) for k, each in found])
+    words = "Reserved for requests under way here."
     yield gauge("eke_budget_reserved", words, labels, [(k, each.reserved) for k, each in found])
+
+
+def _state(gateway: Gateway) -> Iterator[str]:
+    keeper = gateway.keeper
+    if keeper is not None:
+        words = "Whether the state takes what is to be kept."
+        yield gauge("eke_state_up", words, (), [((), not keeper.trouble)])
+        yield gauge("eke_rows_waiting", "Rows not stored yet.", (), [((), keeper.waiting)])
 
 
 def _process(seeing: Seeing) -> Iterator[str]:

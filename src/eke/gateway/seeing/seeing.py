@@ -13,6 +13,7 @@ from eke.gateway.seeing.history import History
 from eke.gateway.seeing.logs import RequestLog
 from eke.gateway.seeing.meters import Meters
 from eke.gateway.seeing.traces import Traces
+from eke.gateway.troubles import troubles
 
 log = logging.getLogger("eke.gateway")
 
@@ -58,9 +59,10 @@ class Seeing:
                 self.lag = max(loop.time() - due, 0.0)
                 if self.lag > BEAT:
                     due = loop.time()  # what was missed is not made up for
-                self.look()
-                for each in self._written:
-                    await each.write()
+                with troubles("a look at the gateway"):
+                    self.look()
+                    for each in self._written:
+                        await each.write()
         finally:
             for each in self._written:
                 each.close()
@@ -90,14 +92,6 @@ class Seeing:
         if match is None or match[1] != self.gateway.mark:
             return None
         return int(match[2], 16)
-
-    def desk_names(self) -> list[str]:
-        """What each desk answers for, in the order of `all_desks`."""
-        desks = self.gateway.desks.items()
-        return [
-            ", ".join([name for name, each in desks if each is desk])
-            for desk in self.gateway.all_desks()
-        ]
 
 
 def _version() -> str:

@@ -115,7 +115,8 @@ class Reason(Record):
 
 class Status(Record):
     """Everything. at: now, UTC [s].  since: when the gateway began.  lag: of the event loop [s].
-    memory [B].  processor: time used [s].  tenants: None to strangers."""
+    memory [B].  processor: time used [s].  tenants: None to strangers.  trouble: why the state does
+    not take what is to be kept, "" where it does; only that it does not, to strangers."""
 
     at: float
     since: float
@@ -132,3 +133,4 @@ class Status(Record):
     lag: float
     memory: float
     processor: float
+    trouble: str

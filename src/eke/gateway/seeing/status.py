@@ -60,7 +60,13 @@ def status(seeing: Seeing, census: Census, admin: bool) -> Status:
         lag=seeing.lag,
         memory=memory(),
         processor=processor(),
+        trouble="" if gateway.keeper is None else _told(gateway.keeper.trouble, admin),
     )
+
+
+def _told(trouble: str, admin: bool) -> str:
+    """What is wrong; only that something is, to strangers."""
+    return trouble if admin or not trouble else "in trouble"
 
 
 def _totals(seeing: Seeing, admin: bool) -> Totals:
@@ -114,7 +120,7 @@ def _engine(engine: Engine, now: float, admin: bool) -> EngineState:
     busy, idle = engine.meter.read(now)
     said = engine.settings
     troubled = not engine.alive or engine.breaker.failures > 0
-    trouble = engine.trouble if troubled else ""
+    trouble = _told(engine.trouble if troubled else "", admin)
     return EngineState(
         name=engine.name,
         models=sorted(engine.models),
@@ -128,7 +134,7 @@ def _engine(engine: Engine, now: float, admin: bool) -> EngineState:
         busy=busy / (busy + idle) if busy + idle else 0.0,
         finished=engine.finished,
         failed=engine.failed,
-        trouble=trouble if admin or not trouble else "in trouble",
+        trouble=trouble,
         rate=said.rate if admin else None,
         energy=busy * said.power + idle * said.idle if admin else None,
     )

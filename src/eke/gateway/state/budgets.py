@@ -10,8 +10,9 @@ chooses (tokens, requests, billionths of a USD), so that sums are exact. Source:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from eke.gateway.state.transaction import Transaction, columns
+from eke.gateway.state.transaction import Transaction, columns, marks
 from eke.types.record import Message
 
 
@@ -79,6 +80,8 @@ class Lost(Message):
     amount: int
 
 
+AT_ONCE = 500  # tenants that are asked for at once
+
 _KEY = "tenant = ? AND name = ? AND starts = ?"
 _COLUMNS = columns(Budget)
 
@@ -136,6 +139,19 @@ def standing(transaction: Transaction, tenant: str) -> list[Budget]:
     rows = transaction.all(
         f"SELECT {_COLUMNS} FROM budgets WHERE tenant = ? ORDER BY name, starts", tenant
     )
+    return [Budget(*row) for row in rows]
+
+
+def current(transaction: Transaction, tenants: Sequence[str], now: float) -> list[Budget]:
+    """How the windows of some tenants stand in which a moment lies, UTC [s]."""
+    rows: list[tuple[Any, ...]] = []
+    for start in range(0, len(tenants), AT_ONCE):
+        some = tenants[start : start + AT_ONCE]
+        rows += transaction.all(
+            f"SELECT {_COLUMNS} FROM budgets WHERE tenant IN ({marks(len(some))}) "
+            "AND starts <= ? AND ends > ?",
+            *(*some, now, now),
+        )
     return [Budget(*row) for row in rows]
 
 

@@ -42,8 +42,8 @@ class Database:
         """What a verb answers, run in a transaction that is stored when this returns.
 
         Runs more than once where others are in the way. Raises StateFull where there is no room
-        and StateError where the database does not answer; then nothing is stored. Who is
-        cancelled while waiting does not know whether it is.
+        and StateError where the database does not answer; then nothing is stored. After
+        StateUnsure nobody knows, nor does who is cancelled while waiting.
         """
         work = partial(self._insist, True, lambda within: verb(within, *nouns, **named))
         return await asyncio.get_running_loop().run_in_executor(self._writers, work)

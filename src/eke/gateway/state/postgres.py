@@ -7,7 +7,7 @@ import time
 from functools import cache
 from typing import Any
 
-from eke.errors import BadInput, StateError
+from eke.errors import BadInput, StateError, StateUnsure
 from eke.gateway.state.dialect import Trouble
 
 OLDEST = 130000  # knows pg_current_xact_id
@@ -126,7 +126,7 @@ class Postgres:
         return "broken" if state in _BROKEN or state[:2] in _BROKEN_CLASSES else None
 
     def _stored(self, transaction: str) -> bool:
-        """Whether a transaction was stored. Raises StateError where nobody can say."""
+        """Whether a transaction was stored. Raises StateUnsure where nobody can say."""
         for _ in range(ASKED):
             try:
                 with _connect(self.url) as connection:
@@ -137,7 +137,7 @@ class Postgres:
             if status in ("committed", "aborted"):
                 return bool(status == "committed")
             time.sleep(PAUSE)
-        raise StateError(
+        raise StateUnsure(
             f"{self.name} was lost while it stored something; it may be stored or not."
         )
 

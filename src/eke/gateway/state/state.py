@@ -40,7 +40,7 @@ class State:
     ) -> T:
         """What a verb answers that changes something; it is stored when this returns.
 
-        Raises StateFull, StateError; then nothing is stored.
+        Raises StateFull, StateError; then nothing is stored, except after StateUnsure, maybe.
         """
         return await self.database.write(verb, *nouns, **named)
 
