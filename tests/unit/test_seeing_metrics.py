@@ -76,7 +76,7 @@ def worked(work: Any) -> Any:
 
     async def whole() -> Any:
         facts = {"rate": 2.0, "power": 100.0, "chips": 4.0}
-        settings = {"tenants": (GOLD,), "models": (PRICED,)}
+        settings = {"tenants": (GOLD,), "models": (PRICED,), "open": True}
         async with serving(Fake(talk(tokens=5, prompt=7, cached=2)), facts=facts, **settings) as h:
             seeing = seen(h)
             await work(h)

@@ -45,6 +45,7 @@ SETTINGS: dict[str, Any] = {
     "models": (ModelSettings(name="m", price=Price(prompt=1e-3, cached=1e-4, answer=1e-2)),),
     "contexts": {8192.0: ("paying",), 32768.0: ("<i>",)},
     "policy": "fcfs+queue(most=5)@prefix",
+    "open": True,
 }
 FACTS = {"slots": 1, "rate": 10 / 3600, "power": 700.0}
 
