@@ -42,7 +42,7 @@ from eke.gateway.seeing.logs import RequestLog, begin_logging
 from eke.gateway.seeing.seeing import Seeing
 from eke.gateway.seeing.traces import begin_traces
 from eke.gateway.settings import Settings
-from eke.gateway.sockets import bound
+from eke.gateway.sockets import bound, where
 from eke.gateway.state.state import open_state
 from eke.gateway.troubles import troubles
 from eke.gateway.tuning.runner import Runner as Jobs
@@ -196,14 +196,15 @@ class Service:
         public = Routes((*PUBLIC, *queue.routes(seeing), *status.routes(seeing)))
         await self._serve(App(self.gateway, public), settings.host, settings.port)
         host, port = self.address()
-        self.say(f"ready on http://{host}:{port}/v1, status on http://{host}:{port}/")
-        if self.gateway.tenants.open and host not in (LOOPBACK, "::1"):
+        here, is_open = where(host, port), self.gateway.tenants.open
+        page = f"status on {here}/" if is_open else "for keys of tenants"  # no browser sends any
+        self.say(f"ready on {here}/v1, {page}")
+        if is_open and host not in (LOOPBACK, "::1"):
             self.say("open to everybody who reaches it; tenants with keys close it")
         if settings.admin is not None:
             inside = Routes((*ADMIN, *status.admin_routes(seeing)))
             await self._serve(Admin(self.gateway, inside), LOOPBACK, settings.admin)
-            host, port = self.address(1)
-            self.say(f"administration on http://{host}:{port}/")
+            self.say(f"administration and status on {where(*self.address(1))}/")
 
     async def _serve(self, app: Any, host: str, port: int) -> None:
         """Serve an application; listening when this returns. Raises BadInput."""

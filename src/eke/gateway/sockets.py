@@ -21,3 +21,8 @@ def bound(host: str, port: int) -> socket.socket:
         here.close()
         raise BadInput(f"{host}:{port} cannot be had: {error}. Give another port.") from None
     return here
+
+
+def where(host: str, port: int) -> str:
+    """How one that listens is reached, for people and programs."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

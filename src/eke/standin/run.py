@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from eke.errors import BadInput
-from eke.gateway.sockets import BACKLOG, bound
+from eke.gateway.sockets import BACKLOG, bound, where
 from eke.standin.manner import Manner
 from eke.types.record import Record
 
@@ -68,8 +68,8 @@ def serve(app: Any, host: str, port: int, *, parent: int | None = None, name: st
         server_header=False,
     )
     logging.getLogger("uvicorn.error").addFilter(_not_meant)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{here.getsockname()[1]}"
-    _Server(uvicorn.Server(config), f"{name} ready on {address}", parent).run(here)
+    ready = f"{name} ready on {where(host, here.getsockname()[1])}"
+    _Server(uvicorn.Server(config), ready, parent).run(here)
 
 
 class _Server:
