@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.test_seeing_usage import usage
 
 from eke.gateway.engines.meter import Meter
 from eke.gateway.row import Row
@@ -22,7 +23,7 @@ from eke.gateway.seeing.history import COLUMNS, KEPT, LEVELS, SPREADS, WIDE, His
 from eke.gateway.seeing.labels import LONGEST, OTHER, Names, reason_of
 from eke.gateway.seeing.meters import SUMMED, Meters, counted
 from eke.gateway.seeing.trace_context import context_of
-from eke.gateway.seeing.usage import ATOM, EngineTime, atoms, tokens_of, usage, whole_times, written
+from eke.gateway.seeing.usage import ATOM, EngineTime, atoms, tokens_of, whole_times, written
 from eke.gateway.settings import Price
 
 PRICES = {"priced": Price(prompt=2.5e-6, cached=2.5e-7, answer=1e-5), "free": None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from eke.gateway.refusal import Refusal
 from eke.gateway.row import Row
 from eke.gateway.seeing.buckets import Completions, Costs, question
 from eke.gateway.seeing.focus import COLUMNS, IDLE, LEFT, focus
-from eke.gateway.seeing.usage import ATOM, EngineTime, divided, usage
+from eke.gateway.seeing.usage import ATOM, EngineTime, Group, Prices, Sums, add, divided
 from eke.gateway.settings import Price
 
 HOUR = 1_790_002_800  # 2026-09-21 15:00 UTC
@@ -27,6 +28,14 @@ PLAIN = Row(**dict.fromkeys(Row._fields, 0))._replace(
     charged=0.2064, saved=0.0036,
 )  # fmt: skip
 TIME = EngineTime("e", HOUR, HOUR + 60, 2.0, 0.04, 60.0, 10.0, busy=0.5, free=59.5)
+
+
+def usage(all_of_them: Iterable[Row], prices: Prices) -> dict[Group, Sums]:
+    """Sums of rows."""
+    groups: dict[Group, Sums] = {}
+    for row in all_of_them:
+        add(groups, row, prices)
+    return groups
 
 
 def read(*rows: Row, times: tuple[EngineTime, ...] = ()) -> list[dict[str, str]]:

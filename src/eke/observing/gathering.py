@@ -6,16 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from eke.errors import BadFile, BadInput
+from eke.errors import BadInput
 from eke.gateway.row import TUNE, Row
 from eke.gateway.state import rows
 from eke.gateway.state.rows import Kept
-from eke.gateway.state.state import State, open_state
+from eke.gateway.state.state import State, existing_state
 from eke.observing.answers import Answers, answers
 from eke.observing.engines import UNSTREAMED
 from eke.observing.reasons import Reasons
@@ -91,9 +90,7 @@ def observed(address: str, wanted: Wanted | None = None) -> Run:
 
     address: path of an SQLite file, or postgresql://…  Raises BadFile, BadInput, StateError.
     """
-    if not address.startswith(("postgresql://", "postgres://")) and not Path(address).is_file():
-        raise BadFile(f"{address}: there is no such file; give what `eke serve --state` named.")
-    state = open_state(address)
+    state = existing_state(address)
     try:
         return asyncio.run(_observed(state, address, wanted or Wanted()))
     finally:

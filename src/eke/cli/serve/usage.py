@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from eke.cli.serve.run import Moment
 @click.command()
 @click.argument("state")
 @click.option("--since", type=Moment(), metavar="WHEN", help="2026-11-30 (UTC), or -30d.")
-@click.option("--until", type=Moment(), metavar="WHEN", help="Requests that came before.")
+@click.option("--until", type=Moment(), metavar="WHEN", help="Requests that ended before.")
 @click.option(
     "--prices",
     type=click.Path(path_type=Path),
@@ -27,28 +28,33 @@ def command(state: str, since: float | None, until: float | None, prices: Path |
     STATE is an SQLite file or postgresql://…; gateways may be at work meanwhile.
     """
     from eke.gateway.seeing.focus import focus
-    from eke.gateway.seeing.usage import usage
+    from eke.gateway.state.state import existing_state
 
-    rows = asyncio.run(_rows(state, since or 0.0, until or float(1 << 40)))
-    for line in focus(usage(rows, _prices(prices))):
+    kept = existing_state(state)
+    try:
+        span = since or 0.0, inf if until is None else until
+        groups = asyncio.run(_groups(kept, *span, _prices(prices)))
+    finally:
+        kept.database.shut()
+    for line in focus(groups):
         click.echo(line, nl=False)
 
 
-async def _rows(address: str, since: float, until: float) -> list[Any]:
-    from eke.gateway.state.state import open_state
+async def _groups(state: Any, since: float, until: float, prices: dict[str, Any]) -> Any:
+    """What was used by those whose requests ended in a time, UTC [s]."""
+    from eke.gateway.seeing.usage import Group, Sums, add
 
-    state = open_state(address)
-    try:
-        return [kept.row async for kept in state.rows(since, until)]
-    finally:
-        await state.close()
+    groups: dict[Group, Sums] = {}
+    async for kept in state.rows(since, until, "ended_at"):
+        add(groups, kept.row, prices)
+    return groups
 
 
 def _prices(file: Path | None) -> dict[str, Any]:
     """Price lists by model."""
     if file is None:
         return {}
-    from eke.cli.serve.beside import priced
+    from eke.cli.serve.beside import prices
     from eke.gateway.configuration import read
 
-    return {model.name: model.price for model in read(file, priced).models}
+    return {model.name: model.price for model in read(file, prices()).models}

@@ -64,16 +64,9 @@ class Sums:
         self.energy += used.energy
 
 
-def usage(rows: Iterable[Row], prices: Prices) -> dict[Group, Sums]:
-    """Sums of rows by what they have in common. prices: by model."""
-    groups: dict[Group, Sums] = {}
-    for row in rows:
-        add(groups, row, prices)
-    return groups
-
-
 def add(groups: dict[Group, Sums], row: Row, prices: Prices) -> None:
-    """One more row; its hour is that in which the request ended."""
+    """One more row, added to sums by what rows have in common; its hour is that in which the
+    request ended. prices: by model."""
     hour = int(row.ended_at // HOUR) * HOUR
     for part, used in parts_of(row, prices):
         group = Group(hour, row.tenant, row.model, row.kind, part)

@@ -152,11 +152,16 @@ def open_database(address: str, sealers: Sealers = lambda tenant: OPEN) -> Datab
 
     sealers: who seals the text of a tenant.  Raises BadFile, BadInput, StateError.
     """
-    server = address.startswith(("postgresql://", "postgres://"))
-    database = Database(Postgres(address) if server else Sqlite(Path(address)), sealers)
+    dialect = Postgres(address) if on_server(address) else Sqlite(Path(address))
+    database = Database(dialect, sealers)
     try:
         database.make()
     except BaseException:
         database.shut()
         raise
     return database
+
+
+def on_server(address: str) -> bool:
+    """Whether it is a server's and no path."""
+    return address.startswith(("postgresql://", "postgres://"))

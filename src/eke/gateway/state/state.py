@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import Concatenate, ParamSpec, TypeVar
 
-from eke.errors import BadInput, StateError
+from eke.errors import BadFile, BadInput, StateError
 from eke.gateway.state import blobs, documents, rows, works
-from eke.gateway.state.database import Database, open_database
+from eke.gateway.state.database import Database, on_server, open_database
 from eke.gateway.state.sealing import OPEN
 from eke.gateway.state.transaction import Sealers, Transaction
 
@@ -158,6 +159,13 @@ def open_state(address: str, sealers: Sealers = lambda tenant: OPEN) -> State:
     sealers: who seals the text of a tenant.  Raises BadFile, BadInput, StateError.
     """
     return State(open_database(address, sealers))
+
+
+def existing_state(address: str) -> State:
+    """The same of what is there already. Raises BadFile, BadInput, StateError."""
+    if not on_server(address) and not Path(address).is_file():
+        raise BadFile(f"{address}: there is no such file; give what `eke serve --state` named.")
+    return open_state(address)
 
 
 def _finish(transaction: Transaction, blob: blobs.Blob, document: documents.Document) -> blobs.Blob:
