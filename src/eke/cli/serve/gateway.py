@@ -8,6 +8,24 @@ from typing import Any
 import click
 
 MODEL, CHIPS = "llama-3.1-8b", "1xh100-sxm"  # of the engine that stands in where nobody says
+GATEWAY = ("policy", "tier", "host", "port", "state", "record")
+ENGINE = ("on", "pace")
+
+# Ways to start it, by what is given first: the flags that are heeded beside it, and why no others.
+WAYS = {
+    "file": ((), "with {file} all is as it says, without --{flag}; write it into the file."),
+    "stand_in": (
+        (*ENGINE, "host", "port", "parent"),
+        "--stand-in is an engine alone, without --{flag}; start the gateway with --upstream in "
+        "front of it.",
+    ),
+    "upstream": (
+        GATEWAY,
+        "--{flag} is of an engine that stands in; what is behind --upstream is said in a "
+        "gateway.toml.",
+    ),
+    "": ((*GATEWAY, *ENGINE), "--{flag} is of --stand-in; give that too."),
+}
 
 
 @click.command()
@@ -20,28 +38,41 @@ MODEL, CHIPS = "llama-3.1-8b", "1xh100-sxm"  # of the engine that stands in wher
 @click.option("--state", metavar="PATH", help="SQLite file or postgresql://…; default eke.db.")
 @click.option("--record", metavar="FILE", help="Every event and action, for `eke serve check`.")
 @click.option("--stand-in", metavar="MODEL", help="An engine without chips, alone.")
-@click.option("--on", "chips", metavar="CHIPS", help="Chips of the stand-in.")
-@click.option("--pace", type=float, default=1.0, help="So many times as fast as its chips.")
+@click.option("--on", metavar="CHIPS", help="Chips of the stand-in.")
+@click.option("--pace", type=float, help="So many times as fast as its chips; default 1.")
 @click.option("--parent", type=int, hidden=True)
 def command(**given: Any) -> None:
     """Serve OpenAI's API in front of engines, and hold their promises.
 
     With a file, everything is as it says; else flags. Without either, an engine stands in.
     """
-    if given["stand_in"]:
-        _stand_in(given)
+    given = {name: value for name, value in given.items() if value not in (None, ())}
+    way = _way(given)
+    if way == "stand_in":
+        _stand_in(**given)
         return
     _extra()
     from eke.gateway.serving import run
 
-    file = given["file"]
-    if file is not None:
-        _no_flags(given)
-        again = _of_file(file)
+    if way == "file":
+        again = _of_file(given["file"])
         run(again(), _say, again)
         return
     with _engines(given) as urls:
         run(_of_flags(given, urls), _say)
+
+
+def _way(given: dict[str, Any]) -> str:
+    """Which of the ways to start it is meant. Raises BadInput for a flag that it does not heed."""
+    from eke.errors import BadInput
+
+    way = next((name for name in WAYS if name in given), "")
+    heeded, why = WAYS[way]
+    for name in given:
+        if name not in (way, *heeded):
+            flag = name.replace("_", "-")
+            raise BadInput(why.format(flag=flag, file=given.get("file")))
+    return way
 
 
 def _extra() -> None:
@@ -56,34 +87,25 @@ def _extra() -> None:
         raise BadInput(f"serving needs {', '.join(missing)}: pip install 'eke[gateway]'.")
 
 
-def _no_flags(given: dict[str, Any]) -> None:
-    from eke.errors import BadInput
-
-    flags = ("upstream", "policy", "tier", "host", "port", "state", "record", "chips")
-    if said := next((name for name in flags if given[name]), None):
-        raise BadInput(f"--{said} and {given['file']} both say it; write it into the file.")
-
-
 def _of_file(file: Path) -> Any:
     """A function that reads the settings, each time anew."""
-    from eke.cli.serve.beside import priced
+    from eke.cli.serve.beside import prices
     from eke.gateway.configuration import read
 
-    return lambda: read(file, priced)
+    return lambda: read(file, prices())
 
 
 def _of_flags(given: dict[str, Any], urls: list[str]) -> Any:
-    from eke.cli.serve.beside import priced
+    from eke.cli.serve.beside import prices
     from eke.gateway.configuration import EngineFile as Engine
     from eke.gateway.configuration import GatewayFile, settings_of, tiers_of
     from eke.types.record import replace
 
-    chips = "" if given["upstream"] else given["chips"] or CHIPS
+    chips = "" if "upstream" in given else given.get("on", CHIPS)
     engines = {f"engine-{n}": Engine(url=url, chips=chips) for n, url in enumerate(urls, 1)}
-    said = {name: given[name] for name in ("policy", "host", "port", "state", "record")}
-    said = {name: value for name, value in said.items() if value is not None}
-    settings = settings_of(GatewayFile(engines=engines, **said), priced, {})
-    return replace(settings, contexts=tiers_of(given["tier"])) if given["tier"] else settings
+    said = {name: given[name] for name in GATEWAY if name in given and name != "tier"}
+    settings = settings_of(GatewayFile(engines=engines, **said), prices(), {})
+    return replace(settings, contexts=tiers_of(given["tier"])) if "tier" in given else settings
 
 
 def _engines(given: dict[str, Any]) -> Any:
@@ -92,31 +114,17 @@ def _engines(given: dict[str, Any]) -> Any:
 
     from eke.cli.serve.beside import stand_in
 
-    if given["upstream"]:
+    if "upstream" in given:
         return nullcontext(list(given["upstream"]))
-    return stand_in(MODEL, given["chips"] or CHIPS, given["pace"], _say)
+    return stand_in(MODEL, given.get("on", CHIPS), given.get("pace", 1.0), _say)
 
 
-def _stand_in(given: dict[str, Any]) -> None:
-    """The engine alone."""
-    from eke.errors import BadInput
-
-    if given["upstream"] or given["file"]:
-        raise BadInput("--stand-in runs alone; start the gateway with --upstream in front of it.")
+def _stand_in(*, stand_in: str, on: str = CHIPS, pace: float = 1.0, **where: Any) -> None:
+    """The engine alone. where: host, port and parent, where they are said."""
     from eke.standin.manner import Manner
     from eke.standin.run import Settings, main
 
-    port = 8000 if given["port"] is None else given["port"]
-    main(
-        Settings(
-            model=given["stand_in"],
-            chips=given["chips"] or CHIPS,
-            manner=Manner(pace=given["pace"]),
-            host=given["host"] or "127.0.0.1",
-            port=port,
-            parent=given["parent"],
-        )
-    )
+    main(Settings(model=stand_in, chips=on, manner=Manner(pace=pace), **where))
 
 
 def _say(words: str) -> None:

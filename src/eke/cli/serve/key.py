@@ -15,4 +15,14 @@ def command(tenant: str) -> None:
 
     key = f"sk-eke-{token_urlsafe(32)}"
     click.echo(key)
-    click.echo(f'[tenants.{tenant}]\nkeys = ["sha256:{hashed(key)}"]', err=True)
+    click.echo(f'[tenants.{_named(tenant)}]\nkeys = ["sha256:{hashed(key)}"]', err=True)
+
+
+def _named(name: str) -> str:
+    """A name as TOML writes it in a table's head."""
+    import json
+    import re
+
+    if re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        return name
+    return json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007f")
