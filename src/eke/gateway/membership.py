@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import defaultdict
-from secrets import token_urlsafe
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -15,10 +16,10 @@ from eke.gateway.settings import Tenant
 from eke.gateway.shares import check
 from eke.gateway.state import members
 from eke.gateway.state.state import State
-from eke.gateway.tenants import hashed, together
+from eke.gateway.tenants import hashed, new_key, together
 from eke.types.record import replace
 
-PREFIX = "sk-eke-"
+log = logging.getLogger("eke.gateway")
 
 
 class Membership:
@@ -37,12 +38,12 @@ class Membership:
         for key in given:
             if key.revoked is None:
                 keys[key.tenant].append(key.hash)
-        if (found, keys, bool(given)) == self._seen:
+        now = found, keys, bool(given), self.gateway.settings
+        if now == self._seen:
             return
-        self._seen = found, keys, bool(given)
         self.gateway.keyed = self.gateway.keyed or bool(given)
-        there = tuple(_member(each, keys[each.name]) for each in found)
-        self.gateway.take_over(self.gateway.settings, there)
+        self.gateway.take_over(self.gateway.settings, self._possible(found, keys))
+        self._seen = now
 
     async def used(self) -> None:
         """Note the keys that were used, each once a day. Raises StateError."""
@@ -58,9 +59,8 @@ class Membership:
         self._not_in_file(name)
         tenant = tenant_of(name, file, os.environ)
         others = [each for each in self.gateway.members if each.name != name]
-        everybody = together(self.gateway.settings.tenants, [*others, tenant]).values()
-        distinct(everybody)
-        check(self.gateway.settings.policy, everybody)
+        if (conflict := self._conflict([*others, tenant])) is not None:
+            raise conflict
         member = members.Member(name, msgspec.json.encode(file))
         await self.state.write(members.put, member)
         await self.refresh()
@@ -71,7 +71,7 @@ class Membership:
         self._not_in_file(tenant)
         if not any(each.name == tenant for each in self.gateway.members):
             raise BadInput(f"no tenant {tenant!r:.60} was added here; add it first.")
-        key = PREFIX + token_urlsafe(32)
+        key = new_key()
         wall = self.gateway.clock.wall()
         await self.state.write(members.add_key, members.Key(hashed(key), tenant, name, wall))
         await self.refresh()
@@ -94,10 +94,47 @@ class Membership:
         await self.refresh()
         return was
 
+    def _possible(
+        self, found: Sequence[members.Member], keys: Mapping[str, list[str]]
+    ) -> tuple[Tenant, ...]:
+        """Those that this gateway can read, and have beside each other and the tenants of its file.
+        The others are told of and left out, so that none of them keeps a key from being revoked."""
+        there: list[Tenant] = []
+        for each in found:
+            try:
+                there.append(_member(each, keys.get(each.name, [])))
+            except (ValueError, msgspec.MsgspecError) as error:
+                _left_out(each.name, error)
+        if self._conflict(there) is None:
+            return tuple(there)
+        some: list[Tenant] = []
+        for tenant in there:
+            conflict = self._conflict([*some, tenant])
+            if conflict is None:
+                some.append(tenant)
+            else:
+                _left_out(tenant.name, conflict)
+        return tuple(some)
+
+    def _conflict(self, added: Sequence[Tenant]) -> BadInput | None:
+        """Why these cannot be, all of them, beside the tenants of the file."""
+        settings = self.gateway.settings
+        everybody = together(settings.tenants, added).values()
+        try:
+            distinct(everybody)
+            check(settings.policy, everybody)
+        except BadInput as error:
+            return error
+        return None
+
     def _not_in_file(self, name: str) -> None:
         """Raises BadInput."""
         if any(each.name == name for each in self.gateway.settings.tenants):
             raise BadInput(f"tenant {name!r:.60} is in the gateway's file; change it there.")
+
+
+def _left_out(name: str, error: Exception) -> None:
+    log.error("tenant %s was added and cannot be here; its keys are no good: %s", name, error)
 
 
 def _member(member: members.Member, keys: list[str]) -> Tenant:

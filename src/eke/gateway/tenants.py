@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from hmac import compare_digest
+from secrets import token_urlsafe
 
 from eke.gateway.refusal import Refusal
 from eke.gateway.settings import EVERYONE, Tenant
@@ -90,6 +91,11 @@ class Tenants:
 def together(tenants: Iterable[Tenant], members: Iterable[Tenant]) -> dict[str, Tenant]:
     """Tenants of the file and those that were added, by name; of two of one name the file's."""
     return {each.name: each for each in (*members, *tenants)}
+
+
+def new_key() -> str:
+    """A key that nobody has."""
+    return f"sk-eke-{token_urlsafe(32)}"
 
 
 def hashed(key: str) -> str:

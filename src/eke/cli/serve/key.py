@@ -9,11 +9,9 @@ import click
 @click.argument("tenant")
 def command(tenant: str) -> None:
     """A new key for TENANT. The key goes to its owner; only its hash goes into gateway.toml."""
-    from secrets import token_urlsafe
+    from eke.gateway.tenants import hashed, new_key
 
-    from eke.gateway.tenants import hashed
-
-    key = f"sk-eke-{token_urlsafe(32)}"
+    key = new_key()
     click.echo(key)
     click.echo(f'[tenants.{_named(tenant)}]\nkeys = ["sha256:{hashed(key)}"]', err=True)
 
