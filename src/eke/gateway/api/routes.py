@@ -13,11 +13,11 @@ from eke.gateway.api.telling import numbered
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal, bad, not_found
 from eke.gateway.settings import Tenant
+from eke.gateway.whole import whole
 
 T = TypeVar("T")
 Headers = Iterable[tuple[bytes, bytes]]
 
-DIGITS = 15  # of a number in an address
 JSON = (b"content-type", b"application/json")
 EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 
@@ -65,11 +65,7 @@ class Asking:
     def number(self, name: str, usual: int, least: int, most: int) -> int:
         """A whole number of the query. Raises Refusal 400."""
         text = self.query.get(name, "")
-        if not text:
-            return usual
-        if not (text.isdecimal() and len(text) <= DIGITS) or not least <= int(text) <= most:
-            raise bad(f"Invalid '{name}': expected a number from {least} to {most}.", name)
-        return int(text)
+        return whole(name, text, least, most) if text else usual
 
     async def reply(self, status: int, body: Any, headers: Headers = ()) -> None:
         """Answer with a record as JSON, or with bytes whose headers say what they are."""
