@@ -285,7 +285,8 @@ async def serving(
     *fakes: Fake, facts: dict[str, Any] | None = None, ready: bool = True, **settings: Any
 ) -> AsyncIterator[House]:
     """A gateway before engines, which are started too. facts: settings of all its engines.
-    ready: waits until every engine was looked at.  settings: more of the gateway's."""
+    ready: waits until every engine was looked at.  settings: more of the gateway's, which is open
+    where they do not say."""
     await asyncio.gather(*[fake.start() for fake in fakes])
     engines = [
         EngineSettings(**{"name": f"e{number}", "url": fake.url, **(facts or {})})
@@ -299,7 +300,8 @@ async def serving(
         if words.startswith("ready"):
             listening.set()
 
-    service = Service(Settings(**{"engines": tuple(engines), "port": 0, **settings}), say)
+    usual = {"engines": tuple(engines), "port": 0, "open": True}
+    service = Service(Settings(**{**usual, **settings}), say)
     task = asyncio.ensure_future(service.run())
     try:
         waits = asyncio.ensure_future(listening.wait())

@@ -36,7 +36,7 @@ def test_a_key_closes_a_gateway_and_no_revoking_opens_it(tmp_path: Path) -> None
     state = str(tmp_path / "s.db")
 
     async def given() -> str:
-        async with serving(Fake(), state=state) as house:
+        async with serving(Fake(), state=state, open=None) as house:
             await membership(house).put("gold", TenantFile(weight=2.0))
             assert await statuses(house, "", "sk-anybody") == [200, 200]  # as with one in the file
             key = await membership(house).new_key("gold", "")
@@ -44,13 +44,13 @@ def test_a_key_closes_a_gateway_and_no_revoking_opens_it(tmp_path: Path) -> None
             return key
 
     async def revoked(key: str) -> None:
-        async with serving(Fake(), state=state) as house:
+        async with serving(Fake(), state=state, open=None) as house:
             assert await statuses(house, "", key) == [401, 200]
             await membership(house).revoke(hashed(key))
             assert await statuses(house, "", key) == [401, 401]
 
     async def again(key: str) -> None:
-        async with serving(Fake(), state=state) as house:
+        async with serving(Fake(), state=state, open=None) as house:
             assert await statuses(house, "", key) == [401, 401]
 
     key = run(given())
@@ -60,7 +60,7 @@ def test_a_key_closes_a_gateway_and_no_revoking_opens_it(tmp_path: Path) -> None
 
 def test_a_key_of_the_file_closes_a_gateway_when_it_is_read_anew(tmp_path: Path) -> None:
     async def work() -> None:
-        async with serving(Fake()) as house:
+        async with serving(Fake(), open=None) as house:
             assert await statuses(house, "") == [200]
             reload(house.gateway, replace(house.gateway.settings, tenants=(FILE,)))
             assert await statuses(house, "", "of the file") == [401, 200]
@@ -81,7 +81,7 @@ def test_what_is_said_of_open_counts(said: bool) -> None:
 def test_of_two_tenants_of_one_name_the_file_s_counts_and_it_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    same: dict[str, Any] = {"state": str(tmp_path / "s.db"), "policy": "fair"}
+    same: dict[str, Any] = {"state": str(tmp_path / "s.db"), "policy": "fair", "open": None}
 
     async def added() -> str:
         async with serving(Fake(), **same) as house:
