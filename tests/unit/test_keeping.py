@@ -89,6 +89,25 @@ def test_what_fails_keeps_nothing_else_from_being_done(
     run(work())
 
 
+def test_a_look_at_who_says_nothing_that_fails_is_not_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks = 0
+
+    def fails(self: Gateway) -> None:
+        nonlocal looks
+        looks += 1
+        raise KeyError("a mistake")
+
+    async def work() -> None:
+        monkeypatch.setattr(service, "OFTEN", 0.001)
+        monkeypatch.setattr(Gateway, "overdue", fails)
+        async with serving(Fake()):
+            await until(lambda: looks > 2)
+
+    run(work())
+
+
 def test_that_the_state_takes_nothing_is_told_until_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

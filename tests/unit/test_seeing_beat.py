@@ -150,6 +150,28 @@ def test_beats_go_on_until_the_end_and_nothing_is_left_unwritten(
     assert written[-1] == 1
 
 
+def test_a_look_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BEAT", 0.001)
+
+    async def work(seeing: Seeing) -> None:
+        looks = 0
+
+        def look() -> None:
+            nonlocal looks
+            looks += 1
+            raise KeyError("a mistake")
+
+        seeing.look = look  # type: ignore[method-assign]
+        task = asyncio.ensure_future(seeing.beat())
+        while looks < 3:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    looked(Times(), work)
+
+
 def test_memory_of_samples_does_not_grow() -> None:
     times = Times()
 
