@@ -150,6 +150,10 @@ MISTAKES = [
     ('[engines.a]\nurl = "10.0.0.1:8000"', ["[engines.a] url", "10.0.0.1:8000", "http://"]),
     ('[engines.a]\nurl = "ftp://h/v1"', ["[engines.a] url", "ftp://h/v1", "http://"]),
     ('[engines.a]\nurl = "http://h:99999/v1"', ["[engines.a] url", "99999"]),
+    (
+        '[engines.a]\nurl = "http://foo..bar/v1"',
+        ["[engines.a] url", "foo..bar", "http://host:port/v1"],
+    ),
     ('polici = "fcfs"\n' + ENGINE, ["polici", "policy"]),
     ('policy = "fcsf"\n' + ENGINE, ["fcsf", "fcfs"]),
     ('policy = "fair(weight=a:1)"\n' + ENGINE, ["weight", "weights"]),

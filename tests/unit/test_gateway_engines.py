@@ -115,6 +115,27 @@ def test_an_engine_without_metrics_is_asked_for_them_once() -> None:
     assert paths == ["/v1/models", "/elsewhere"] * 2
 
 
+def test_an_idle_engine_that_misses_a_look_now_and_then_is_trusted() -> None:
+    async def work() -> None:
+        fake, looks = Fake(), [0]
+        usual = fake._looked_at
+
+        def often_busy(path: str) -> bytes:
+            looks[0] += path == "/v1/models"
+            return http(429, b"slow down") if looks[0] % 3 else usual(path)
+
+        async with serving(fake) as house:
+            fake._looked_at = often_busy  # type: ignore[method-assign]
+            await until(lambda: looks[0] > 12)
+            assert house.gateway.engines[0].alive
+            assert not [words for words in house.said if "is not there" in words]
+            fake._looked_at = lambda path: http(429, b"slow down")  # type: ignore[method-assign]
+            await until(lambda: not house.gateway.engines[0].alive)
+            assert house.said[-1] == "engine e0 is not there: /models answered 429"
+
+    run(work())
+
+
 def test_an_engine_that_tells_what_waits_inside_gets_more_until_something_does() -> None:
     async def work() -> None:
         gate = asyncio.Event()

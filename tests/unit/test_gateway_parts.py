@@ -129,6 +129,17 @@ def test_a_breaker_opens_after_failures_in_a_row_and_closes_after_a_look() -> No
     assert not breaker.failed(61.0) and breaker.wait == FIRST
 
 
+def test_a_breaker_counts_looks_in_a_row_apart_from_requests() -> None:
+    breaker = Breaker()
+    for _ in range(9):
+        assert not breaker.looked(False, 0.0) and not breaker.looked(False, 0.0)
+        assert not breaker.looked(True, 0.0) and breaker.closed
+    assert not breaker.failed(0.0) and not breaker.failed(0.0)
+    assert not breaker.looked(True, 0.0) and breaker.failed(0.0)  # healthy, and answers nobody
+    assert breaker.looked(True, 9.0) and not breaker.looked(False, 9.0)
+    assert not breaker.looked(False, 9.0) and breaker.looked(False, 9.0) and not breaker.closed
+
+
 def test_lengths_are_learnt() -> None:
     lengths = Lengths()
     assert lengths.prompt(4000) == 1001 and lengths.prompt(0) == 1

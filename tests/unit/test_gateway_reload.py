@@ -6,10 +6,27 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.gateways import CHAT, Fake, House, ask, chat, run, serving, talk, until
+from tests.gateways import (
+    CHAT,
+    Fake,
+    House,
+    ask,
+    asks,
+    chat,
+    reply_of,
+    run,
+    serving,
+    talk,
+    told,
+    until,
+)
 from tests.unit.test_gateway_faults import clean, looks_often  # noqa: F401
+from tests.unit.test_gateway_parts import VLLM
 
 from eke.errors import BadInput
+from eke.gateway.api.admin import admit
+from eke.gateway.engines.engine import UNBOUNDED
+from eke.gateway.refusal import Refusal
 from eke.gateway.settings import EngineSettings, Limit, Settings, Tenant
 from eke.gateway.tenants import hashed
 from eke.types.record import replace
@@ -174,9 +191,58 @@ def test_what_makes_no_sense_changes_nothing() -> None:
 def test_only_a_restart_changes_where_it_listens() -> None:
     async def work() -> None:
         async with serving(Fake()) as house:
-            said = await reload(house, port=1, host="1.2.3.4")
+            said = await reload(house, port=1, host="1.2.3.4", log="debug", traces="http://x")
             assert "port stays 0" in said and "host stays" in said
+            assert "log stays 'warning'" in said and "traces stays ''" in said
+            assert house.gateway.settings.log == "warning"
             assert (await ask(house, body=chat())).status == 200
+
+    run(work())
+
+
+def test_the_administration_that_is_served_on_keeps_its_key() -> None:
+    async def work() -> None:
+        async with serving(Fake(), admin=0, admin_key="secret") as house:
+            inside = house.service.address(1)
+
+            async def status(key: str) -> int:
+                return reply_of(await told(inside, asks("/admin/tenants", key=key))).status
+
+            said = await reload(house, admin=None, admin_key="")
+            assert "admin stays 0" in said and "secret" not in said
+            assert [await status(key) for key in ("", "secret")] == [401, 200]
+            said = await reload(house, admin_key="another")
+            assert "another" not in said
+            assert [await status(key) for key in ("secret", "another")] == [401, 200]
+
+    run(work())
+
+
+@pytest.mark.parametrize("given", ["Bearer ", "Bearer", "Basic Og==", ""])
+def test_no_key_opens_an_administration_without_one(given: str) -> None:
+    scope = {"method": "GET", "headers": [(b"authorization", given.encode())]}
+    with pytest.raises(Refusal, match="needs its key"):
+        admit(scope, "")
+
+
+def test_what_is_said_anew_of_an_engine_counts() -> None:
+    async def work() -> None:
+        fake = Fake()
+        async with serving(fake) as house:
+            (engine,) = house.gateway.engines.values()
+            assert engine.silent and engine.room == UNBOUNDED
+            fake.metrics = VLLM
+            settings = replace(engine.settings, metrics="/metrics", slots=3)
+            patience = replace(house.gateway.settings.patience, connect=0.5)
+            said = await reload(house, engines=(settings,), patience=patience)
+            assert "engine e0 changed" in said and "patience changed" in said
+            await until(lambda: engine.metered and engine.room == 16 * 24188)
+            assert engine.wire.connect == 0.5 and engine.capacity.limit == 3
+            await reload(house, engines=(replace(settings, room=5000),))
+            assert engine.room == 5000
+            said = await reload(house, engines=(replace(settings, metrics=""),))
+            assert engine.room == UNBOUNDED and not engine.metered and engine.inside == 0
+            assert "patience" not in said and "nothing that counts" in await reload(house)
 
     run(work())
 

@@ -5,34 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from eke.gateway.configuration import distinct
-from eke.gateway.engines.capacity import Capacity
 from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.settings import EngineSettings, Settings
 from eke.gateway.shares import check
 from eke.gateway.tenants import together
-from eke.types.record import replace
+from eke.types.record import fields, replace
 
-FIXED = ("host", "port", "admin", "state", "record")  # only a restart changes them
+FIXED = (  # only a restart changes them
+    *("host", "port", "admin", "state", "record"),
+    *("log", "log_form", "log_file", "traces"),
+)
+TOLD = ("engines", "policy", *FIXED)  # in words of their own
 
 
 def reload(gateway: Gateway, new: Settings) -> tuple[list[Engine], list[str]]:
     """Take over new settings. Engines that are new, to be looked at, and what changed, in words.
 
     Engines that are gone get nothing new and are forgotten when they are empty. Those waiting wait
-    on under the new policy in the order it gives them.
+    on under the new policy in the order it gives them. An administration that the new settings do
+    not have is served on, under its key.
     """
     everybody = together(new.tenants, gateway.members).values()
     distinct(everybody)
     check(new.policy, everybody)
     old = gateway.settings
-    said = [f"{name} stays {getattr(old, name)!r}" for name in FIXED if _differs(name, old, new)]
-    new = replace(new, **{name: getattr(old, name) for name in FIXED})
+    fixed = {name: getattr(old, name) for name in FIXED}
+    said = [f"{name} stays {value!r}" for name, value in fixed.items() if _differs(name, old, new)]
+    new = replace(new, **fixed, admin_key=new.admin_key or old.admin_key)
+    said += [
+        f"{name} changed" for name in fields(new) if name not in TOLD and _differs(name, old, new)
+    ]
     added = _engines(gateway, new, said)
     if gateway.take_over(new, gateway.members):
         said.append(f"policy {new.policy}")
-    for engine in gateway.engines.values():
-        gateway.report(engine)
     return added, said
 
 
@@ -42,6 +48,7 @@ def newest(engines: Iterable[Engine]) -> list[Engine]:
 
 
 def _differs(name: str, old: Settings, new: Settings) -> bool:
+    """Whether two settings differ in a field."""
     return bool(getattr(old, name) != getattr(new, name))
 
 
@@ -53,10 +60,8 @@ def _engines(gateway: Gateway, new: Settings, said: list[str]) -> list[Engine]:
         if name not in wanted or _moved(engine.settings, wanted[name]):
             engine.draining = True
             said.append(f"engine {name} drains")
-        else:
-            if engine.settings.slots != wanted[name].slots:
-                engine.capacity = Capacity(wanted[name].slots)
-            engine.settings = wanted[name]
+        elif engine.change(wanted[name], new.patience):
+            said.append(f"engine {name} changed")
     added = []
     for name, settings in wanted.items():
         if name not in here or here[name].draining:

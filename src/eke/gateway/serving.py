@@ -273,12 +273,9 @@ class Service:
             if not engine.ready:
                 self.say(f"engine {engine.name} serves {', '.join(engine.models)}")
             engine.ready = True
-            if breaker.looked(True, now):
-                self.say(f"engine {engine.name} is back")
-        elif breaker.closed and engine.ready and breaker.failed(now):
-            self.say(f"engine {engine.name} is not there: {engine.trouble}")
-        elif not breaker.closed:
-            breaker.looked(False, now)
+        if engine.ready and breaker.looked(healthy, now):
+            words = "is back" if healthy else f"is not there: {engine.trouble}"
+            self.say(f"engine {engine.name} {words}")
         if engine.models != known or not all(name in gateway.desks for name in engine.models):
             gateway.found_models()
         if engine.metered:

@@ -50,14 +50,15 @@ def _foreign(scope: Scope) -> bool:
 
 
 def _allowed(authorization: bytes, key: str) -> bool:
-    """Whether an Authorization header, bearer or basic with any user, carries the key."""
+    """Whether an Authorization header, bearer or basic with any user, carries the key; none carries
+    an empty one."""
     kind, _, given = authorization.partition(b" ")
     if kind.lower() == b"basic":
         try:
             given = b64decode(given, validate=True).partition(b":")[2]
         except ValueError:
             return False
-    return compare_digest(given.strip(), key.encode())
+    return bool(key) and compare_digest(given.strip(), key.encode())
 
 
 async def tenants(asking: Asking) -> None:

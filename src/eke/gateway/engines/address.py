@@ -12,6 +12,7 @@ def address(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         found = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        (parts.hostname or "").encode("idna")  # as names are looked up
     except ValueError:
         found = None
     if not found:

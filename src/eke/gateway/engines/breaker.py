@@ -10,14 +10,16 @@ class Breaker:
     """Closed while an engine is trusted; open for a while after failures in a row, then a look at
     its health closes it again. Source: nygard2018 (circuit breaker).
 
+    failures: of requests in a row.  missed: looks in a row at which it was not there; each is
+    counted for itself, since an engine may look healthy and answer nobody, or the other way round.
     until: no look before [s].
     """
 
-    __slots__ = ("closed", "failures", "until", "wait")
+    __slots__ = ("closed", "failures", "missed", "until", "wait")
 
     def __init__(self) -> None:
         self.closed = True
-        self.failures = 0
+        self.failures = self.missed = 0
         self.wait = FIRST
         self.until = float("-inf")
 
@@ -41,12 +43,12 @@ class Breaker:
         self.wait = min(2 * self.wait, LONGEST)
 
     def looked(self, healthy: bool, now: float) -> bool:
-        """A look at the engine's health; whether that closed it."""
-        if self.closed:
-            return False
-        if not healthy:
+        """A look at the engine's health; whether that opened or closed it."""
+        self.missed = 0 if healthy else self.missed + 1
+        before = self.closed
+        if healthy and not self.closed:
+            self.closed = True
+            self.failures = FAILURES - 1  # one more failure opens it again
+        elif self.missed >= FAILURES or not self.closed:
             self.open(now)
-            return False
-        self.closed = True
-        self.failures = FAILURES - 1  # one more failure opens it again
-        return True
+        return self.closed != before

@@ -78,6 +78,18 @@ class Engine:
         self.finished = self.failed = self.tokens = 0
         self.trouble = ""
 
+    def change(self, settings: EngineSettings, patience: Patience) -> bool:
+        """The same engine under other settings from now on; whether they are others."""
+        before, self.settings = self.settings, settings
+        self.wire.connect = patience.connect
+        if settings.slots != before.slots:
+            self.capacity = Capacity(settings.slots)
+        if settings.room != before.room or settings.metrics != before.metrics:
+            self.room = settings.room or UNBOUNDED  # until its metrics tell
+            self.silent = self.metered = False
+            self.used, self.inside, self.held = 0.0, 0, 0
+        return settings != before
+
     @property
     def alive(self) -> bool:
         """Whether it takes requests."""
