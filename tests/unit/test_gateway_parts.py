@@ -255,12 +255,12 @@ tgi_batch_inference_duration_bucket{le="0.001",method="{'method': 'prefill'}"} 0
 @pytest.mark.parametrize(
     "text,metrics",
     [
-        (VLLM, Metrics(running=3, waiting=2, used=0.25, room=16 * 24188)),
-        (VLLM.replace("kv_cache", "gpu_cache"), Metrics(3, 2, 0.25, 16 * 24188)),
-        (VLLM + VLLM.replace('engine="0"', 'engine="1"'), Metrics(6, 4, 0.25, 2 * 16 * 24188)),
-        (SGLANG, Metrics(running=162, waiting=2826, used=0.28, room=440_000)),
-        (LLAMA, Metrics(running=4, waiting=1)),
-        (TGI, Metrics(running=9, waiting=5)),
+        (VLLM, Metrics(waiting=2, used=0.25, room=16 * 24188)),
+        (VLLM.replace("kv_cache", "gpu_cache"), Metrics(2, 0.25, 16 * 24188)),
+        (VLLM + VLLM.replace('engine="0"', 'engine="1"'), Metrics(4, 0.25, 2 * 16 * 24188)),
+        (SGLANG, Metrics(waiting=2826, used=0.28, room=440_000)),
+        (LLAMA, Metrics(waiting=1)),
+        (TGI, Metrics(waiting=5)),
         ("", Metrics()),
         ("<html>not found</html>", Metrics()),
         ("vllm:num_requests_waiting NaN", Metrics()),
@@ -290,5 +290,5 @@ lines = st.builds("{}{} {}".format, names, st.text(max_size=12), numbers)
 def test_garbage_is_no_metric(text: str) -> None:
     found = parsed(text)
     assert found.used is None or 0.0 <= found.used <= 1.0
-    for value in (found.running, found.waiting, found.room):
+    for value in (found.waiting, found.room):
         assert value is None or 0 <= value <= 1 << 40

@@ -12,7 +12,6 @@ import tomli
 
 from eke.errors import BadFile, BadInput, BadQuantity
 from eke.gateway.engines.address import address, bearer
-from eke.gateway.keeping import sealer
 from eke.gateway.limits import limits_of
 from eke.gateway.settings import (
     ADMIN_KEY,
@@ -27,6 +26,7 @@ from eke.gateway.settings import (
     Tenant,
 )
 from eke.gateway.shares import check
+from eke.gateway.state.sealing import sealer
 from eke.gateway.tables import to_record
 from eke.gateway.tenants import hashed
 from eke.policy import values

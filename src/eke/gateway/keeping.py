@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
 
-from eke.errors import BadInput, StateError, StateUnsure
+from eke.errors import StateError, StateUnsure
 from eke.gateway.clock import Clock
 from eke.gateway.engines.engine import Engine
 from eke.gateway.ledger import Leave
 from eke.gateway.periods import begin_of
 from eke.gateway.row import Row
-from eke.gateway.settings import Counted, Limit, Tenant
+from eke.gateway.settings import Counted, Limit
 from eke.gateway.state import blobs, budgets, deleting, gateways, rows
 from eke.gateway.state.gateways import Alive
-from eke.gateway.state.sealing import OPEN, Sealer
 from eke.gateway.state.state import State
 from eke.gateway.state.transaction import Transaction
 
@@ -260,41 +258,6 @@ class Keeper:
         if lost > 0:
             log.error("%d rows are lost: the state has been full for too long", lost)
             del self._rows[:lost]
-
-
-def sealers(tenants: Callable[[], Mapping[str, Tenant]]) -> Callable[[str], Sealer]:
-    """Who seals the text of a tenant: the key in the environment variable that its settings name,
-    32 bytes in base64. Keys that were in use before stand behind it, with commas."""
-    found: dict[tuple[str, str], Sealer] = {}
-
-    def of(name: str) -> Sealer:
-        tenant = tenants().get(name)
-        if tenant is None or tenant.seal is None:
-            return OPEN
-        text = os.environ.get(tenant.seal, "")
-        key = (tenant.seal, text)
-        if key not in found:
-            found[key] = sealer(tenant.seal, text)
-        return found[key]
-
-    return of
-
-
-def sealer(variable: str, text: str) -> Sealer:
-    """The sealer of some keys: NAME:BASE64, the one to seal with first. Raises BadInput."""
-    keys = {}
-    for each in text.split(","):
-        name, _, value = each.strip().rpartition(":")
-        try:
-            keys[name or "key"] = b64decode(value, validate=True)
-        except ValueError:
-            keys[name or "key"] = b""
-    if not all(len(key) == 32 for key in keys.values()):
-        raise BadInput(
-            f"the environment variable {variable} must hold 32 bytes in base64, such as "
-            "`openssl rand -base64 32` prints; older keys behind it, NAME:KEY with commas."
-        )
-    return Sealer(keys=keys, current=next(iter(keys)))
 
 
 def _window(tenant: str, limit: Limit, index: int) -> budgets.Window:

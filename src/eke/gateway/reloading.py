@@ -16,6 +16,7 @@ FIXED = (  # only a restart changes them
     *("host", "port", "admin", "state", "record"),
     *("log", "log_form", "log_file", "traces"),
 )
+SECRET = ("state", "traces")  # addresses that may have a password in them
 TOLD = ("engines", "policy", *FIXED)  # in words of their own
 
 
@@ -31,7 +32,11 @@ def reload(gateway: Gateway, new: Settings) -> tuple[list[Engine], list[str]]:
     check(new.policy, everybody)
     old = gateway.settings
     fixed = {name: getattr(old, name) for name in FIXED}
-    said = [f"{name} stays {value!r}" for name, value in fixed.items() if _differs(name, old, new)]
+    said = [
+        f"{name} stays {'as it is' if name in SECRET else repr(value)}"
+        for name, value in fixed.items()
+        if _differs(name, old, new)
+    ]
     new = replace(new, **fixed, admin_key=new.admin_key or old.admin_key)
     said += [
         f"{name} changed" for name in fields(new) if name not in TOLD and _differs(name, old, new)

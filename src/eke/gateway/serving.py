@@ -31,7 +31,7 @@ from eke.gateway.clock import Clock
 from eke.gateway.engines.engine import Engine
 from eke.gateway.engines.health import look
 from eke.gateway.gateway import Gateway
-from eke.gateway.keeping import Keeper, sealers
+from eke.gateway.keeping import Keeper
 from eke.gateway.listening import Connection
 from eke.gateway.membership import Membership
 from eke.gateway.recording import recorder
@@ -43,6 +43,7 @@ from eke.gateway.seeing.seeing import Seeing
 from eke.gateway.seeing.traces import begin_traces
 from eke.gateway.settings import Settings
 from eke.gateway.sockets import bound, where
+from eke.gateway.state.sealing import sealers
 from eke.gateway.state.state import open_state
 from eke.gateway.troubles import troubles
 from eke.gateway.tuning.runner import Runner as Jobs

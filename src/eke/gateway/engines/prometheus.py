@@ -7,10 +7,6 @@ from typing import NamedTuple
 
 # What is wanted → the names that engines give it. Sources: vllm2025, sglang2025, llamacpp2025,
 # tgi2024 (their metrics pages).
-RUNNING = (
-    *("vllm:num_requests_running", "sglang:num_running_reqs"),
-    *("llamacpp:requests_processing", "tgi_batch_current_size"),
-)
 WAITING = (
     *("vllm:num_requests_waiting", "sglang:num_queue_reqs"),
     *("llamacpp:requests_deferred", "tgi_queue_size"),
@@ -29,11 +25,9 @@ _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 class Metrics(NamedTuple):
     """What an engine says; None for what it does not.
 
-    running, waiting: sequences in flight, and in its own queue.  used: share of the cache.
-    room: tokens its cache holds.
+    waiting: sequences in its own queue.  used: share of the cache.  room: tokens its cache holds.
     """
 
-    running: int | None = None
     waiting: int | None = None
     used: float | None = None
     room: int | None = None
@@ -59,7 +53,6 @@ def parsed(text: str) -> Metrics:
     if used is not None:
         used = min(used / counts[next(name for name in USED if name in counts)], 1.0)
     return Metrics(
-        running=_whole(_first(sums, RUNNING)),
         waiting=_whole(_first(sums, WAITING)),
         used=used,
         room=_whole(room or _first(sums, ROOM)) or None,

@@ -10,18 +10,17 @@ from asyncio import sleep
 from collections import deque
 from collections.abc import Callable
 from time import gmtime, strftime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from eke.errors import BadFile, BadInput
 from eke.gateway.row import Row
 from eke.gateway.seeing.labels import reason_of
+from eke.gateway.settings import Form
 
 NAME = "eke.gateway"
 requests = logging.getLogger(f"{NAME}.requests")
-
-Form = Literal["auto", "json", "words"]
 
 LEVELS = ("debug", "info", "warning", "error")
 SLICE = 64  # lines written before others have their turn

@@ -8,7 +8,8 @@ Source: dworkin2007, section 8.3.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from eke.types.record import Message, Record
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    from eke.gateway.settings import Tenant
 
 KEY = 32  # bytes of a key
 NONCE = 12  # bytes
@@ -59,6 +62,41 @@ class Sealer(Record):
 
 
 OPEN = Sealer()  # of tenants without a key: text is stored as it is
+
+
+def sealers(tenants: Callable[[], Mapping[str, Tenant]]) -> Callable[[str], Sealer]:
+    """Who seals the text of a tenant: the key in the environment variable that its settings name,
+    KEY bytes in base64. Keys that were in use before stand behind it, with commas."""
+    found: dict[tuple[str, str], Sealer] = {}
+
+    def of(name: str) -> Sealer:
+        tenant = tenants().get(name)
+        if tenant is None or tenant.seal is None:
+            return OPEN
+        text = os.environ.get(tenant.seal, "")
+        key = (tenant.seal, text)
+        if key not in found:
+            found[key] = sealer(tenant.seal, text)
+        return found[key]
+
+    return of
+
+
+def sealer(variable: str, text: str) -> Sealer:
+    """The sealer of some keys: NAME:BASE64, the one to seal with first. Raises BadInput."""
+    keys = {}
+    for each in text.split(","):
+        name, _, value = each.strip().rpartition(":")
+        try:
+            keys[name or "key"] = b64decode(value, validate=True)
+        except ValueError:
+            keys[name or "key"] = b""
+    if not all(len(key) == KEY for key in keys.values()):
+        raise BadInput(
+            f"the environment variable {variable} must hold {KEY} bytes in base64, such as "
+            "`openssl rand -base64 32` prints; older keys behind it, NAME:KEY with commas."
+        )
+    return Sealer(keys=keys, current=next(iter(keys)))
 
 
 def seal(sealer: Sealer, place: Place, text: bytes) -> bytes:
