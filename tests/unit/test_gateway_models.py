@@ -6,15 +6,18 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 from tests.gateways import CHAT, Fake, House, ask, chat, run, serving, talk, until
 from tests.unit.test_gateway_faults import looks_often  # noqa: F401
 from tests.unit.test_gateway_reload import reload
 
+from eke.gateway.call import Call
 from eke.gateway.gateway import Gateway
 from eke.gateway.recording import told_again
 from eke.gateway.settings import EngineSettings, ModelSettings, Settings
+from eke.types.request import Request
 
 BIG = ModelSettings(name="big", smaller="small")
 LADDER = "fcfs+ladder(small,step=20ms)"
@@ -148,6 +151,23 @@ def test_a_model_is_there_while_its_next_engine_starts() -> None:
         await two.stop()
 
     run(work())
+
+
+def test_who_was_let_in_before_its_model_was_gone_is_told_and_then_nothing_is_kept() -> None:
+    engine = EngineSettings(name="e", url="http://127.0.0.1:9/v1", models={"k": "k"})
+    with asyncio.Runner() as runner:
+        gateway = Gateway(Settings(engines=(engine,)), runner.get_loop())
+        desk = gateway.desks["k"]
+        gateway.remove_engine(gateway.engines[0])
+        assert not gateway.desks and not gateway.all_desks()
+        call = Call(Request(0, 0.0, 10, 10.0, 10))
+        desk.arrive(call)
+        assert gateway.all_desks() == [desk] and gateway.queued() == 1
+        gateway.orphaned(0.0)
+        assert call.refusal is not None and not gateway.all_desks()
+        gone = ref(desk)
+        del desk
+        assert gone() is None
 
 
 def test_nothing_is_kept_of_strangers_but_so_many_names() -> None:
