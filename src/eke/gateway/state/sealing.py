@@ -11,6 +11,7 @@ import os
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from eke.errors import BadInput, Sealed
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 KEY = 32  # bytes of a key
 NONCE = 12  # bytes
+HEAD = 16  # letters of a key's hash that it is called by
 _OPEN, _SEALED = b"\x00", b"\x01"  # first byte of what is stored
 
 
@@ -65,8 +67,8 @@ OPEN = Sealer()  # of tenants without a key: text is stored as it is
 
 
 def sealers(tenants: Callable[[], Mapping[str, Tenant]]) -> Callable[[str], Sealer]:
-    """Who seals the text of a tenant: the key in the environment variable that its settings name,
-    KEY bytes in base64. Keys that were in use before stand behind it, with commas."""
+    """Who seals the text of a tenant: the keys in the environment variable that its settings
+    name, as `sealer` reads them."""
     found: dict[tuple[str, str], Sealer] = {}
 
     def of(name: str) -> Sealer:
@@ -83,19 +85,24 @@ def sealers(tenants: Callable[[], Mapping[str, Tenant]]) -> Callable[[str], Seal
 
 
 def sealer(variable: str, text: str) -> Sealer:
-    """The sealer of some keys: NAME:BASE64, the one to seal with first. Raises BadInput."""
-    keys = {}
+    """The sealer of some keys: each in base64, with commas, the one to seal with first. One may
+    have a name, NAME:BASE64; else it is called by the head of its hash. Raises BadInput."""
+    keys: dict[str, bytes] = {}
     for each in text.split(","):
         name, _, value = each.strip().rpartition(":")
-        try:
-            keys[name or "key"] = b64decode(value, validate=True)
-        except ValueError:
-            keys[name or "key"] = b""
-    if not all(len(key) == KEY for key in keys.values()):
-        raise BadInput(
-            f"the environment variable {variable} must hold {KEY} bytes in base64, such as "
-            "`openssl rand -base64 32` prints; older keys behind it, NAME:KEY with commas."
-        )
+        key = _decoded(value)
+        if len(key) != KEY:
+            raise BadInput(
+                f"the environment variable {variable} must hold {KEY} bytes in base64, such as "
+                "`openssl rand -base64 32` prints; older keys behind it, with commas."
+            )
+        name = name or sha256(key).hexdigest()[:HEAD]
+        if name in keys:
+            raise BadInput(
+                f"the environment variable {variable} holds two keys of the name {name!r}; "
+                "leave one out, or give it another name, NAME:KEY."
+            )
+        keys[name] = key
     return Sealer(keys=keys, current=next(iter(keys)))
 
 
@@ -110,7 +117,8 @@ def seal(sealer: Sealer, place: Place, text: bytes) -> bytes:
 
 
 def unseal(sealer: Sealer, place: Place, stored: bytes) -> bytes:
-    """The text that is stored. What was stored before its tenant had a key stays readable.
+    """The text that is stored. What was stored before its tenant had a key stays readable, and
+    what a key sealed that had another name then.
 
     Raises Sealed where the key is missing or wrong, or the text is not the one stored here.
     """
@@ -120,25 +128,34 @@ def unseal(sealer: Sealer, place: Place, stored: bytes) -> bytes:
         raise Sealed(f"The {place.kind} {place.id!r} is damaged.")
     start = 2 + int.from_bytes(stored[1:2], "big")
     name = stored[2:start].decode(errors="replace")
-    key = sealer.keys.get(name)
-    if key is None:
+    for each in sorted(sealer.keys, key=lambda each: each != name):  # the one of this name first
+        text = _opened(sealer.keys[each], place, stored[start:])
+        if text is not None:
+            return text
+    what, key = f"The {place.kind} {place.id!r}", f"the key {name!r} of tenant {place.tenant!r}"
+    if name in sealer.keys:
         raise Sealed(
-            f"The {place.kind} {place.id!r} is sealed with the key {name!r} of tenant "
-            f"{place.tenant!r}, which is not there."
+            f"{what} does not open with {key}: another key has this name, or the text was changed."
         )
-    return _opened(key, place, stored[start:], name)
+    raise Sealed(f"{what} is sealed with {key}, which is not there.")
 
 
-def _opened(key: bytes, place: Place, sealed: bytes, name: str) -> bytes:
+def _opened(key: bytes, place: Place, sealed: bytes) -> bytes | None:
+    """The text; None where this is not its key, or not its place."""
     from cryptography.exceptions import InvalidTag
 
     try:
         return _cipher(key).decrypt(sealed[:NONCE], sealed[NONCE:], _bound(place))
     except (InvalidTag, ValueError):
-        raise Sealed(
-            f"The {place.kind} {place.id!r} does not open with the key {name!r} of tenant "
-            f"{place.tenant!r}: another key has this name, or the text was changed."
-        ) from None
+        return None
+
+
+def _decoded(value: str) -> bytes:
+    """A key in base64; nothing where it is none."""
+    try:
+        return b64decode(value, validate=True)
+    except ValueError:
+        return b""
 
 
 def _bound(place: Place) -> bytes:
