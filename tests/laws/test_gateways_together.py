@@ -12,8 +12,7 @@ import pytest
 from tests.gateways import Fake, House, ask, chat, run, serving, talk, until
 from tests.states import KINDS, address
 
-from eke.gateway.configuration import TenantFile
-from eke.gateway.settings import EngineSettings, Limit, Tenant
+from eke.gateway.settings import EngineSettings, Limit, Tenant, TenantFile
 from eke.gateway.state import budgets
 from eke.gateway.tenants import hashed
 

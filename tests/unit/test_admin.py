@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.batching import jsonl
 from tests.gateways import Fake, House, Reply, ask, asks, chat, reply_of, run, serving, told
 
-from eke.gateway.configuration import TenantFile
+from eke.gateway.settings import TenantFile
 from eke.gateway.state.members import DAY
 from eke.gateway.tenants import hashed
 
@@ -91,24 +90,5 @@ def test_of_each_key_the_day_is_told_on_which_it_was_last_used(tmp_path: Path) -
             assert 0 <= house.gateway.clock.wall() - told["used"] < 2 * DAY
             assert house.gateway.tenants is taken  # nobody else's settings begin anew for it
             assert hashed(idle) not in house.gateway.tenants.used
-
-    run(check())
-
-
-def test_texts_of_whoever_an_open_gateway_answered_can_be_deleted(tmp_path: Path) -> None:
-    async def check() -> None:
-        async with serving(Fake(), **settings(tmp_path)) as house:
-            form = b'--x\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nevals\r\n'
-            form += b'--x\r\ncontent-disposition: form-data; name="file"; filename="f"\r\n\r\n'
-            form += jsonl([{"a": "b"}]) + b"\r\n--x--\r\n"
-            kind = "content-type: multipart/form-data; boundary=x"
-            made = reply_of(await told(house.address, asks("/v1/files", form, "somebody", kind)))
-            assert made.status == 200
-            gone = await call(house, "DELETE", "/admin/tenants/somebody", BROWSER)
-            assert gone.json() == {"tenant": "somebody", "deleted": True}
-            listed = reply_of(await told(house.address, asks("/v1/files", None, "somebody")))
-            assert listed.json()["data"] == []
-            again = await call(house, "DELETE", "/admin/tenants/somebody", BROWSER)
-            assert again.status == 404 and "nothing is kept" in again.json()["error"]["message"]
 
     run(check())

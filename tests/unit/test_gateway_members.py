@@ -9,10 +9,9 @@ import msgspec
 import pytest
 from tests.gateways import Fake, House, ask, chat, run, serving
 
-from eke.gateway.configuration import TenantFile
 from eke.gateway.membership import Membership
 from eke.gateway.reloading import reload
-from eke.gateway.settings import Tenant
+from eke.gateway.settings import Tenant, TenantFile
 from eke.gateway.state import members
 from eke.gateway.tenants import hashed
 from eke.types.record import replace

@@ -10,10 +10,9 @@ import pytest
 from tests.gateways import Fake, House, ask, chat, run, serving
 
 from eke.errors import BadInput
-from eke.gateway.configuration import TenantFile
 from eke.gateway.membership import Membership
 from eke.gateway.reloading import reload
-from eke.gateway.settings import Tenant
+from eke.gateway.settings import Tenant, TenantFile
 from eke.gateway.shares import shares_of
 from eke.gateway.tenants import hashed
 from eke.policy.naming import ORDERS, takes

@@ -93,7 +93,7 @@ def test_a_trainer_that_says_much_does_not_fill_the_disk(
     run(check())
 
 
-def test_what_trainers_said_goes_with_the_tenant(tmp_path: Path) -> None:
+def test_what_trainers_said_goes_with_the_texts_of_the_tenant(tmp_path: Path) -> None:
     async def check() -> None:
         admin = {"admin": 0, "admin_key": "secret"}
         async with tuning(Fake(), folder=tmp_path, **admin) as bench:
@@ -111,7 +111,7 @@ def test_what_trainers_said_goes_with_the_tenant(tmp_path: Path) -> None:
     run(check())
 
 
-def test_a_trainer_that_starts_while_its_tenant_is_removed_leaves_no_word(
+def test_a_trainer_that_starts_while_its_texts_are_deleted_leaves_no_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def check() -> None:
@@ -133,8 +133,8 @@ def test_a_trainer_that_starts_while_its_tenant_is_removed_leaves_no_word(
 
 
 async def removed(bench: Bench) -> Any:
-    """What the administration answers that removes a tenant."""
-    asked = asks("/admin/tenants/alice", None, "secret").replace(b"GET", b"DELETE", 1)
+    """What the administration answers that deletes the texts of a tenant."""
+    asked = asks("/admin/tenants/alice/texts", None, "secret").replace(b"GET", b"DELETE", 1)
     return reply_of(await told(bench.house.service.address(1), asked)).json()
 
 

@@ -24,6 +24,7 @@ from eke.gateway.settings import (
     Price,
     Settings,
     Tenant,
+    TenantFile,
 )
 from eke.gateway.shares import check
 from eke.gateway.state.sealing import sealer
@@ -66,24 +67,6 @@ class ModelFile(Record):
     answer: str = ""
     ttft: str = ""
     smaller: str | None = None
-
-
-class TenantFile(Record):
-    """A table [tenants.NAME]."""
-
-    keys: list[str] = []
-    key_env: list[str] | str = []
-    group: str = ""
-    weight: float = 1.0
-    floor: str = ""
-    ceiling: str = ""
-    context: str = ""
-    service_tiers: list[str] = []
-    limits: list[str] = []
-    models: list[str] | None = None
-    store: bool = True
-    retention: str = "30d"
-    seal_env: str | None = None
 
 
 class AdminFile(Record):
@@ -276,6 +259,8 @@ def _model(name: str, file: ModelFile) -> ModelSettings:
 
 def tenant_of(name: str, file: TenantFile, environment: Mapping[str, str]) -> Tenant:
     """A tenant of a file's table, or of the administration. Raises BadInput."""
+    if not name.strip() or not name.isprintable():
+        raise BadInput(f"{name!r:.60} is no name of a tenant: write characters that can be seen.")
     where = f"[tenants.{name}]"
     if not 0 < file.weight < inf:
         raise BadInput(f"{where} weight = {file.weight:g}: it must be a number above 0.")
@@ -308,6 +293,7 @@ def tenant_of(name: str, file: TenantFile, environment: Mapping[str, str]) -> Te
         store=file.store,
         retention=_in(f"{where} retention", file.retention, "s"),
         seal=file.seal_env,
+        said=file,
     )
 
 

@@ -10,16 +10,21 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from eke.errors import BadInput
-from eke.gateway.configuration import TenantFile, distinct, tenant_of
+from eke.gateway.configuration import distinct, tenant_of
 from eke.gateway.gateway import Gateway
-from eke.gateway.settings import Tenant
+from eke.gateway.settings import Tenant, TenantFile
 from eke.gateway.shares import check
-from eke.gateway.state import members
+from eke.gateway.state import deleting, members
+from eke.gateway.state.deleting import Forgotten
 from eke.gateway.state.state import State
 from eke.gateway.tenants import hashed, new_key, together
 from eke.types.record import replace
 
 log = logging.getLogger("eke.gateway")
+
+
+class InFile(BadInput):
+    """A tenant that is in the gateway's file, and changed nowhere else."""
 
 
 class Membership:
@@ -55,7 +60,7 @@ class Membership:
         self._told = {each for each in self._told if each[0] == wall // members.DAY} | today
 
     async def put(self, name: str, file: TenantFile) -> Tenant:
-        """Add a tenant or change it. Raises BadInput."""
+        """Add a tenant or change it. Raises BadInput, InFile."""
         self._not_in_file(name)
         tenant = tenant_of(name, file, os.environ)
         others = [each for each in self.gateway.members if each.name != name]
@@ -66,11 +71,22 @@ class Membership:
         await self.refresh()
         return tenant
 
+    async def remove(self, name: str) -> Forgotten | None:
+        """Remove a tenant, its keys and budgets, and every text that is kept of it; None where none
+        such was added. Raises InFile."""
+        self._not_in_file(name)
+        if not any(each.name == name for each in await self.state.read(members.members)):
+            return None
+        forgotten = await self.state.write(deleting.forget, name)
+        await self.refresh()
+        return forgotten
+
     async def new_key(self, tenant: str, name: str) -> str:
-        """A new key of a tenant, which nobody can read again. Raises BadInput."""
+        """A new key of a tenant, which nobody can read again. Raises BadInput, InFile."""
         self._not_in_file(tenant)
         if not any(each.name == tenant for each in self.gateway.members):
-            raise BadInput(f"no tenant {tenant!r:.60} was added here; add it first.")
+            words = f"PUT /admin/tenants/{tenant:.60} adds it"
+            raise BadInput(f"no tenant {tenant!r:.60} was added; {words}.")
         key = new_key()
         wall = self.gateway.clock.wall()
         await self.state.write(members.add_key, members.Key(hashed(key), tenant, name, wall))
@@ -128,9 +144,9 @@ class Membership:
         return None
 
     def _not_in_file(self, name: str) -> None:
-        """Raises BadInput."""
+        """Raises InFile."""
         if any(each.name == name for each in self.gateway.settings.tenants):
-            raise BadInput(f"tenant {name!r:.60} is in the gateway's file; change it there.")
+            raise InFile(f"tenant {name!r:.60} is in the gateway's file; change it there.")
 
 
 def _left_out(name: str, error: Exception) -> None:

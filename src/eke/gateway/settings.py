@@ -52,6 +52,24 @@ class Limit(Record):
         return self.period <= 3600.0
 
 
+class TenantFile(Record):
+    """A table [tenants.NAME], as gateway.toml or the administration says it."""
+
+    keys: list[str] = []
+    key_env: list[str] | str = []
+    group: str = ""
+    weight: float = 1.0
+    floor: str = ""
+    ceiling: str = ""
+    context: str = ""
+    service_tiers: list[str] = []
+    limits: list[str] = []
+    models: list[str] | None = None
+    store: bool = True
+    retention: str = "30d"
+    seal_env: str | None = None
+
+
 class Tenant(Record):
     """Whose requests they are.
 
@@ -62,7 +80,7 @@ class Tenant(Record):
     store: whether any text of it may be kept.  retention: how long what is stored is kept [s].
     key_env: names of the environment variables that some of the keys came from.
     seal: name of the environment variable with the key its stored text is sealed with.
-    rung: whether the gateway may answer it shorter or from a smaller model when it is short.
+    said: all that, in the words of whoever said it.
     """
 
     name: str
@@ -79,6 +97,7 @@ class Tenant(Record):
     store: bool = True
     retention: float = 30 * 86400.0
     seal: str | None = None
+    said: TenantFile = TenantFile()
 
 
 class Price(Record):

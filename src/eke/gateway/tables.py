@@ -22,16 +22,17 @@ def to_record(found: Any, kind: type[R], where: str) -> R:
         words, _, place = str(error).partition(" - at `$.")
         field = place.rstrip("`").replace("[...]", "")
         start = " ".join(each for each in (where, field) if each)
-        known = msgspec.structs.fields(kind)  # type: ignore[arg-type]
-        words = _explained(words, [each.name for each in known])
+        words = explained(words, kind)
         raise BadInput(f"{start}: {words}" if start else words) from None
 
 
-def _explained(words: str, known: list[str]) -> str:
-    """The library's message, with the names there are where one is wrong."""
+def explained(words: str, kind: Any) -> str:
+    """The library's message of what is wrong with a record, with the fields there are where one is
+    none."""
     unknown = re.search(r"unknown field `([^`]*)`", words)
     if unknown is None:
         return f"{words}."
+    known = [each.encode_name for each in msgspec.structs.fields(kind)]
     near = closest(unknown[1], known)
     hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}."
     return f"{unknown[1]!r:.60} is no field; {hint}"

@@ -6,25 +6,26 @@ from base64 import b64decode
 from hmac import compare_digest
 from typing import Any
 
-import msgspec
-
 from eke.errors import BadInput
 from eke.gateway.api.reading import Scope, header
 from eke.gateway.api.routes import Asking, Route
-from eke.gateway.configuration import TenantFile
 from eke.gateway.engines.engine import Engine
-from eke.gateway.membership import Membership
+from eke.gateway.membership import InFile, Membership
 from eke.gateway.refusal import Refusal, bad, not_found
-from eke.gateway.settings import Tenant
+from eke.gateway.seeing.budgets import standings
+from eke.gateway.settings import Tenant, TenantFile
 from eke.gateway.state import budgets, deleting
+from eke.gateway.state.deleting import Forgotten
+from eke.gateway.tables import to_record
+from eke.gateway.tenants import hashed
 from eke.gateway.tuning.folder import Folder
 from eke.gateway.tuning.job import KIND as JOB
-from eke.types.record import fields
+from eke.types.record import Record, fields
 
 ADMIN = Tenant(name="admin")
 
 
-class NewKey(msgspec.Struct):
+class NewKey(Record):
     """A key that is wanted. name: what it is called."""
 
     name: str = ""
@@ -63,48 +64,68 @@ def _allowed(authorization: bytes, key: str) -> bool:
 
 async def tenants(asking: Asking) -> None:
     """All tenants, those of the file too."""
-    gateway = asking.gateway
-    added = {each.name for each in gateway.members}
-    data = [
-        {**_told(tenant), "added": tenant.name in added}
-        for tenant in gateway.tenants.by_name.values()
-    ]
+    data = [_told(asking, tenant) for tenant in asking.gateway.tenants.by_name.values()]
     await asking.reply(200, {"object": "list", "data": data})
+
+
+async def get_tenant(asking: Asking) -> None:
+    """One tenant, as it can be put back."""
+    found = asking.gateway.tenants.by_name.get(asking.parts["tenant"])
+    if found is None:
+        raise not_found(f"There is no tenant {asking.parts['tenant']!r:.60}.")
+    await asking.reply(200, _told(asking, found))
 
 
 async def put_tenant(asking: Asking) -> None:
     """Add a tenant or change it: the fields of [tenants.NAME] in gateway.toml."""
-    file = await asking.json(TenantFile)
+    members, name = _members(asking), asking.parts["tenant"]
+    said = await asking.json(dict[str, Any])
+    said.pop("added", None)  # as it was told
+    if (other := said.pop("name", name)) != name:
+        raise bad(f"name is {other!r:.60}, and the address says {name!r:.60}.", "name")
     try:
-        tenant = await _members(asking).put(asking.parts["tenant"], file)
+        found = await members.put(name, to_record(said, TenantFile, ""))
     except BadInput as error:
-        raise bad(str(error)) from None
-    await asking.reply(200, _told(tenant))
+        raise _refused(error) from None
+    await asking.reply(200, _told(asking, found))
 
 
 async def remove_tenant(asking: Asking) -> None:
-    """Remove a tenant, its keys, and every text that is kept of it; one of the file, or whom an
-    open gateway answers without knowing it, only loses its texts and what it has used."""
-    name, members, gateway = asking.parts["tenant"], _members(asking), asking.gateway
-    forgotten = await members.state.write(deleting.forget, name)
-    if not forgotten.rows and name not in gateway.tenants.by_name:
+    """Remove a tenant that was added, with its keys and budgets and every text of it."""
+    name = asking.parts["tenant"]
+    try:
+        forgotten = await _members(asking).remove(name)
+    except BadInput as error:
+        raise _refused(error, f"its texts go with DELETE /admin/tenants/{name:.60}/texts") from None
+    if forgotten is None:
+        raise not_found(
+            f"No tenant {name!r:.60} was added. What is kept of somebody whom an open gateway "
+            f"answered goes with DELETE /admin/tenants/{name:.60}/texts."
+        )
+    await _erase(asking, forgotten)
+    await asking.reply(200, {"tenant": name, "deleted": True})
+
+
+async def remove_texts(asking: Asking) -> None:
+    """Delete every text that is kept of a tenant, or of somebody whom an open gateway answered;
+    what it used of its budgets stays."""
+    name = asking.parts["tenant"]
+    forgotten = await _members(asking).state.write(deleting.forget_texts, name)
+    if not forgotten.rows and name not in asking.gateway.tenants.by_name:
         raise not_found(f"There is no tenant {name!r:.60}, and nothing is kept of it.")
-    for each in forgotten.documents:
-        if each.kind == JOB:
-            Folder(gateway.settings.jobs, each.id).erase()
-    await members.state.scrub()
-    await members.refresh()
+    await _erase(asking, forgotten)
     await asking.reply(200, {"tenant": name, "deleted": forgotten.rows > 0})
 
 
 async def new_key(asking: Asking) -> None:
     """A new key; it is told this once."""
-    wanted = await asking.json(NewKey)
+    name, wanted = asking.parts["tenant"], await asking.json(NewKey)
     try:
-        key = await _members(asking).new_key(asking.parts["tenant"], wanted.name)
+        key = await _members(asking).new_key(name, wanted.name)
     except BadInput as error:
-        raise bad(str(error)) from None
-    await asking.reply(200, {"key": key, "tenant": asking.parts["tenant"], "name": wanted.name})
+        raise _refused(error) from None
+    told = {"key": key, "hash": hashed(key), "tenant": name, "name": wanted.name}
+    await asking.reply(200, told)
 
 
 async def keys(asking: Asking) -> None:
@@ -141,12 +162,16 @@ async def undrain(asking: Asking) -> None:
 
 
 async def standing(asking: Asking) -> None:
-    """Budgets and rates of a tenant, over all gateways."""
-    state = asking.gateway.state
-    if state is None:
+    """Budgets and rates of a tenant in each window of time, over all gateways."""
+    gateway, name = asking.gateway, asking.parts["tenant"]
+    if gateway.state is None:
         raise Refusal(501, "There is no state, so budgets are this process's alone.")
-    found = await state.read(budgets.standing, asking.parts["tenant"])
-    await asking.reply(200, {"object": "list", "data": found})
+    windows = await gateway.state.read(budgets.standing, name)
+    tenant = gateway.tenants.by_name.get(name)
+    if tenant is None and not windows:
+        raise not_found(f"There is no tenant {name!r:.60}, and it has used nothing.")
+    data = standings(() if tenant is None else tenant.limits, windows, gateway.clock.wall())
+    await asking.reply(200, {"object": "list", "data": data})
 
 
 def _members(asking: Asking) -> Membership:
@@ -154,6 +179,21 @@ def _members(asking: Asking) -> Membership:
     if found is None:
         raise Refusal(501, 'Tenants are kept in the state; give one, such as state = "eke.db".')
     return found
+
+
+def _refused(error: BadInput, more: str = "") -> Refusal:
+    """Why not. more: what can be done about a tenant of the file."""
+    if not isinstance(error, InFile):
+        return bad(f"{error}")
+    return Refusal(409, f"{error} {more[:1].upper()}{more[1:]}." if more else f"{error}")
+
+
+async def _erase(asking: Asking, forgotten: Forgotten) -> None:
+    """Wipe what was deleted off the disk, and what trainers said."""
+    for each in forgotten.documents:
+        if each.kind == JOB:
+            Folder(asking.gateway.settings.jobs, each.id).erase()
+    await _members(asking).state.scrub()
 
 
 async def _drained(asking: Asking, draining: bool) -> None:
@@ -180,17 +220,18 @@ def _engine(engine: Engine) -> dict[str, Any]:
     }
 
 
-def _told(tenant: Tenant) -> dict[str, Any]:
-    """A tenant without its keys, inf as null."""
-    found = fields(tenant) | {"keys": len(tenant.keys)}
-    found["limits"] = [f"{limit.amount:g} {limit.name}" for limit in tenant.limits]
-    return found
+def _told(asking: Asking, tenant: Tenant) -> dict[str, Any]:
+    """A tenant as whoever set it up said it, so that it can be put back."""
+    added = not any(each.name == tenant.name for each in asking.gateway.settings.tenants)
+    return {"name": tenant.name, "added": added, **fields(tenant.said)}
 
 
 ROUTES = (
     Route("GET", "/admin/tenants", tenants),
+    Route("GET", "/admin/tenants/{tenant}", get_tenant),
     Route("PUT", "/admin/tenants/{tenant}", put_tenant),
     Route("DELETE", "/admin/tenants/{tenant}", remove_tenant),
+    Route("DELETE", "/admin/tenants/{tenant}/texts", remove_texts),
     Route("POST", "/admin/tenants/{tenant}/keys", new_key),
     Route("GET", "/admin/tenants/{tenant}/budgets", standing),
     Route("GET", "/admin/keys", keys),

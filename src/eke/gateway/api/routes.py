@@ -13,6 +13,7 @@ from eke.gateway.api.telling import numbered
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal, bad, not_found
 from eke.gateway.settings import Tenant
+from eke.gateway.tables import explained
 from eke.gateway.whole import whole
 
 T = TypeVar("T")
@@ -85,11 +86,16 @@ class Asking:
 
 class Route(NamedTuple):
     """A path whose parts in braces are given by name, such as /v1/files/{file}; a last part such as
-    {model...} takes the rest, slashes too."""
+    {model...} takes the rest, slashes too.
+
+    body: record that its body is, None for none.  query: names that its address may have.
+    """
 
     method: str
     path: str
     handle: Callable[[Asking], Awaitable[None]]
+    body: Any = None
+    query: tuple[str, ...] = ()
 
 
 class Routes:
@@ -149,6 +155,7 @@ def decoded(body: bytes, kind: type[T]) -> T:
         field = where.rstrip("`") or None
         if field is None and "field `" in words:
             field = words.split("field `")[1].split("`")[0]
-        raise bad(f"{words[:1].upper()}{words[1:]}.", field) from None
+        words = f"{words}." if where else explained(words, kind)
+        raise bad(f"{words[:1].upper()}{words[1:]}", field) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise bad("We could not parse the JSON body of your request.") from None

@@ -53,10 +53,20 @@ class Forgotten(Message):
 
 def forget(transaction: Transaction, tenant: str) -> Forgotten:
     """Delete every text of a tenant, and its budgets, keys and settings. What it used is kept."""
+    texts = forget_texts(transaction, tenant)
+    rows = sum(
+        transaction.erase(f"DELETE FROM {table} WHERE tenant = ?", tenant)
+        for table in ("budgets", "keys")
+    )
+    rows += transaction.erase("DELETE FROM tenants WHERE name = ?", tenant)
+    return Forgotten(texts.rows + rows, texts.documents)
+
+
+def forget_texts(transaction: Transaction, tenant: str) -> Forgotten:
+    """Delete every text of a tenant, which stays, with what it used of its budgets."""
     found = transaction.all("SELECT id, kind FROM documents WHERE tenant = ?", tenant)
     rows = sum(
         transaction.erase(f"DELETE FROM {table} WHERE tenant = ?", tenant)
-        for table in ("documents", "blobs", "works", "budgets", "keys")
+        for table in ("documents", "blobs", "works")
     )
-    rows += transaction.erase("DELETE FROM tenants WHERE name = ?", tenant)
     return Forgotten(rows, tuple(Deleted(id, kind, tenant) for id, kind in found))
