@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.states import KINDS, address, opened
 
 from eke.gateway.clock import Clock
 from eke.gateway.keeping import Keeper
-from eke.gateway.ledger import Hold, Leave, Ledger, Use
+from eke.gateway.ledger import UNITS, Hold, Leave, Ledger, Told, Use
 from eke.gateway.refusal import Refusal
 from eke.gateway.settings import Limit, Tenant
 
@@ -54,16 +55,17 @@ class Purse:
     def lease(
         self, owner: str, limit: Limit, window: int, wanted: float, least: float
     ) -> Awaitable[Leave]:
-        given = min(wanted, self.free(owner, limit))
+        unit = UNITS[limit.what]
+        given = min(ceil(wanted / unit) * unit, self.free(owner, limit))
         return self.give(owner, limit, given if given >= least else 0.0)
 
     def rest(self, owner: str, limit: Limit, window: int) -> Awaitable[Leave]:
         return self.give(owner, limit, 0.0 if self.others else max(self.free(owner, limit), 0.0))
 
-    def settle(self, owner: str, limit: Limit, window: int, used: float, back: float) -> None:
+    def settle(self, owner: str, limit: Limit, window: int, told: Told) -> None:
         key = owner, limit.name
-        self.used[key] = self.used.get(key, 0.0) + used
-        self.leased[key] = self.leased.get(key, 0.0) - used - back
+        self.used[key] = self.used.get(key, 0.0) + told.used
+        self.leased[key] = self.leased.get(key, 0.0) - told.used + told.beyond - told.back
 
 
 def tenant(*limits: Limit, name: str = "a") -> Tenant:
@@ -113,7 +115,7 @@ def test_nobody_is_told_that_an_ample_budget_is_spent(seed: int, limits: tuple) 
     async def one() -> None:
         for _ in range(chance.randrange(30)):
             await asyncio.sleep(0)
-        amount = chance.uniform(1.0, 60.0)
+        amount = float(chance.randint(1, 60))
         use = Use(1.0, amount, amount, 1.0)
         try:
             hold = await had(ledger, tenant(*limits), use)
@@ -225,7 +227,7 @@ def test_leave_does_not_wait_for_rows(kind: str, tmp_path: Path) -> None:
             keeper = Keeper(state, Clock())
             async with keeper._busy:  # as while rows are stored
                 assert await keeper.lease("a", DAY, 0, 1000.0, 1.0) == (1000.0, 1000.0, False)
-                keeper.settle("a", DAY, 0, 100.0, 600.0)
+                keeper.settle("a", DAY, 0, Told(100.0, 600.0))
                 assert await keeper.lease("a", DAY, 0, 500.0, 1.0) == (501.0, 900.0, False)
             await keeper.flush()
 

@@ -67,7 +67,7 @@ class Model:
         return self.most - self.spent - sum(self.held.values())
 
     def others(self, who: str) -> bool:
-        return sum(self.held.values()) > self.held[who]
+        return self.spent < self.most and sum(self.held.values()) > self.held[who]
 
     def lease(self, who: str, wanted: int, least: int) -> int:
         given = min(wanted, self.free)
@@ -120,8 +120,8 @@ def test_spent_and_leased_stay_within_the_limit(
             assert given.amount == model.rest(*words)
             assert given.left == most - model.spent and given.others == model.others(*words)
         elif name == "settle":
-            if write(state, budgets.settle, words[0], [Settled(window, *words[1:])]):
-                model.settle(*words)
+            write(state, budgets.settle, words[0], [Settled(window, most, *words[1:])])
+            model.settle(*words)
         elif name == "renew":
             write(state, budgets.renew, words[0], float(words[1]))
             if model.held[words[0]]:
@@ -138,7 +138,7 @@ def test_spent_and_leased_stay_within_the_limit(
             assert now.spent - now.lost == model.used  # what is spent was used, or is lost
             assert now.spent + now.leased <= most + model.beyond
     for who in GATEWAYS:  # leave nothing that later examples would find expired
-        write(state, budgets.settle, who, [Settled(window, 0, model.held[who])])
+        write(state, budgets.settle, who, [Settled(window, most, 0, model.held[who])])
 
 
 def test_many_at_once_get_the_limit_and_no_more(state: State) -> None:
@@ -157,11 +157,11 @@ def test_what_is_told_of_several_windows_at_once_never_waits_in_a_ring(state: St
     for window in (one, other):
         write(state, budgets.lease, "g", Ask(window, 100, 60, 1, 10.0))
 
-    def both(transaction, turned: bool) -> int:
+    def both(transaction, turned: bool) -> None:
         windows = (other, one) if turned else (one, other)
-        return budgets.settle(transaction, "g", [Settled(each, 1, 0) for each in windows])
+        budgets.settle(transaction, "g", [Settled(each, 100, 1, 0) for each in windows])
 
-    assert together(state, [partial(both, turned=bool(i % 2)) for i in range(60)]) == [2] * 60
+    together(state, [partial(both, turned=bool(i % 2)) for i in range(60)])
     for window in (one, other):
         assert (standing(state, window).spent, standing(state, window).leased) == (60, 0)
 
@@ -169,14 +169,15 @@ def test_what_is_told_of_several_windows_at_once_never_waits_in_a_ring(state: St
 def test_what_is_given_back_may_be_had_again_in_the_same_step(state: State) -> None:
     window = fresh()
     assert write(state, budgets.lease, "a", Ask(window, 100, 100, 1, 5.0)).amount == 100
-    told = Settled(window, 10, 60)
+    told = Settled(window, 100, 10, 60)
     given = write(state, budgets.lease, "a", Ask(window, 100, 50, 1, 5.0), told)
     assert (given.amount, given.left, given.others) == (50, 90, False)
-    told = Settled(window, 30, 50)
+    told = Settled(window, 100, 30, 50)
     assert write(state, budgets.rest, "a", Ask(window, 100, 0, 1, 5.0), told).amount == 60
     refused = write(state, budgets.lease, "b", Ask(window, 100, 1, 1, 5.0))
     assert (refused.amount, refused.left, refused.others) == (0, 60, True)
-    assert write(state, budgets.settle, "a", [Settled(window, 0, 60)]) == 1
+    write(state, budgets.settle, "a", [Settled(window, 100, 0, 60)])
+    assert standing(state, window).leased == 0
 
 
 def _lease(transaction, gateway: str, ask: Ask) -> int:
@@ -197,7 +198,7 @@ async def spend(address, gateway):
         given = (await state.write(budgets.lease, gateway, ask)).amount
         if not given:
             break
-        await state.write(budgets.settle, gateway, [budgets.Settled(window, given - 1, 1)])
+        await state.write(budgets.settle, gateway, [budgets.Settled(window, 500, given - 1, 1)])
         used += given - 1 if given > 1 else 0
         if given == 1:
             break
@@ -236,7 +237,7 @@ def test_leave_lost_with_its_gateway_counts_as_spent_until_it_tells_better(state
     now = standing(state, window)
     assert (now.spent, now.leased, now.lost) == (60, 0, 60)
     assert write(state, budgets.lease, "live", Ask(window, 100, 60, 50, 9.0)).amount == 0
-    assert write(state, budgets.settle, "dead", [Settled(window, 20, 40)])  # it was only slow
+    write(state, budgets.settle, "dead", [Settled(window, 100, 20, 40)])  # it was only slow
     now = standing(state, window)
     assert (now.spent, now.leased, now.lost) == (20, 0, 0)
 
@@ -244,7 +245,7 @@ def test_leave_lost_with_its_gateway_counts_as_spent_until_it_tells_better(state
 def test_a_request_that_took_more_passes_the_limit_by_that(state: State) -> None:
     window = fresh()
     write(state, budgets.lease, "a", Ask(window, 100, 100, 1, 5.0))
-    write(state, budgets.settle, "a", [Settled(window, 130, 0)])
+    write(state, budgets.settle, "a", [Settled(window, 100, 130, 0)])
     assert standing(state, window).spent == 130
     assert write(state, budgets.lease, "a", Ask(window, 100, 1, 1, 5.0)).amount == 0
     assert write(state, budgets.lease, "a", Ask(window, 200, 80, 1, 5.0)).amount == 70  # was raised
@@ -256,7 +257,7 @@ def test_the_rest_goes_to_who_is_alone(state: State) -> None:
     write(state, budgets.lease, "a", Ask(window, 100, 30, 1, 5.0))
     write(state, budgets.lease, "b", Ask(window, 100, 30, 1, 5.0))
     assert write(state, budgets.rest, "a", ask).amount == 0
-    write(state, budgets.settle, "b", [Settled(window, 10, 20)])
+    write(state, budgets.settle, "b", [Settled(window, 100, 10, 20)])
     assert write(state, budgets.rest, "a", ask).amount == 60
     assert write(state, budgets.rest, "b", ask).amount == 0
 
@@ -273,4 +274,3 @@ def test_windows_that_ended_are_forgotten(state: State) -> None:
         ("all", 0.0, float("inf")),
         ("n", 60.0, 120.0),
     ]
-    assert write(state, budgets.settle, "a", [Settled(old, 1, 0)]) == 0

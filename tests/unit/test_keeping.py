@@ -24,6 +24,7 @@ from eke.gateway.clock import Clock
 from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.keeping import Keeper, Presence
+from eke.gateway.ledger import Told
 from eke.gateway.reloading import newest, reload
 from eke.gateway.seeing.metrics import metrics
 from eke.gateway.seeing.seeing import Seeing
@@ -261,7 +262,7 @@ def test_a_gateway_that_ends_while_it_stores_what_was_used_tells_it_once(
             assert keeper is not None
             leave = await keeper.lease("acme", LEASE, 0, 500.0, 100.0)
             monkeypatch.setattr(budgets, "settle", slow)
-            keeper.settle("acme", LEASE, 0, 100.0, leave.given - 100.0)
+            keeper.settle("acme", LEASE, 0, Told(100.0, leave.given - 100.0))
             await asyncio.to_thread(begun.wait, 20)
             house.service.stop()
             await until(lambda: house.gateway.ended)
@@ -278,7 +279,7 @@ def test_what_may_be_stored_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -
     async def work(state: State) -> None:
         keeper = Keeper(state, Clock(), "g")
         leave = await keeper.lease("acme", LEASE, 0, 500.0, 100.0)
-        keeper.settle("acme", LEASE, 0, 100.0, leave.given - 100.0)
+        keeper.settle("acme", LEASE, 0, Told(100.0, leave.given - 100.0))
         monkeypatch.setattr(postgres, "ASKED", 0)
         dialect = state.database.dialect
         monkeypatch.setattr(dialect, "end", Cut(dialect, stored=True))

@@ -7,16 +7,17 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import ceil
 
 import msgspec
 
 from eke.errors import StateError, StateUnsure
 from eke.gateway.clock import Clock
 from eke.gateway.engines.engine import Engine
-from eke.gateway.ledger import Leave
+from eke.gateway.ledger import UNITS, Leave, Told
 from eke.gateway.periods import begin_of
 from eke.gateway.row import Row
-from eke.gateway.settings import Counted, Limit
+from eke.gateway.settings import Limit
 from eke.gateway.state import blobs, budgets, deleting, gateways, rows
 from eke.gateway.state.gateways import Alive
 from eke.gateway.state.state import State
@@ -29,8 +30,6 @@ DAY = 86400.0  # s
 TOLD = 400  # days for which rows and budgets can be asked for; a year, and the month after it
 AT_ONCE = 50  # windows that are told in one transaction, which keeps who asks for leave waiting
 KEPT = 200_000  # rows that wait for a state that is full, before the oldest are lost
-UNITS: dict[Counted, float] = {"requests": 1.0, "tokens": 1.0, "USD": 1e-9, "seconds": 1e-6}
-
 
 Verb = Callable[[Transaction, str, budgets.Ask, budgets.Settled | None], budgets.Given]
 
@@ -101,17 +100,17 @@ class Keeper:
             raise
         return Leave(found.amount * unit, found.left * unit, found.others)
 
-    def settle(self, tenant: str, limit: Limit, window: int, used: float, back: float) -> None:
-        """So much of what was leased was used, and so much is given back."""
-        unit, where = UNITS[limit.what], _window(tenant, limit, window)
-        self._later(budgets.Settled(where, round(used / unit), int(back / unit)))
+    def settle(self, tenant: str, limit: Limit, window: int, told: Told) -> None:
+        """What became of leave, to be told a little later."""
+        used, back, beyond = (round(amount / UNITS[limit.what]) for amount in told)
+        where, most = _window(tenant, limit, window), _most(limit)
+        self._later(budgets.Settled(where, most, used, back, beyond))
 
     def _later(self, told: budgets.Settled) -> None:
         """To be told, together with what is to be told of the same window already."""
         before = self._settled.get(told.window)
         if before is not None:
-            used, back = before.used + told.used, before.back + told.back
-            told = budgets.Settled(told.window, used, back)
+            told = told.after(before)
         self._settled[told.window] = told
 
     async def _tell(self, some: list[budgets.Settled]) -> None:
@@ -191,9 +190,12 @@ class Keeper:
             await self.state.write(gateways.sweep, wall - DAY)
 
     async def leave(self) -> None:
-        """This gateway ends."""
+        """This gateway ends, and keeps no leave from others, unless it could not tell what it used
+        of it."""
         await self.flush()
         with self._trying("leave"):
+            if not self._settled:
+                await self.state.write(budgets.leave, self.name)
             await self.state.write(gateways.leave, self.name)
 
     def share(self, engine: Engine, wanting: int) -> bool:
@@ -215,9 +217,9 @@ class Keeper:
         unit = UNITS[limit.what]
         return budgets.Ask(
             window=_window(tenant, limit, window),
-            most=int(limit.amount / unit),
+            most=_most(limit),
             wanted=int(wanted / unit) + 1,
-            least=int(least / unit) + 1,
+            least=ceil(least / unit),
             until=self.clock.wall() + HELD,
         )
 
@@ -258,6 +260,10 @@ class Keeper:
         if lost > 0:
             log.error("%d rows are lost: the state has been full for too long", lost)
             del self._rows[:lost]
+
+
+def _most(limit: Limit) -> int:
+    return round(limit.amount / UNITS[limit.what])
 
 
 def _window(tenant: str, limit: Limit, index: int) -> budgets.Window:

@@ -13,6 +13,7 @@ from eke.gateway.settings import Counted, Limit, Tenant
 CHUNK = 64  # a lease is this part of what is left, so that a crash loses little
 SOON = 1.0  # when to ask again while requests under way hold the rest; so long it is believed [s]
 
+UNITS: dict[Counted, float] = {"requests": 1.0, "tokens": 1.0, "USD": 1e-9, "seconds": 1e-6}
 CODES: dict[Counted, str] = {
     "requests": "organization_usage_limit_exceeded",
     "tokens": "organization_usage_limit_exceeded",
@@ -49,8 +50,18 @@ class Leave(NamedTuple):
     others: bool
 
 
+class Told(NamedTuple):
+    """What became of leave: so much more was used, `beyond` of it without any, and so much of it is
+    given back."""
+
+    used: float
+    back: float
+    beyond: float = 0.0
+
+
 class Leases(Protocol):
-    """Where budgets are shared: gives leave to use a part of one, in one step."""
+    """Where budgets are shared: gives leave to use a part of one, in one step. What is told there
+    is in whole UNITS."""
 
     def lease(
         self, tenant: str, limit: Limit, window: int, wanted: float, least: float
@@ -63,8 +74,8 @@ class Leases(Protocol):
         """All that is left, where nobody else has leave to use any of it; else nothing."""
         ...
 
-    def settle(self, tenant: str, limit: Limit, window: int, used: float, back: float) -> None:
-        """So much of what was leased was used, and so much is given back."""
+    def settle(self, tenant: str, limit: Limit, window: int, told: Told) -> None:
+        """What became of leave."""
         ...
 
 
@@ -72,9 +83,10 @@ class Window:
     """One limit of one tenant in one window of time.
 
     index: number of the window since 1970.  ends: when the next begins, UTC [s].
-    granted: leave that this gateway has.  used: of it.  reserved: for requests under way, `flying`
-    of them.  told: used already told to the leases.  most: the limit without what others used.
-    last: nobody else has leave to use anything, so one request may go beyond it.
+    granted: leave that this gateway had, and what it told that it used beyond that.  used: of it.
+    reserved: for requests under way, `flying` of them.  told: used already told to the leases.
+    most: the limit without what others used.  last: nobody else has leave to use anything, so one
+    request may go beyond it.
     asking: for one at a time that asks for more leave.  wanted: by how many requests.
     denied: so much more was not to be had; until when that is believed [s].  others: because
     others have leave.
@@ -187,13 +199,14 @@ class Ledger:
     async def _ask(self, tenant: str, window: Window, wanted: float) -> None:
         """Ask for leave for one more request."""
         assert self.leases is not None
-        limit, index, short = window.limit, window.index, wanted - window.free
+        limit, index = window.limit, window.index
+        told = self._told(tenant, window, False)
+        short = wanted - window.free
         if short <= limit.amount:
-            told = self._told(tenant, window, 0.0)
             chunk = max(short, limit.amount / CHUNK)
             _given(window, await self.leases.lease(tenant, limit, index, chunk, short), told)
         if not window.room(wanted) and window.flying == 0:
-            told = self._told(tenant, window, max(window.free, 0.0))  # had whole or not at all
+            told = self._told(tenant, window, True)  # had whole or not at all
             leave = await self.leases.rest(tenant, limit, index)
             _given(window, leave, told)
             window.last = leave.given > 0
@@ -213,10 +226,10 @@ class Ledger:
         over are forgotten."""
         if self.leases is not None:
             for tenant, window in self._ended:
-                self._told(tenant, window, _unused(window))
+                self._told(tenant, window, window.idle)
             self._ended = [each for each in self._ended if not each[1].idle]
             for key, window in self._windows.items():
-                self._told(key[0], window, _unused(window))
+                self._told(key[0], window, window.idle)
         for key, window in list(self._windows.items()):
             if wall >= window.ends and window.idle:
                 del self._windows[key]
@@ -260,15 +273,17 @@ class Ledger:
         if more:
             window.denied = (0.0, 0.0)
 
-    def _told(self, tenant: str, window: Window, back: float) -> float:
-        """Tell the leases of one window, and give back so much; how much of it they know to be
-        used. Who has nothing under way keeps no leave from others."""
+    def _told(self, tenant: str, window: Window, back: bool) -> float:
+        """Tell the leases of one window; how much of it they know to be used. back: whether all
+        leave is given back, for nothing is under way. Then none is kept from others."""
         assert self.leases is not None
-        used = window.used - window.told
-        if used or back:
-            self.leases.settle(tenant, window.limit, window.index, used, back)
-            window.told = window.used
-            window.granted -= back
+        told = _whole(window, window.used)
+        used, beyond = told - window.told, max(told - window.granted, 0.0)
+        unused = max(_whole(window, window.granted - told), 0.0) if back else 0.0
+        if used or unused:
+            self.leases.settle(tenant, window.limit, window.index, Told(used, unused, beyond))
+            window.told = told
+            window.granted += beyond - unused
         window.last = window.last and not window.idle
         return window.told
 
@@ -285,9 +300,10 @@ def _short(windows: list[Window], most: Use) -> Window | None:
     return None
 
 
-def _unused(window: Window) -> float:
-    """What is given back of a window: all, where nobody here uses it."""
-    return max(window.free, 0.0) if window.idle else 0.0
+def _whole(window: Window, amount: float) -> float:
+    """An amount in whole units, in which it is told."""
+    unit = UNITS[window.limit.what]
+    return round(amount / unit) * unit
 
 
 def _given(window: Window, leave: Leave, told: float) -> None:

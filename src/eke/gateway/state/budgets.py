@@ -50,11 +50,19 @@ class Given(Message):
 
 
 class Settled(Message):
-    """So much of one's leave was used, so much is given back."""
+    """So much of a limit of `most` was used, and so much leave is given back. beyond: of what was
+    used, for which there was no leave."""
 
     window: Window
+    most: int
     used: int
     back: int
+    beyond: int = 0
+
+    def after(self, other: Settled) -> Settled:
+        """This and what was settled of the same window before."""
+        sums = (self.used + other.used, self.back + other.back, self.beyond + other.beyond)
+        return Settled(self.window, self.most, *sums)
 
 
 class Budget(Message):
@@ -82,6 +90,8 @@ class Lost(Message):
 
 AT_ONCE = 500  # tenants that are asked for at once
 
+Key = tuple[str, str, float]  # of a window
+
 _KEY = "tenant = ? AND name = ? AND starts = ?"
 _COLUMNS = columns(Budget)
 
@@ -105,13 +115,23 @@ def rest(transaction: Transaction, gateway: str, ask: Ask, settled: Settled | No
     return _lease(transaction, gateway, ask, alone=True)
 
 
-def settle(transaction: Transaction, gateway: str, settled: Sequence[Settled]) -> int:
-    """Take in what was used and is given back; of how many windows, for some may be swept.
+def settle(transaction: Transaction, gateway: str, settled: Sequence[Settled]) -> None:
+    """Take in what was used and is given back.
 
     What counts as lost meanwhile is taken back first that far.
     """
-    inorder = sorted(settled, key=lambda each: _key(each.window))  # nobody waits in a ring
-    return sum(_settle(transaction, gateway, each) for each in inorder)
+    for each in sorted(settled, key=lambda each: _key(each.window)):  # nobody waits in a ring
+        _settle(transaction, gateway, each)
+
+
+def leave(transaction: Transaction, gateway: str) -> None:
+    """Give back all leave of a gateway that ends."""
+    rows = transaction.all(
+        "SELECT tenant, name, starts, amount FROM leases WHERE gateway = ? AND amount > 0", gateway
+    )
+    for tenant, name, starts, amount in sorted(rows):
+        _locked(transaction, (tenant, name, starts))
+        _book(transaction, gateway, (tenant, name, starts), 0, amount)
 
 
 def renew(transaction: Transaction, gateway: str, until: float) -> int:
@@ -161,11 +181,12 @@ def sweep(transaction: Transaction, before: float) -> int:
 
 
 def _lease(transaction: Transaction, gateway: str, ask: Ask, alone: bool) -> Given:
-    most, spent, leased = _locked(transaction, ask.window) or _new(transaction, ask)
+    most, spent, leased = _there(transaction, ask.window, ask.most)
     free = ask.most - spent - leased
     given = free if alone else min(ask.wanted, free)
     enough = given >= max(ask.least, 1)
-    others = (alone or not enough) and leased > _held(transaction, gateway, ask.window)[0]
+    held, _ = _held(transaction, gateway, _key(ask.window))
+    others = (alone or not enough) and spent < ask.most and leased > held
     if not enough or (alone and others):
         given = 0
     if given or most != ask.most:
@@ -183,61 +204,67 @@ def _lease(transaction: Transaction, gateway: str, ask: Ask, alone: bool) -> Giv
     return Given(given, ask.most - spent, others)
 
 
-def _settle(transaction: Transaction, gateway: str, settled: Settled) -> bool:
-    """Whether its window was still there."""
-    window, used = settled.window, settled.used
-    if _locked(transaction, window) is None:
-        return False
-    held, lost = _held(transaction, gateway, window)
-    off = min(used + settled.back, held)
-    found = min(used + settled.back - off, lost)
+def _settle(transaction: Transaction, gateway: str, settled: Settled) -> None:
+    _there(transaction, settled.window, settled.most)
+    off = settled.used - settled.beyond + settled.back
+    _book(transaction, gateway, _key(settled.window), settled.used, off)
+
+
+def _book(transaction: Transaction, gateway: str, key: Key, used: int, off: int) -> None:
+    """Add what a gateway used, and take `off` the leave that it has no more, from what counts as
+    lost where it is not there."""
+    held, lost = _held(transaction, gateway, key)
+    found = min(max(off - held, 0), lost)
+    off = min(off, held)
     transaction.run(
         f"UPDATE leases SET amount = amount - ?, lost = lost - ? WHERE {_KEY} AND gateway = ?",
-        *(off, found, *_key(window), gateway),
+        *(off, found, *key, gateway),
     )
     transaction.run(
         f"UPDATE budgets SET spent = spent + ?, leased = leased - ?, lost = lost - ? WHERE {_KEY}",
-        *(used - found, off, found, *_key(window)),
+        *(used - found, off, found, *key),
     )
-    return True
 
 
-def _key(window: Window) -> tuple[str, str, float]:
+def _key(window: Window) -> Key:
     return window.tenant, window.name, window.starts
 
 
-def _locked(transaction: Transaction, window: Window) -> tuple[int, int, int] | None:
+def _there(transaction: Transaction, window: Window, most: int) -> tuple[int, int, int]:
+    """Limit, spent and leased, which nobody else changes now; a window that nobody came in before
+    is new."""
+    found = _locked(transaction, _key(window))
+    if found is None:  # or just now somebody came
+        transaction.run(
+            f"INSERT INTO budgets ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, 0, 0, 0) "
+            "ON CONFLICT DO NOTHING",
+            *(*_key(window), window.ends, most),
+        )
+        found = _locked(transaction, _key(window))
+        assert found is not None
+    return found
+
+
+def _locked(transaction: Transaction, key: Key) -> tuple[int, int, int] | None:
     """Limit, spent and leased, which nobody else changes now; None without such a window."""
     row = transaction.one(
-        f"SELECT most, spent, leased FROM budgets WHERE {_KEY}{transaction.dialect.lock}",
-        *_key(window),
+        f"SELECT most, spent, leased FROM budgets WHERE {_KEY}{transaction.dialect.lock}", *key
     )
     return None if row is None else (row[0], row[1], row[2])
 
 
-def _new(transaction: Transaction, ask: Ask) -> tuple[int, int, int]:
-    """The same, of a window that nobody asked for before; or just now somebody did."""
-    transaction.run(
-        f"INSERT INTO budgets ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, 0, 0, 0) ON CONFLICT DO NOTHING",
-        *(*_key(ask.window), ask.window.ends, ask.most),
-    )
-    found = _locked(transaction, ask.window)
-    assert found is not None
-    return found
-
-
-def _held(transaction: Transaction, gateway: str, window: Window) -> tuple[int, int]:
+def _held(transaction: Transaction, gateway: str, key: Key) -> tuple[int, int]:
     """Leave that a gateway has, and that counts as lost."""
     row = transaction.one(
         f"SELECT amount, lost FROM leases WHERE {_KEY} AND gateway = ?{transaction.dialect.lock}",
-        *(*_key(window), gateway),
+        *(*key, gateway),
     )
     return (0, 0) if row is None else (row[0], row[1])
 
 
-def _expire(transaction: Transaction, gateway: str, key: tuple[str, str, float], now: float) -> int:
+def _expire(transaction: Transaction, gateway: str, key: Key, now: float) -> int:
     """Count one gateway's leave in one window as spent; how much it is."""
-    transaction.one(f"SELECT most FROM budgets WHERE {_KEY}{transaction.dialect.lock}", *key)
+    _locked(transaction, key)
     row = transaction.one(
         f"SELECT amount FROM leases WHERE {_KEY} AND gateway = ? AND until < ?"
         f"{transaction.dialect.lock}",
