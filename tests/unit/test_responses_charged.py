@@ -56,7 +56,9 @@ def test_what_a_gateway_lets_go_of_is_charged_by_the_next(settings: dict[str, An
             await begun(home, made.id)
             await home.makings.close()
             assert charged(home) == [0.0] and home.house.rows[0].tokens == 0
-        async with responding(quick(), **settings) as home:
+        gate = asyncio.Event()
+        async with responding(Fake(steps(gate)), **settings) as home:
+            gate.set()  # not before its rows are seen
             assert (await over(home, made.id)).status == "completed"
             assert charged(home) == [ONCE]
 
