@@ -204,7 +204,7 @@ def test_an_engine_whose_memory_overflows_is_given_less(sizes: Callable) -> None
 def test_a_number_that_was_given_is_kept() -> None:
     capacity = Capacity(5)
     moments = drive(Places(2), even(1), 300, capacity)
-    capacity.told(3, True, 1.0)
+    capacity.told(3, 8, True, 1.0)
     capacity.full(1, 1.0)
     assert {each.limit for each in moments} | {capacity.limit} == {5}
 
@@ -219,16 +219,108 @@ def test_nothing_is_tried_while_nobody_waits() -> None:
 
 def test_what_waits_inside_is_taken_off_and_tried_again_later() -> None:
     capacity = Capacity()
+    capacity.ended((FIRST, FIRST), 500.0, 5.0, 5.0)  # requests take long
     for now in range(3):
-        capacity.told(0, True, float(now))
+        capacity.told(0, 8, True, float(now))
     assert capacity.limit == 8 * FIRST
-    capacity.told(24, True, 3.0)
+    for now, inside in ((3, 24), (4, 30)):
+        capacity.told(inside, 64, True, float(now))
+        assert capacity.limit == 8 * FIRST  # it might be the next step that they wait for
+    capacity.told(25, 64, True, 5.0)
     assert capacity.limit == 40
-    capacity.told(0, True, 4.0)
+    capacity.told(0, 40, True, 7.0)
     assert capacity.limit == 40  # it is known by now
     moments = drive(Places(40), even(1), 3000, capacity)
     assert max(each.limit for each in moments if each.now < 33) == 40
     assert max(each.limit for each in moments) > 40
+
+
+class Steps:
+    """Requests get in between two steps, which take a + b·n, and c for each that is new; those that
+    come while one is computed wait for it, inside, and for a place."""
+
+    def __init__(self, a: float, b: float, c: float, places: int, seed: int) -> None:
+        self.a, self.b, self.c, self.places = a, b, c, places
+        self.chance = random.Random(seed)
+        self.coming: list[tuple[float, int, float]] = []
+        self.batch: list[list[float]] = []  # tokens still to come, and whose
+        self.fresh = 0
+        self.until: float | None = None
+        self.over: deque[tuple[float, int]] = deque()
+
+    def start(self, who: int, tokens: float, now: float) -> None:
+        heappush(self.coming, (now + self.chance.uniform(0.001, 0.005), who, max(1, round(tokens))))
+
+    def waiting(self, now: float) -> int:
+        return sum(each[0] <= now for each in self.coming)
+
+    def next(self) -> float:
+        while not self.over:
+            self.step()
+        return self.over[0][0]
+
+    def end(self, now: float) -> int:
+        return self.over.popleft()[1]
+
+    def step(self) -> None:
+        begins = self.until or 0.0
+        if not self.batch:
+            begins = max(begins, self.coming[0][0])
+        new = 0
+        while self.coming and self.coming[0][0] <= begins and len(self.batch) < self.places:
+            _, who, tokens = heappop(self.coming)
+            self.batch.append([tokens, who])
+            new += 1
+        self.until = begins + self.a + self.b * len(self.batch) + self.c * new
+        for each in self.batch:
+            each[0] -= 1
+        self.over.extend((self.until, int(who)) for left, who in self.batch if left <= 0)
+        self.batch = [each for each in self.batch if each[0] > 0]
+
+
+def press(
+    machine: Steps, sizes: Sizes, clients: int, capacity: Capacity, count: int = 3000
+) -> list[Moment]:
+    """So many clients that ask again at once, and an engine that is looked at once a second; the
+    last half of the answers."""
+    flying: dict[int, tuple[float, int, float]] = {}
+    number, look, now = 0, 1.0, 0.0
+    moments: list[Moment] = []
+    while len(moments) < count:
+        while len(flying) < min(capacity.limit, clients):
+            number += 1
+            flying[number] = (now, len(flying) + 1, sizes())
+            machine.start(number, flying[number][2], now)
+        now = machine.next()
+        while look < now:
+            pressed = capacity.limit < clients
+            capacity.told(machine.waiting(look), len(flying), pressed, look)
+            look += 1.0
+        who, level = machine.end(now), len(flying)
+        began, begun, tokens = flying.pop(who)
+        capacity.ended((begun, level), tokens, now - began, now)
+        capacity.look(now, pressed=capacity.limit < clients)
+        moments.append(Moment(now, capacity.limit, 1.0))
+    return moments[count // 2 :]
+
+
+@pytest.mark.parametrize("tokens", [1, 5, 30, 150])
+@pytest.mark.parametrize("clients,places", [(32, 1024), (128, 1024), (128, 16), (16, 4)])
+def test_who_waits_for_a_step_is_not_taken_for_one_without_a_place(
+    tokens: float, clients: int, places: int
+) -> None:
+    def sizes(seed: int) -> Sizes:
+        chance = random.Random(seed)
+        return lambda: chance.lognormvariate(math.log(tokens), 0.5)
+
+    def machine() -> Steps:
+        return Steps(0.02, 0.0005, 0.001, places, 1)
+
+    best = press(machine(), sizes(1), clients, Capacity(clients))
+    found = press(machine(), sizes(1), clients, Capacity())
+    assert rate(found) >= 0.85 * rate(best)
+    if tokens >= 150:
+        assert settled(found) <= 1.1 * places + 1
 
 
 def test_an_engine_that_refuses_gets_no_more_for_a_while() -> None:

@@ -52,7 +52,7 @@ def clean(house: House) -> bool:
     gateway = house.gateway
     engines = gateway.engines.values()
     return (
-        all(each.running == 0 and not each.flights for each in engines)
+        all(each.level == 0 and not each.flights for each in engines)
         and all(not desk.calls and desk.waiting == 0 for desk in gateway.all_desks())
         and gateway.open_calls == 0
         and gateway.held == 0

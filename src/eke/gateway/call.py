@@ -116,6 +116,8 @@ class Call:
     def begin(self, engine: Engine, most: int | None, rung: str, now: float) -> None:
         """The policy hands it to an engine."""
         self.engine, self.most, self.rung, self.started = engine, most, rung, now
+        if not self.request.work:
+            engine.coming.add(self.request.id)
         self.wake()
 
     def refuse(self, refusal: Reject) -> None:

@@ -92,11 +92,15 @@ class Desk:
         """Its engine gave nothing: the policy starts it anew, or refuses it."""
         self.waiting += not call.request.work
         engine, call.engine = call.engine, None
+        if engine is not None:
+            engine.coming.discard(call.request.id)
         stranger = self._was_stranger(call, engine)
         self.tell(Arrived(call.request) if stranger else Failed(call.request.id, reason))
 
     def left(self, call: Call) -> None:
         """Nobody waits for a request any more."""
+        if call.engine is not None:
+            call.engine.coming.discard(call.request.id)
         if self.calls.pop(call.request.id, None) is not None:
             self.waiting -= call.engine is None and not call.request.work
             if not self._was_stranger(call, call.engine):
@@ -192,6 +196,8 @@ class Desk:
         """The policy wants a started request to wait again; what was computed is lost."""
         engine, call.engine = call.engine, None
         call.cut()
+        if engine is not None:
+            engine.coming.discard(call.request.id)
         if engine is not None and call.request.id in engine.flights:
             engine.end(call, 0, 0, now)
         call.wake()

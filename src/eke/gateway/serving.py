@@ -280,7 +280,7 @@ class Service:
         if engine.models != known or not all(name in gateway.desks for name in engine.models):
             gateway.found_models()
         if engine.metered:
-            engine.capacity.told(engine.inside, gateway.presses(engine), now)
+            engine.capacity.told(engine.inside, engine.level, gateway.presses(engine), now)
         gateway.report(engine)
 
     async def _settle(self) -> None:
@@ -373,7 +373,8 @@ class Service:
         for server in self.servers:
             await server.end()
         if self.gateway.keeper is not None:
-            await self.gateway.keeper.leave()
+            with troubles("the last of the books"):
+                await self.gateway.keeper.leave()
             await self.gateway.keeper.state.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eke.gateway.engines.speeds import Seen, pooled
+from eke.gateway.engines.speeds import Seen, Speed, pooled
 
 FIRST = 8  # requests at once before anything is known
 MOST = 4096
@@ -14,6 +14,8 @@ LEAST, MUCH = 16, 128  # requests that are enough to tell a level by, and that a
 KEPT = 4  # rounds that a level's throughput goes back, or somewhat more
 USUAL = 0.01  # of a new request in the running mean of works
 PASSING = 16  # one in so many may wait inside: for the next step, not for a place
+LOOKS = 3  # in a row at which more wait, before an engine is believed to be full
+SLOW = 2.0  # what requests take where waiting for a step cannot look like waiting for a place [s]
 PROMPT = 0.1  # what a token of a prompt counts beside one of an answer (assumed)
 
 
@@ -29,13 +31,16 @@ class Capacity:
     time to time a level somewhat above is tried again, and a throughput that changes begins it all
     anew.
 
-    Where an engine tells how many wait inside it, the limit doubles at every look until any do.
+    Where an engine tells how many wait inside it, the limit doubles at every look until any do, and
+    is cut by those that wait at every look. Short requests wait for the next step as long as they
+    are computed, which looks the same, so theirs are told by the throughput alone.
 
     limit: requests at once.  fixed: nothing is to be found out.  levels: what was seen of each.
     """
 
     __slots__ = (
-        *("_calm", "_cap", "_cap_until", "_doubt", "_knee", "_round", "_since", "_usual"),
+        *("_calm", "_cap", "_cap_until", "_doubt", "_knee", "_looks", "_round", "_since", "_took"),
+        "_usual",
         *("fixed", "levels", "limit"),
     )
 
@@ -44,10 +49,11 @@ class Capacity:
         self.limit = slots or FIRST
         self.levels: dict[int, Seen] = {}
         self._round, self._since = Seen(), float("-inf")
-        self._usual = 0.0  # work of a request
+        self._usual = self._took = 0.0  # work of a request, and what it takes [s]
         self._knee = 0  # where it was found last; 0 while it is looked for
         self._doubt = False  # the throughput seems to have changed
-        self._calm = True  # nobody was ever seen waiting inside
+        self._calm = True  # nobody was ever seen waiting inside twice in a row
+        self._looks: tuple[tuple[int, int], ...] = ()  # how many were, and were not, of late
         self._cap, self._cap_until = MOST, float("-inf")
 
     def ended(self, at: tuple[int, int], work: float, seconds: float, now: float) -> None:
@@ -56,6 +62,7 @@ class Capacity:
         if self.fixed or work <= 0 or seconds <= 0:
             return
         self._usual += USUAL * (work - self._usual) if self._usual else work
+        self._took += USUAL * (seconds - self._took) if self._took else seconds
         low, high = min(at), max(at)
         slack = self.limit // 8
         if now - seconds >= self._since and self.limit - slack <= low <= high <= self.limit + slack:
@@ -67,17 +74,27 @@ class Capacity:
         if self.fixed or not pressed or self._round.number < enough:
             return False
         self._learn(now)
+        if self._looks and self._calm:
+            self._calm = self._grows(now)
+        if self._looks and self._calm:
+            return False  # it doubles at the next look
         return self._set(min(self._next(now), self._most(now)), now)
 
-    def told(self, inside: int, pressed: bool, now: float) -> None:
-        """How many wait inside the engine, as it says itself. pressed: and outside, for it."""
+    def told(self, inside: int, there: int, pressed: bool, now: float) -> None:
+        """How many wait inside the engine, as it says itself, of those there. pressed: and outside,
+        for it."""
         if self.fixed:
             return
-        if inside > self.limit // PASSING:
-            self._calm = False
-            self.full(self.limit - inside, now)
-        elif pressed and self._calm:
-            self._set(min(2 * self.limit, self._most(now)), now)
+        self._looks = (*self._looks, (inside, there - inside))[-LOOKS:]
+        passing = self.limit // PASSING
+        if inside <= passing:
+            if pressed and self._calm:
+                self._set(min(2 * self.limit, self._most(now)), now)
+            return
+        self._calm = self._calm and min(self._looks[-2:])[0] <= passing
+        slow = (self._took or SLOW) >= SLOW  # or nothing has been answered yet
+        if len(self._looks) == LOOKS and min(self._looks)[0] > passing and slow:
+            self.full(max(placed for _, placed in self._looks), now)
 
     def full(self, running: int, now: float, seconds: float = 30.0) -> None:
         """The engine has no place for more than so many, for a while."""
@@ -118,16 +135,26 @@ class Capacity:
             for level in above:
                 del self.levels[level]
 
-    def _next(self, now: float) -> int:
-        """Where to look, or to stay."""
+    def _speeds(self, now: float) -> tuple[dict[int, Speed], int]:
+        """Throughput by level, and the lowest level that has nearly the best."""
         speeds = {}
         for level, seen in self.levels.items():
             speed = seen.speed(self._usual)
             speeds[level] = speed._replace(error=speed.error * (1 + (now - seen.at) / _good(seen)))
         found = pooled(speeds)
+        best = found[max(found)].least
+        return found, min(level for level in found if found[level].most >= ENOUGH * best)
+
+    def _grows(self, now: float) -> bool:
+        """Whether the throughput is the best at the highest level, as far as was seen."""
+        found, enough = self._speeds(now)
+        return enough == max(found)
+
+    def _next(self, now: float) -> int:
+        """Where to look, or to stay."""
+        found, enough = self._speeds(now)
         top = max(found)
         best = found[top]
-        enough = min(level for level in found if found[level].most >= ENOUGH * best.least)
         under = max((level for level in found if level < enough), default=0)
         if not under and enough > 1:
             return enough // 2

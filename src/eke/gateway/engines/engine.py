@@ -41,15 +41,14 @@ class Engine:
     """What the gateway knows of one engine.
 
     models: name in requests → name there.  longest: context it is set up for [tokens].
-    running: requests on it from this gateway.  inside, held, room: requests waiting in its own
-    queue, tokens its cache holds and could hold, from its metrics.  pace: seconds per token.
-    durations: how long requests have it.
-    used: share of its cache, as it says.  silent: it has no metrics.  metered: they say
-    how many wait inside it.  draining, resting: it gets nothing new, for
-    good or until the administration says so.  given: share of its slots that this
-    gateway may use; None for all.  elsewhere: requests on it from other gateways.  strangers:
-    requests on it that its policy does not know.  holder: job that has it; requests wait for it.
-    lent: whether a job of another gateway has it.
+    running: requests on it from this gateway.  coming: those started that are not sent yet.
+    inside, held, room: requests waiting in its own queue, tokens its cache holds and could hold,
+    from its metrics.  pace: seconds per token. durations: how long requests have it. used: share of
+    its cache, as it says.  silent: it has no metrics.  metered: they say how many wait inside it.
+    draining, resting: it gets nothing new, for good or until the administration says so.  given:
+    share of its slots that this gateway may use; None for all.  elsewhere: requests on it from
+    other gateways.  strangers: requests on it that its policy does not know.  holder: job that has
+    it; requests wait for it. lent: whether a job of another gateway has it.
     """
 
     def __init__(
@@ -75,6 +74,7 @@ class Engine:
         self.durations = Durations()
         self.mean = 500.0  # tokens of a request, running mean (assumed at first)
         self.flights: dict[int, Flight] = {}
+        self.coming: set[int] = set()
         self.finished = self.failed = self.tokens = 0
         self.trouble = ""
 
@@ -89,6 +89,11 @@ class Engine:
             self.silent = self.metered = False
             self.used, self.inside, self.held = 0.0, 0, 0
         return settings != before
+
+    @property
+    def level(self) -> int:
+        """Requests that it has, or is being given."""
+        return self.running + len(self.coming) + self.elsewhere
 
     @property
     def alive(self) -> bool:
@@ -115,15 +120,16 @@ class Engine:
     def begin(self, call: Call, size: float, now: float) -> None:
         """A request is sent to it. size: tokens it will hold."""
         self.running += 1
+        self.coming.discard(call.request.id)
         weight = 0.5 + 0.5 * size / self.mean  # half for its place, half for its memory (assumed)
         mark = self.meter.begin(weight, now)
-        self.flights[call.request.id] = Flight(now, self.running + self.elsewhere, mark, weight)
+        self.flights[call.request.id] = Flight(now, self.level, mark, weight)
 
     def end(self, call: Call, prompt: int, tokens: int, now: float) -> None:
         """A request is off it, and pays its share of the engine's time. prompt: computed, not
         cached.  tokens: of its answer; both 0 when it failed or was left."""
         flight = self.flights.pop(call.request.id)
-        level = (flight.level, self.running + self.elsewhere)
+        level = (flight.level, self.level)
         self.running -= 1
         call.pay(self.meter.end(flight.mark, flight.weight, now), self.settings)
         if prompt or tokens:
