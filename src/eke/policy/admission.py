@@ -29,7 +29,11 @@ class Gate:
         return None
 
     def starts(self, request: Request, now: float) -> Reject | None:
-        """Whether to refuse a request whose turn it is."""
+        """Whether to refuse a request whose turn it is, or that waits no longer."""
+        return None
+
+    def until(self, request: Request) -> float | None:
+        """How long a request waits at most [s]; None for as long as it takes."""
         return None
 
 
@@ -58,8 +62,8 @@ class Promise(Gate):
 
     A newcomer that must wait is refused when its foretold time to the first token, or to the last,
     is beyond what it was promised; it is told to come back when the queue will be that much
-    shorter. Who missed its time while it waited is refused when its turn comes. Requests without
-    promises always wait. Source: qin2024 (early rejection by prediction).
+    shorter. Who misses its time while it waits is refused then. Requests without promises always
+    wait. Source: qin2024 (early rejection by prediction).
 
     margin: foretold times are taken this many times as long.
     """
@@ -80,12 +84,16 @@ class Promise(Gate):
         return Reject(request.id, "would miss its promise", max(over, SOON), round(ahead))
 
     def starts(self, request: Request, now: float) -> Reject | None:
-        promised = request.deadline if request.ttft is None else request.ttft
-        if promised is None or now <= request.arrived + promised:
+        until = self.until(request)
+        if until is None or now <= until:
             return None
         ahead = len(self.forecast.order.waiting) - 1
         again = (ahead + 1) * self.forecast.turn(request)
         return Reject(request.id, "missed its promise", max(again, SOON), ahead)
+
+    def until(self, request: Request) -> float | None:
+        promised = request.deadline if request.ttft is None else request.ttft
+        return None if promised is None else request.arrived + promised
 
     def _over(self, request: Request, wait: float | None) -> float:
         """By how much a request that waits so long will miss its promises [s]; below 0 when it

@@ -109,6 +109,8 @@ class Anticipating(Dispatcher):
         if self.gates and (refusal := self._refusal(request, now)):
             return [refusal]
         self.order.push(request)
+        if self.gates:
+            self._limit(request)
         action = self._serve(request, now)
         return [] if action is None else [action]
 

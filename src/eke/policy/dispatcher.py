@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
 from math import inf, nextafter
 from typing import Any
 
@@ -66,6 +67,7 @@ class Dispatcher:
         self.pool = self.router.pool
         self.jobs = jobs or Jobs()
         self.gates = tuple(gates)
+        self._dues: list[tuple[float, int]] = []  # heap: by when who waits is told
         self.ladder = next((gate for gate in gates if isinstance(gate, Ladder)), None)
         self.forecast = Forecast(order, self.pool)
         says = order.says()
@@ -181,6 +183,8 @@ class Dispatcher:
                     order.through(request)
                 return [self._begin(request, view, size, request.most)]
         order.push(request)
+        if self.gates:
+            self._limit(request)
         if self._shut(now):
             return NOTHING
         return self._start(now)
@@ -219,7 +223,7 @@ class Dispatcher:
             request = order.peek(now)
             if request is None:
                 if order.unfinished:
-                    self.alarm = nextafter(now, inf)  # an alarm at once would be the one that rang
+                    self._wake(nextafter(now, inf))  # an alarm at once would be the one that rang
                 break
             action = self._serve(request, now)
             if action is not None:
@@ -287,6 +291,34 @@ class Dispatcher:
         self.order.take(request)
         return self._begin(request, view, size, most, words)
 
+    def _wake(self, at: float) -> None:
+        """Want a Tick then, if not before."""
+        if self.alarm is None or at < self.alarm:
+            self.alarm = at
+
+    def _limit(self, request: Request) -> None:
+        """Remember by when a request that waits is to be told that it waited in vain."""
+        for gate in self.gates:
+            until = gate.until(request)
+            if until is not None:
+                due = nextafter(until, inf)
+                heappush(self._dues, (due, request.id))
+                self._wake(due)
+
+    def _lapsed(self, now: float) -> list[Action]:
+        """Refuse who waited as long as it may, though its turn did not come."""
+        dues, waiting, actions = self._dues, self.order.waiting, list[Action]()
+        while dues:
+            due, number = dues[0]
+            request = waiting.get(number)
+            if request is not None and due > now:
+                self._wake(due)
+                break
+            heappop(dues)
+            if request is not None and (refusal := self._late(request, now)):
+                actions.append(refusal)
+        return actions
+
     def _late(self, request: Request, now: float) -> Reject | None:
         """Ask whether a request may still start."""
         for gate in self.gates:
@@ -347,6 +379,8 @@ class Dispatcher:
         self._release(view, size)
         self.order.undo(request)
         self.order.back(request)
+        if self.gates:
+            self._limit(request)
         times = self.failures[request.id] = self.failures.get(request.id, 0) + 1
         if times < FAILURES:
             return self._retry(now)
@@ -378,7 +412,8 @@ class Dispatcher:
 
     def _ticked(self, event: Tick, now: float) -> list[Action]:
         self.alarm = None
-        return self._retry(now)
+        actions = self._lapsed(now) if self._dues else NOTHING
+        return [*actions, *self._retry(now)]
 
     def _fill(self, now: float, actions: list[Action]) -> list[Action]:
         """Start jobs of whole engines where nobody waits for the engine."""
@@ -388,7 +423,7 @@ class Dispatcher:
             if view is None:
                 break
             if now < jobs.until:
-                self.alarm = jobs.until
+                self._wake(jobs.until)
                 break
             request = jobs.start(view)
             actions = [*actions, Start(request.id, view.number)]
