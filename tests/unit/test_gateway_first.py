@@ -88,7 +88,7 @@ def test_who_leaves_before_its_turn_pays_nothing(stream: bool) -> None:
             (row,) = house.rows
             assert (row.outcome, row.started, row.charged) == ("stopped", None, 0.0)
             ledger, wall = house.gateway.ledger, house.gateway.clock.wall()
-            windows = [ledger.window(tenants[0], each, wall) for each in limits]
+            windows = [ledger.window(tenants[0].name, each, wall) for each in limits]
             assert [(each.used, each.reserved) for each in windows] == [(0.0, 0.0)] * 3
             gate.set()
             await first
@@ -105,7 +105,7 @@ def test_tokens_of_what_an_engine_could_not_do_are_not_taken() -> None:
         async with serving(Fake(script), tenants=tenants, patience=Patience(retries=0)) as house:
             assert (await ask(house, CHAT, chat("x" * 4000), "a")).status == 502
             ledger, wall = house.gateway.ledger, house.gateway.clock.wall()
-            window = ledger.window(tenants[0], limit, wall)
+            window = ledger.window(tenants[0].name, limit, wall)
             assert (window.used, window.reserved) == (0.0, 0.0)
 
     run(work())
