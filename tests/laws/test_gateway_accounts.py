@@ -63,7 +63,7 @@ def tenant(*limits: Limit, name: str = "a") -> Tenant:
     return Tenant(name=name, limits=limits)
 
 
-DAY = Limit(what="tokens", amount=1000.0, period=86400.0)
+DAY = Limit(what="tokens", amount=1000.0, period=86400.0, text="1k tokens/day")
 MINUTE = Limit(what="requests", amount=5.0, period=60.0)
 
 calls = st.lists(
@@ -250,6 +250,7 @@ def test_a_rate_comes_back_by_itself_and_a_budget_does_not() -> None:
     spent = refused(ledger, budget, asks(1), wall)
     headers = dict(spent.headers())
     assert (spent.status, spent.kind) == (429, "insufficient_quota")
+    assert "the limit of 1k tokens/day." in spent.message
     assert headers[b"x-should-retry"] == b"false" and b"retry-after" not in headers
 
 

@@ -74,8 +74,10 @@ def crowd() -> tuple[Status, History]:
     """Fifty tenants with names that are markup or long, and engines in every kind of trouble."""
     told, history = nobody()
     names = [LONG, '<script>alert("no")</script>', *[f"tenant-{number}" for number in range(48)]]
-    budget = BudgetState(name="tokens/month", amount=1.5e9, left=3e7, again=1.2e6)
-    spent = BudgetState(name="chip-hours", amount=40.0, left=0.25, again=None)
+    text = "1.5B tokens/month"
+    budget = BudgetState(name="tokens/month", text=text, amount=1.5e9, left=3e7, again=1.2e6)
+    text = "40 chip-hours"
+    spent = BudgetState(name="seconds", text=text, amount=1.44e5, left=900.0, again=None)
     tenants = [
         TenantState(
             name=name, group="research" if number % 2 else "", weight=1.0 + number, running=number,

@@ -254,6 +254,7 @@ def test_lines_are_as_the_format_has_them() -> None:
         ("The engines are overloaded: queue full. Ask again later.", "queue full"),
         ("Resource Unavailable: would miss its promise.", "would miss its promise"),
         ("You reached the limit of 1,000 tokens/day. Ask whoever runs it.", "limit of tokens/day"),
+        ("You reached the limit of 1.5M chip-hours/day.", "limit of chip-hours/day"),
         ("No engine answered; the last one: no connection: [Errno 111] ('10.1.2.3', 80).",
          "no connection"),
         ("the engine answered 503", "the engine answered 503"),

@@ -196,6 +196,7 @@ def test_the_page_says_the_state_in_a_sentence(pages: dict[str, str]) -> None:
     assert "1 under way, 5 waiting." in text
     assert "Who would have too many before it is refused at once (most=5)." in text
     assert "1 of 1 engines take requests" in text
+    assert " % of 1,000,000 tokens" in text and " % of 5,000 USD/day" in text
 
 
 def test_every_part_of_a_policy_has_words() -> None:

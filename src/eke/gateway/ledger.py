@@ -322,7 +322,7 @@ def _held(windows: list[Window], most: Use) -> Hold:
 
 def _refusal(window: Window, wall: float) -> Refusal:
     limit = window.limit
-    words = f"the limit of {limit.amount:,g} {limit.name}"
+    words = f"the limit of {limit.words}"
     if window.others or (window.flying and window.most > window.used):
         return too_fast(f"Requests under way may use up {words}.", SOON)
     if limit.quick:

@@ -28,12 +28,16 @@ _SHAPE = re.compile(r"\s*([\d.,_]+\s*[kKMBGT]?)\s*([A-Za-z-]+)\s*(?:/\s*(\w+))?\
 
 def limits_of(texts: Sequence[str], where: str) -> tuple[Limit, ...]:
     """The limits that texts say, no two of the same thing in the same time. Raises BadInput."""
-    found = tuple(limit_of(text, where) for text in texts)
-    names = [limit.name for limit in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise BadInput(f"{where} limits: {name} is there twice; leave one of them out.")
-    return found
+    found: dict[str, Limit] = {}
+    for text in texts:
+        limit = limit_of(text, where)
+        other = found.setdefault(limit.name, limit)
+        if other is not limit:
+            raise BadInput(
+                f"{where} limits: {other.words!r} and {limit.words!r} limit the same twice; leave "
+                "one of them out."
+            )
+    return tuple(found.values())
 
 
 def limit_of(text: str, where: str) -> Limit:
@@ -56,4 +60,6 @@ def limit_of(text: str, where: str) -> Limit:
         raise BadInput(f"{where} limits: {text!r:.60}: {error}") from None
     if amount <= 0:
         raise BadInput(f"{where} limits: {text!r:.60} must be above 0.")
-    return Limit(what=what, amount=amount, period=period)
+    per = f"/{match[3]}" if match[3] else ""
+    words = f"{''.join(match[1].split())} {match[2]}{per}"
+    return Limit(what=what, amount=amount, period=period, text=words)

@@ -124,12 +124,8 @@ def _budget(budget: BudgetState) -> str:
     )
     share = budget.left / budget.amount if budget.amount else 0.0
     kind = ' class="bad"' if share < 0.05 else ""
-    left = f"{_amount(budget.left)} of {_amount(budget.amount)} {budget.name}"
+    left = f"{percent(share)} of {budget.text}"
     return f"<span{kind}>{escape(left)}</span>{again}"
-
-
-def _amount(number: float) -> str:
-    return count(number) if number >= 100 else f"{number:.3g}"
 
 
 def _or_none(value: float | None, unit: str) -> str:

@@ -50,10 +50,11 @@ class QueueState(Record):
 
 
 class BudgetState(Record):
-    """One limit. left: of it, but for what is reserved.  again: when it is whole again, from now
-    [s]; None for never."""
+    """One limit. text: as it was written.  left: of its amount, but for what is reserved.  again:
+    when it is whole again, from now [s]; None for never."""
 
     name: str
+    text: str
     amount: float
     left: float
     again: float | None

@@ -195,6 +195,9 @@ def _budgets(seeing: Seeing) -> dict[str, list[BudgetState]]:
     for each in budgets(seeing.gateway):
         left = max(each.limit.amount - each.used - each.reserved, 0.0)
         again = None if each.ends == inf else max(each.ends - wall, 0.0)
-        state = BudgetState(name=each.limit.name, amount=each.limit.amount, left=left, again=again)
+        limit = each.limit
+        state = BudgetState(
+            name=limit.name, text=limit.words, amount=limit.amount, left=left, again=again
+        )
         found.setdefault(each.tenant, []).append(state)
     return found
