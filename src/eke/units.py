@@ -111,7 +111,8 @@ def quantity(text: str, unit: str | None = None) -> float:
     value = float(match[1].replace("_", "").replace(",", ""))
     base, factor = _unit(match[2], unit, shown)
     if unit is not None and base != unit:
-        raise BadQuantity(f"{shown} is in {base}; expected {_expected(unit)}.")
+        found = f"is in {base}" if match[2] else "has no unit"
+        raise BadQuantity(f"{shown} {found}; expected {_expected(unit)}.")
     if not math.isfinite(value * factor):
         raise BadQuantity(f"{shown} is too large to be a real quantity.")
     return value * factor

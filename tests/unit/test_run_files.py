@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,9 +164,18 @@ def test_names_that_cannot_be_written_are_told_before(tmp_path: Path) -> None:
 def test_without_pyarrow_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(BadInput, match=r"eke\[parquet\]"):
         write_run(tmp_path / "run.parquet", run(1))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_why_a_file_cannot_be_read_is_told(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", types.ModuleType("pyarrow"))  # says less of why
+    with pytest.raises(BadFile, match="cannot be read: No such file or directory"):
+        read_run(tmp_path / f"none{ending}")
 
 
 def test_an_interrupted_writer_leaves_what_was_there(

@@ -148,6 +148,23 @@ def test_a_bill_is_of_the_requests_that_ended_in_its_time(tmp_path: Path) -> Non
     assert billed("--since", noon) == {"bob"}
 
 
+def test_a_bill_reads_price_lists_of_a_file_and_nothing_else(tmp_path: Path) -> None:
+    """The keys of a gateway are where the gateway is."""
+    path, file = str(tmp_path / "eke.db"), tmp_path / "gateway.toml"
+    with opened(path) as state:
+        write(state, rows.add, "g", [PLAIN])
+    prices = f'[models.{PLAIN.model}]\nprompt = "1 USD/ktoken"\ncached = "0.1 USD/ktoken"\n'
+    prices += 'answer = "10 USD/ktoken"\n'
+    elsewhere = '[admin]\nport = 1\nkey_env = "NO_SUCH"\n[engines.a]\nurl = "http://x/v1"\n'
+    file.write_text(elsewhere + 'key_env = "NO_SUCH"\nchips = "8xabacus"\n' + prices)
+    billed = eke("usage", path, "--prices", str(file))
+    lines = csv.DictReader(billed.stdout.splitlines())
+    assert {each["BilledCost"] for each in lines} == {"0.006", "0.0004", "0.2"}
+    file.write_text(prices.replace("1 USD", "1 EUR"))
+    error = eke("usage", path, "--prices", str(file)).exception
+    assert isinstance(error, BadFile) and f"[models.{PLAIN.model}] prompt" in str(error)
+
+
 def test_a_closed_gateway_names_no_page_that_its_keys_open_in_no_browser() -> None:
     tenant = Tenant(name="gold", keys=(hashed("sk-gold"),))
     settings = {"admin": 0, "admin_key": "secret", "tenants": (tenant,)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import struct
 import time
 
@@ -377,3 +378,5 @@ def test_nobody_gets_faults_where_they_are_not_allowed():
 def test_a_pace_is_above_zero():
     with pytest.raises(BadInput, match="pace is 0"):
         Manner(pace=0.0)
+    with pytest.raises(BadInput, match="pace is inf; give a number above 0 and below 1e"):
+        Manner(pace=math.inf)

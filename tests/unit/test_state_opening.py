@@ -148,6 +148,14 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         open_state(str(tmp_path / "missing" / "state.db"))
 
 
+@pytest.mark.parametrize("address", ["mysql://me:secret@here/eke", "sqlite:///eke.db"])
+def test_a_kind_of_database_that_is_none_of_ours(address: str) -> None:
+    with pytest.raises(BadInput, match="path of an SQLite file, or postgresql://…") as told:
+        open_state(address)
+    assert f"at '{address.partition(':')[0]}'://" in str(told.value)
+    assert "secret" not in str(told.value)
+
+
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(BadInput, match=r"pip install 'eke\[postgres\]'"):

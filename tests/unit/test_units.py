@@ -65,6 +65,12 @@ def test_a_wrong_dimension_says_what_is_allowed() -> None:
         quantity("3 TFLPO", "FLOP")
 
 
+@pytest.mark.parametrize("text", ["5", " 5 ", "5e3"])
+def test_a_number_without_a_unit_is_told_so(text: str) -> None:
+    with pytest.raises(BadQuantity, match="has no unit; expected a duration, such as 500ms"):
+        quantity(text, "s")
+
+
 @pytest.mark.parametrize(
     "value,unit,text",
     [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
-from typing import Any
+from shlex import join
+from typing import Any, get_args
 
 import tomli
 
@@ -15,6 +17,7 @@ from eke.gateway.engines.address import address, bearer
 from eke.gateway.limits import limits_of
 from eke.gateway.settings import (
     ADMIN_KEY,
+    LEVELS,
     POLICY,
     Chips,
     EngineSettings,
@@ -30,6 +33,7 @@ from eke.gateway.shares import check
 from eke.gateway.state.sealing import sealer
 from eke.gateway.tables import to_record
 from eke.gateway.tenants import hashed
+from eke.gateway.tuning.command import command_of
 from eke.policy import values
 from eke.types.record import Record, fields
 from eke.units import quantity
@@ -80,14 +84,14 @@ class LogFile(Record):
     """The table [log]. form: "auto" is words on a terminal, else JSON."""
 
     level: str = "warning"
-    form: Form = "auto"
+    form: str = "auto"
     file: str = ""
 
 
 class GatewayFile(Record):
     """The whole file."""
 
-    engines: dict[str, EngineFile]
+    engines: dict[str, EngineFile] = {}
     models: dict[str, ModelFile] = {}
     tenants: dict[str, TenantFile] = {}
     tiers: dict[str, list[str] | str] = {}
@@ -111,16 +115,35 @@ class GatewayFile(Record):
 
 def read(path: Path, price: PriceChips) -> Settings:
     """The settings that a file says. price: of chips by their words.  Raises BadFile."""
+    found = _toml(path)
+    with _said_in(path):
+        return settings_of(file_of(found), price, os.environ, path.absolute().parent)
+
+
+def models_of(path: Path) -> tuple[ModelSettings, ...]:
+    """What a file says of models, whatever else it says. Raises BadFile."""
+    found = {name: table for name, table in _toml(path).items() if name == "models"}
+    with _said_in(path):
+        return _models(file_of(found))
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    """What stands in a file. Raises BadFile."""
     try:
         if path.stat().st_size > LARGEST:
             raise BadFile(f"{path}: is larger than {LARGEST:,} bytes; it is no gateway.toml.")
-        found = tomli.loads(path.read_text("utf-8"))
+        return tomli.loads(path.read_text("utf-8"))
     except OSError as error:
         raise BadFile(f"{path}: cannot be read: {error.strerror or error}.") from None
     except (tomli.TOMLDecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadFile(f"{path}: is not TOML: {error}.") from None
+
+
+@contextmanager
+def _said_in(path: Path) -> Iterator[None]:
+    """Say of mistakes in which file they are."""
     try:
-        return settings_of(file_of(found), price, os.environ)
+        yield
     except (BadInput, BadQuantity) as error:
         raise BadFile(f"{path}: {error}") from None
 
@@ -139,8 +162,11 @@ def file_of(found: dict[str, Any]) -> GatewayFile:
     return to_record(found, GatewayFile, "")
 
 
-def settings_of(file: GatewayFile, price: PriceChips, environment: Mapping[str, str]) -> Settings:
-    """Everything checked and in base units. Raises BadInput or BadQuantity naming the table."""
+def settings_of(
+    file: GatewayFile, price: PriceChips, environment: Mapping[str, str], folder: Path = Path()
+) -> Settings:
+    """Everything checked and in base units. folder: in which the file lies, from which the files of
+    the trainer's command are named.  Raises BadInput or BadQuantity naming the table."""
     if not file.engines:
         raise BadInput('there is no engine; add [engines.NAME] with url = "http://host:port/v1".')
     engines = tuple(_engine(name, each, price, environment) for name, each in file.engines.items())
@@ -150,7 +176,7 @@ def settings_of(file: GatewayFile, price: PriceChips, environment: Mapping[str, 
     settings = Settings(
         engines=engines,
         tenants=tenants,
-        models=tuple(_model(name, each) for name, each in file.models.items()),
+        models=_models(file),
         policy=file.policy,
         open=file.open,
         host=file.host,
@@ -166,11 +192,11 @@ def settings_of(file: GatewayFile, price: PriceChips, environment: Mapping[str, 
         batch_discount=_share("batch_discount", file.batch_discount) or 0.0,
         patience=_patience(file.patience),
         contexts=contexts_of(file.tiers),
-        log=file.log.level,
-        log_form=file.log.form,
+        log=_one_of("[log] level", file.log.level.lower(), LEVELS),
+        log_form=_one_of("[log] form", file.log.form, get_args(Form)),
         log_file=file.log.file,
         traces=file.traces,
-        trainer=file.trainer,
+        trainer=join(command_of(file.trainer, folder)),
         jobs=file.jobs,
     )
     if file.admin is not None and not settings.admin_key:
@@ -237,6 +263,10 @@ def _engine(
         sleep=file.sleep,
         wake=file.wake,
     )
+
+
+def _models(file: GatewayFile) -> tuple[ModelSettings, ...]:
+    return tuple(_model(name, each) for name, each in file.models.items())
 
 
 def _model(name: str, file: ModelFile) -> ModelSettings:
@@ -364,6 +394,12 @@ def _share(where: str, text: str) -> float | None:
 def _per_token(where: str, text: str) -> float:
     """A price such as "0.5 USD/Mtoken" [USD/token]."""
     return _in(where, text or "0 USD/token", "USD/token")
+
+
+def _one_of(where: str, given: str, known: Sequence[str]) -> Any:
+    if given not in known:
+        raise BadInput(f"{where} = {given!r:.40}: there are {', '.join(known)}.")
+    return given
 
 
 def _port(where: str, port: int) -> int:

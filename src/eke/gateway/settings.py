@@ -10,6 +10,7 @@ from eke.types.record import Record
 Form = Literal["auto", "json", "words"]
 Counted = Literal["requests", "tokens", "USD", "seconds"]
 
+LEVELS = ("debug", "info", "warning", "error")  # of logs
 POLICY = "classes+promise+queue+backfill(spare=5%)+anticipate@prefix"  # where nobody says
 ADMIN_KEY = "EKE_ADMIN_KEY"  # the variable with the administration's key, where nobody says
 EVERYONE = "everyone"  # the tenant of those who give no key, where none is asked for
@@ -32,22 +33,15 @@ class Limit(Record):
 
     what: requests, tokens (prompt and answer), USD by the price list, or accelerator-seconds.
     amount: of it.  period: length of a window [s]; MONTH for months of the calendar, inf for ever.
-    text: all that as it was written, such as "1.5M tokens/min".
     """
 
     what: Counted
     amount: float
     period: float = inf
-    text: str = ""
-
-    @property
-    def words(self) -> str:
-        """The whole of it, in the words of whoever wrote it."""
-        return self.text or f"{self.amount:,.15g} {self.name}"
 
     @property
     def name(self) -> str:
-        """What it is kept under, such as "tokens/day"."""
+        """How it is called in messages and tables, such as "tokens/day"."""
         for word, seconds in PERIODS.items():
             if seconds == self.period:
                 return f"{self.what}/{word}"

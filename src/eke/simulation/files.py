@@ -143,6 +143,8 @@ def _read(path: Path, table: str) -> tuple[Head, dict[str, tuple[str, ...]], dic
     ending = ending_of(path)
     kinds = {name: kind for name, (kind, _, _) in TABLES[table].items()}
     try:
+        with path.open("rb"):  # says why it cannot be read, where libraries do not
+            pass
         if ending in PACKED:
             text, load = csv_files.opened(path, packed=PACKED[ending])
         else:

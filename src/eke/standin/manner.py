@@ -6,6 +6,8 @@ from eke.errors import BadInput
 from eke.standin.english import MEDIAN
 from eke.types.record import Record
 
+MOST = 1e12  # of pace and median
+
 
 class Manner(Record):
     """names: under which the model is served; none is its own.  pace: so many times as fast as the
@@ -19,5 +21,6 @@ class Manner(Record):
 
     def __post_init__(self) -> None:
         for name in ("pace", "median"):
-            if not 0 < getattr(self, name) < 1e12:
-                raise BadInput(f"{name} is {getattr(self, name):g}; it must be above zero.")
+            if not 0 < getattr(self, name) < MOST:
+                given = f"{getattr(self, name):g}"
+                raise BadInput(f"{name} is {given}; give a number above 0 and below {MOST:g}.")

@@ -54,7 +54,6 @@ def _prices(file: Path | None) -> dict[str, Any]:
     """Price lists by model."""
     if file is None:
         return {}
-    from eke.cli.serve.beside import prices
-    from eke.gateway.configuration import read
+    from eke.gateway.configuration import models_of
 
-    return {model.name: model.price for model in read(file, prices()).models}
+    return {model.name: model.price for model in models_of(file)}

@@ -8,7 +8,7 @@ import msgspec
 
 from eke.errors import BadInput, closest
 from eke.gateway.api.routes import Asking, Route
-from eke.gateway.api.stored import LIMIT, MOST, expired, found, keeps, listed, page, state_of
+from eke.gateway.api.stored import LIMIT, MOST, PAGE, expired, found, keeps, listed, page, state_of
 from eke.gateway.files.file import KIND as FILE
 from eke.gateway.files.file import TUNE
 from eke.gateway.refusal import Refusal, bad, not_found
@@ -32,7 +32,7 @@ async def create(asking: Asking) -> None:
         raise Refusal(
             501,
             "This gateway has no trainer. Whoever runs it can give it one: trainer = "
-            '"bash tune.sh" in its file.',
+            '"bash tune.sh" in its gateway.toml, with tune.sh beside that file.',
             "server_error",
             "not_implemented",
             again=False,
@@ -191,12 +191,12 @@ def _matches(asking: Asking, document: Document, wanted: dict[str, str] | None) 
 
 
 ROUTES = (
-    Route("POST", "/v1/fine_tuning/jobs", create),
-    Route("GET", "/v1/fine_tuning/jobs", list_jobs),
+    Route("POST", "/v1/fine_tuning/jobs", create, Ask),
+    Route("GET", "/v1/fine_tuning/jobs", list_jobs, None, PAGE),
     Route("GET", "/v1/fine_tuning/jobs/{job}", get),
     Route("POST", "/v1/fine_tuning/jobs/{job}/cancel", cancel),
     Route("POST", "/v1/fine_tuning/jobs/{job}/pause", pause),
     Route("POST", "/v1/fine_tuning/jobs/{job}/resume", resume),
-    Route("GET", "/v1/fine_tuning/jobs/{job}/events", events),
-    Route("GET", "/v1/fine_tuning/jobs/{job}/checkpoints", checkpoints),
+    Route("GET", "/v1/fine_tuning/jobs/{job}/events", events, None, PAGE),
+    Route("GET", "/v1/fine_tuning/jobs/{job}/checkpoints", checkpoints, None, PAGE),
 )

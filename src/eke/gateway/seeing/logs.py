@@ -17,12 +17,11 @@ import msgspec
 from eke.errors import BadFile, BadInput
 from eke.gateway.row import Row
 from eke.gateway.seeing.labels import reason_of
-from eke.gateway.settings import Form
+from eke.gateway.settings import LEVELS, Form
 
 NAME = "eke.gateway"
 requests = logging.getLogger(f"{NAME}.requests")
 
-LEVELS = ("debug", "info", "warning", "error")
 SLICE = 64  # lines written before others have their turn
 MOST = 20_000  # lines that wait to be written; what comes then is only counted
 

@@ -152,6 +152,12 @@ def open_database(address: str, sealers: Sealers = lambda tenant: OPEN) -> Datab
 
     sealers: who seals the text of a tenant.  Raises BadFile, BadInput, StateError.
     """
+    kind, scheme, _ = address.partition("://")
+    if scheme and not on_server(address):
+        raise BadInput(
+            f"no state can be kept at {kind!r:.40}://…: give the path of an SQLite file, or "
+            "postgresql://…"
+        )
     dialect = Postgres(address) if on_server(address) else Sqlite(Path(address))
     database = Database(dialect, sealers)
     try:
