@@ -9,9 +9,10 @@ import pytest
 
 from eke.errors import BadFile, BadInput
 from eke.gateway.configuration import contexts_of, read, tiers_of
-from eke.gateway.limits import limit_of
+from eke.gateway.limits import limit_of, limits_of
 from eke.gateway.settings import MONTH, Chips, Limit, Patience, Price, Settings
 from eke.gateway.tenants import hashed
+from eke.types.record import replace
 
 KEY = "sha256:" + hashed("gold's key")
 WHOLE = f"""
@@ -181,7 +182,7 @@ MISTAKES = [
     (ENGINE + '[tenants.t]\nlimits = ["10M"]', ["[tenants.t] limits", "10M", "tokens/day"]),
     (
         ENGINE + '[tenants.t]\nlimits = ["1 USD/day", "2 USD/day"]',
-        ["[tenants.t] limits", "USD/day", "twice"],
+        ["[tenants.t] limits", "'1 USD/day' and '2 USD/day'", "twice"],
     ),
     (ENGINE + '[tenants.t]\nretention = "-1d"', ["[tenants.t] retention", "-1d", "below 0"]),
     (
@@ -247,7 +248,17 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     ],
 )
 def test_limits_in_words(text: str, limit: Limit) -> None:
-    assert limit_of(text, "[tenants.a]") == limit
+    found = limit_of(text, "[tenants.a]")
+    assert replace(found, text="") == limit
+    assert limit_of(found.words, "[tenants.a]") == found
+
+
+@pytest.mark.parametrize("text", ["1.5M tokens/min", "2 chip-hours/month", "0.01 USD"])
+def test_limits_are_told_as_they_were_written(text: str) -> None:
+    (limit,) = limits_of([f" {text} "], "")
+    assert limit.words == text
+    assert limit_of("1.5 M tokens / min", "").words == "1.5M tokens/min"
+    assert Limit(what="tokens", amount=1.5e6, period=60.0).words == "1,500,000 tokens/min"
 
 
 @pytest.mark.parametrize(

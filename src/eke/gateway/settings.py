@@ -33,15 +33,22 @@ class Limit(Record):
 
     what: requests, tokens (prompt and answer), USD by the price list, or accelerator-seconds.
     amount: of it.  period: length of a window [s]; MONTH for months of the calendar, inf for ever.
+    text: all that as it was written, such as "1.5M tokens/min".
     """
 
     what: Counted
     amount: float
     period: float = inf
+    text: str = ""
+
+    @property
+    def words(self) -> str:
+        """The whole of it, in the words of whoever wrote it."""
+        return self.text or f"{self.amount:,.15g} {self.name}"
 
     @property
     def name(self) -> str:
-        """How it is called in messages and tables, such as "tokens/day"."""
+        """What it is kept under, such as "tokens/day"."""
         for word, seconds in PERIODS.items():
             if seconds == self.period:
                 return f"{self.what}/{word}"
