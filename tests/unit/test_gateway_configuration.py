@@ -194,6 +194,14 @@ MISTAKES = [
         ["weights twice"],
     ),
     (ENGINE + '[tiers]\nlong = "all"', ["tiers", "long", "32k"]),
+    (
+        ENGINE + 'models = ["big", "tiny"]\n[models.big]\nsmaller = "tinny"',
+        ["[models.big] smaller: no engine serves 'tinny'", "closest: tiny"],
+    ),
+    (
+        ENGINE + 'models = {big = "b"}\n[tenants.t]\nmodels = ["big", "b"]',
+        ["[tenants.t] models: no engine serves 'b'"],
+    ),
     (ENGINE + '[patience]\nfrist = "3s"', ["[patience] frist", "first"]),
     (ENGINE + '[patience]\nfirst = "3"', ["[patience] first", "'3' has no unit", "500ms"]),
     (ENGINE + "[patience]\nfirst = 3", ["[patience] first", "'3' has no unit", "500ms"]),

@@ -37,9 +37,13 @@ async def reload(house: House, **changes: Any) -> str:
     new = replace(house.gateway.settings, **changes)
     house.service.again = lambda: new
     before = len(house.said)
+
+    def told() -> list[str]:
+        return [each for each in house.said[before:] if "taken over: " in each]
+
     house.service.reload()
-    await until(lambda: len(house.said) > before)
-    return house.said[before]
+    await until(told)
+    return told()[0]
 
 
 def engine(fake: Fake, name: str, **facts: Any) -> EngineSettings:

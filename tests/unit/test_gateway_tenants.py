@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.gateways import Fake, House, ask, chat, run, serving
+from tests.gateways import Fake, House, ask, chat, run, serving, until
 
 from eke.errors import BadInput
 from eke.gateway.membership import Membership
@@ -19,6 +19,7 @@ from eke.policy.naming import ORDERS, takes
 from eke.types.record import replace
 
 FILE = Tenant(name="gold", keys=(hashed("of the file"),), weight=3.0)
+PAYING = Tenant(name="gold", group="paying")
 
 
 def membership(house: House) -> Membership:
@@ -73,6 +74,30 @@ def test_what_is_said_of_open_counts(said: bool) -> None:
         tenants = (FILE,) if said else ()
         async with serving(Fake(), tenants=tenants, open=said) as house:
             assert await statuses(house, "") == [200 if said else 401]
+
+    run(work())
+
+
+def test_names_of_tiers_that_nobody_has_are_told(tmp_path: Path) -> None:
+    tiers: dict[float, tuple[str, ...]] = {8192.0: ("al",), 32768.0: ("godl", "gold", "paying")}
+    words = ["no tenant or group is called 'al'", "called 'godl'; closest: gold"]
+
+    def told(house: House) -> list[str]:
+        return [each for each in house.said if each.startswith("[tiers]")]
+
+    async def work() -> None:
+        async with serving(Fake(), contexts=tiers) as house:
+            assert told(house) == []  # anybody may come with such a key
+            house.service.again = lambda: replace(house.gateway.settings, tenants=(PAYING,))
+            house.service.reload()
+            await until(lambda: len(told(house)) == 2)
+        kept = {"contexts": tiers, "tenants": (PAYING,), "state": str(tmp_path / "s.db")}
+        async with serving(Fake(), **kept) as other:
+            assert all(each in said for each, said in zip(words, told(other), strict=True))
+            await membership(other).put("godl", TenantFile())
+        async with serving(Fake(), **kept) as other:
+            (only,) = told(other)
+            assert "'al'" in only
 
     run(work())
 

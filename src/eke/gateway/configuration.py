@@ -15,6 +15,7 @@ import tomli
 from eke.errors import BadFile, BadInput, BadQuantity
 from eke.gateway.engines.address import address, bearer
 from eke.gateway.limits import limits_of
+from eke.gateway.named import check_models
 from eke.gateway.settings import (
     ADMIN_KEY,
     LEVELS,
@@ -199,6 +200,7 @@ def settings_of(
         trainer=join(command_of(file.trainer, folder)),
         jobs=file.jobs,
     )
+    check_models(settings)
     if file.admin is not None and not settings.admin_key:
         raise BadInput(
             f"[admin]: the environment variable {file.admin.key_env} has no key; set it to a "

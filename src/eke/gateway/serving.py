@@ -34,6 +34,7 @@ from eke.gateway.gateway import Gateway
 from eke.gateway.keeping import Keeper
 from eke.gateway.listening import Connection
 from eke.gateway.membership import Membership
+from eke.gateway.named import unknown_tiers
 from eke.gateway.recording import recorder
 from eke.gateway.reloading import newest, reload
 from eke.gateway.responses.makings import makings_of
@@ -128,6 +129,7 @@ class Service:
             if keeper is not None:
                 gateway.membership = Membership(gateway, keeper.state)
                 await gateway.membership.refresh()
+            self._tell_unknown()
             seeing = self._seeing(gateway)
             self._works(gateway, seeing)
             await self._servers(seeing)
@@ -159,6 +161,12 @@ class Service:
         for engine in added:
             self._look_at(engine)
         self.say("taken over: " + ("; ".join(said) or "nothing that counts changed"))
+        self._tell_unknown()
+
+    def _tell_unknown(self) -> None:
+        """Say which names in the settings are nobody's; somebody may come who has them."""
+        for words in unknown_tiers(self.gateway.settings, self.gateway.tenants):
+            self.say(words)
 
     def _keeper(self, clock: Clock) -> Keeper | None:
         """What outlives this process, where settings say so."""
