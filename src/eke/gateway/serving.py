@@ -16,6 +16,7 @@ from eke.gateway.api import (
     admin,
     batches,
     conversations,
+    describing,
     files,
     models,
     queue,
@@ -202,7 +203,8 @@ class Service:
 
     async def _servers(self, seeing: Seeing) -> None:
         settings = self.settings
-        public = Routes((*PUBLIC, *queue.routes(seeing), *status.routes(seeing)))
+        routes = (*PUBLIC, *queue.routes(seeing), *status.routes(seeing))
+        public = Routes((*routes, *describing.routes(routes, seeing.version)))
         await self._serve(App(self.gateway, public), settings.host, settings.port)
         host, port = self.address()
         here, is_open = where(host, port), self.gateway.tenants.open

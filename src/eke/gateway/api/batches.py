@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eke.gateway.api.routes import Asking, Route
-from eke.gateway.api.stored import LIMIT, MOST, expired, found, keeps, listed, page, state_of
+from eke.gateway.api.stored import LIMIT, MOST, PAGE, expired, found, keeps, listed, page, state_of
 from eke.gateway.batches.batch import (
     CANCELLED,
     CANCELLING,
@@ -107,8 +107,8 @@ async def _shown(asking: Asking, document: Document) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route("POST", "/v1/batches", create),
-    Route("GET", "/v1/batches", list_batches),
+    Route("POST", "/v1/batches", create, Ask),
+    Route("GET", "/v1/batches", list_batches, None, PAGE),
     Route("GET", "/v1/batches/{batch}", get),
     Route("POST", "/v1/batches/{batch}/cancel", cancel),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from eke.gateway.api.listing import included, listed, shown, slice_of
+from eke.gateway.api.listing import SLICE, included, listed, shown, slice_of
 from eke.gateway.api.routes import Asking, Route
 from eke.gateway.refusal import bad
 from eke.gateway.responses import conversations, kept
@@ -130,12 +130,12 @@ def _state(asking: Asking) -> State:
 
 
 ROUTES = (
-    Route("POST", "/v1/conversations", create),
+    Route("POST", "/v1/conversations", create, Create),
     Route("GET", "/v1/conversations/{id}", retrieve),
-    Route("POST", "/v1/conversations/{id}", update),
+    Route("POST", "/v1/conversations/{id}", update, Update),
     Route("DELETE", "/v1/conversations/{id}", delete),
-    Route("POST", "/v1/conversations/{id}/items", add),
-    Route("GET", "/v1/conversations/{id}/items", items),
+    Route("POST", "/v1/conversations/{id}/items", add, Add),
+    Route("GET", "/v1/conversations/{id}/items", items, None, SLICE),
     Route("GET", "/v1/conversations/{id}/items/{item}", item),
     Route("DELETE", "/v1/conversations/{id}/items/{item}", remove),
 )

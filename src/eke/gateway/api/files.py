@@ -75,7 +75,7 @@ def _disposition(document: Document) -> tuple[bytes, bytes]:
 
 ROUTES = (
     Route("POST", "/v1/files", create),
-    Route("GET", "/v1/files", list_files),
+    Route("GET", "/v1/files", list_files, None, ("purpose", "after", "limit", "order")),
     Route("GET", "/v1/files/{file}", get),
     Route("GET", "/v1/files/{file}/content", content),
     Route("DELETE", "/v1/files/{file}", delete),

@@ -12,6 +12,7 @@ from eke.gateway.responses.items import Item, Part
 from eke.gateway.state.items import Slice
 
 PICTURES = "message.input_image.image_url"
+SLICE = ("after", "limit", "order", "include")  # names of the address that choose items
 REASONING = "reasoning.encrypted_content"
 
 

@@ -31,7 +31,7 @@ def routes(seeing: Seeing) -> tuple[Route, ...]:
         told = await (_all(seeing, tenant) if number is None else _one(seeing, tenant, number))
         await asking.reply(200, told, (FRESH,))
 
-    return (Route("GET", "/eke/queue", queue),)
+    return (Route("GET", "/eke/queue", queue, None, ("request_id",)),)
 
 
 async def _all(seeing: Seeing, tenant: Tenant) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import msgspec
 
 from eke.gateway.api.following import Follower
-from eke.gateway.api.listing import listed, slice_of
+from eke.gateway.api.listing import SLICE, listed, slice_of
 from eke.gateway.api.reading import Departed
 from eke.gateway.api.routes import Asking, Route, Sending, decoded
 from eke.gateway.api.telling import costs, told
@@ -17,7 +17,7 @@ from eke.gateway.refusal import Refusal, bad
 from eke.gateway.refusing import may_use
 from eke.gateway.responses import kept
 from eke.gateway.responses.answer import CANCELLED, ENDED, Answer
-from eke.gateway.responses.ask import read
+from eke.gateway.responses.ask import Ask, read
 from eke.gateway.responses.compacting import Compact, compacted, making_of
 from eke.gateway.responses.counting import input_tokens
 from eke.gateway.responses.ids import Ids
@@ -200,11 +200,11 @@ def _state(asking: Asking) -> State:
 
 
 ROUTES = (
-    Route("POST", "/v1/responses", create),
-    Route("POST", "/v1/responses/input_tokens", count),
-    Route("POST", "/v1/responses/compact", compact),
-    Route("GET", "/v1/responses/{id}", retrieve),
+    Route("POST", "/v1/responses", create, Ask),
+    Route("POST", "/v1/responses/input_tokens", count, Ask),
+    Route("POST", "/v1/responses/compact", compact, Compact),
+    Route("GET", "/v1/responses/{id}", retrieve, None, ("stream", "starting_after", "include")),
     Route("DELETE", "/v1/responses/{id}", delete),
     Route("POST", "/v1/responses/{id}/cancel", cancel),
-    Route("GET", "/v1/responses/{id}/input_items", input_items),
+    Route("GET", "/v1/responses/{id}/input_items", input_items, None, SLICE),
 )

@@ -13,6 +13,7 @@ from eke.gateway.state.documents import Document, Listing
 from eke.gateway.state.state import State
 
 LIMIT, MOST = 20, 100  # things on a page
+PAGE = ("after", "limit")  # names of the address that choose one
 
 
 def state_of(asking: Asking) -> State:
