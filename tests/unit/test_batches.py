@@ -96,6 +96,8 @@ def test_responses_can_be_asked_too_and_are_not_stored(tmp_path: Path) -> None:
             errors = await bench.lines_of(done.error_file_id)
             statuses = {each["custom_id"]: each["response"]["status_code"] for each in errors}
             assert statuses["c"] == 400 and statuses["d"] in (400, 404)
+            numbers = {each["response"]["request_id"] for each in (*found, *errors)}
+            assert len(numbers) == 4  # also of those that no engine was asked for
             rows = [row for row in bench.house.rows if row.kind == "batch"]
             assert sum(row.outcome == "finished" for row in rows) == 2
             assert bench.house.gateway.held == 0

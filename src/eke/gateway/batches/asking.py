@@ -86,7 +86,7 @@ class Asking:
         try:
             making = await self._begin(turn)
         except Refusal as refusal:
-            return self._refused(refusal, 0)
+            return self._refused(refusal, self.gateway.number())
         errand = self.errand
         assert errand is not None
         try:
