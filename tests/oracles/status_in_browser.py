@@ -53,6 +53,10 @@ TROUBLE = "no connection: [Errno 111] Connect call failed ('10.20.30.40', 8000)"
 ABOUT = 'document.getElementById("about").innerText'
 LATE = 'document.getElementById("late").innerText'
 BOX = 'document.querySelector("#live input")'
+NARROW = ("h-queues", "h-reasons", "h-used")  # tables that fit into any page
+SCROLLS = """[...document.querySelectorAll(".scroll")]
+  .filter((each) => each.scrollWidth > each.clientWidth)
+  .map((each) => each.getAttribute("aria-labelledby"))"""
 
 
 def nobody() -> tuple[Status, History]:
@@ -67,6 +71,7 @@ def nobody() -> tuple[Status, History]:
         at=1.79e9, since=1.79e9, version="0.1.0", policy="fcfs",
         rules=["First come, first served."], closing=False, totals=totals,
         queues=[], engines=[], reasons=[], tiers=[], tenants=[], lag=0.0, memory=4e7, processor=0.4,
+        trouble="",
     ), History()  # fmt: skip
 
 
@@ -184,8 +189,14 @@ def seen_of(tab: browser.Browser, address: str, name: str, pictures: Path | None
             seen["fetched"] = [each for each in seen["fetched"] if "?live=1" not in each]
             if pictures:
                 picture(tab, pictures / f"{name}-{wide}-{scheme}.png")
-            views[f"{wide} {scheme}"] = {**seen, "faults": faults(seen)}
+            views[f"{wide} {scheme}"] = {**seen, "faults": [*faults(seen), *scrolls(tab, wide)]}
     return views
+
+
+def scrolls(tab: browser.Browser, wide: int) -> list[str]:
+    """Tables that have to be scrolled though there is room for them."""
+    found = tab.evaluate(SCROLLS)
+    return [f"scrolls: {each}" for each in found if wide == max(WIDTHS) or each in NARROW]
 
 
 def live(tab: browser.Browser, house: AtWork) -> dict[str, bool]:

@@ -21,7 +21,8 @@ from eke.gateway.api import queue, status
 from eke.gateway.api.models import ROUTES as MODELS
 from eke.gateway.api.routes import Routes
 from eke.gateway.pages.charts import HIGH, WIDE, Line, chart, path, round_up
-from eke.gateway.pages.status_page import lead
+from eke.gateway.pages.status_page import body, lead
+from eke.gateway.seeing import history
 from eke.gateway.seeing.policy_words import WORDS, policy_words
 from eke.gateway.seeing.seeing import Seeing
 from eke.gateway.seeing.states import Status
@@ -197,6 +198,28 @@ def test_the_page_says_the_state_in_a_sentence(pages: dict[str, str]) -> None:
     assert "Who would have too many before it is refused at once (most=5)." in text
     assert "1 of 1 engines take requests" in text
     assert " % of 1,000,000 tokens" in text and " % of 5,000 USD/day" in text
+
+
+def test_charts_say_beside_their_lines_what_the_first_sentence_says() -> None:
+    async def whole() -> str:
+        async with serving(Fake()) as house:
+            seeing = Seeing(house.gateway)
+            for second in range(1, 121):  # more and more
+                ended = {"finished": second / 60, "refused": 1.0, "answer": second * 10.0}
+                levels = {"running": second / 7, "waiting": second}
+                numbers = {**dict.fromkeys(history.COLUMNS, 0.0), **ended, **levels}
+                seeing.history.add(
+                    second, numbers, {each: [0] * history.WIDE for each in history.SPREADS}
+                )
+            told = await status.Told(seeing, admin=True).now()
+            return body(told, seeing.history)
+
+    text = re.sub("<i [^>]*></i>", "", run(whole()))
+    assert "1.51 requests answered a second, 0 under way, nobody waits." in text
+    assert "answered <b>1.51</b>" in text and "refused <b>1</b>" in text
+    assert "at engines <b>0</b>" in text and "waiting <b>0</b>" in text
+    assert "of answers <b>905</b>" in text
+    assert "every admitted request was answered" in text
 
 
 def test_every_part_of_a_policy_has_words() -> None:

@@ -29,7 +29,7 @@ def body(status: Status, history: History) -> str:
         f'<p class="lead" id="lead" data-live>{escape(lead(status))}</p>',
         f'<p class="about"><span id="about" data-live>{escape(_about(status))}</span> '
         '<span id="late" role="status"></span></p>',
-        f'<div class="figures">{"".join(_charts(history))}</div>',
+        f'<div class="figures">{"".join(_charts(status.totals, history))}</div>',
     ]
     queues = _section("queues", "Who waits", "", tables.queues(status.queues, admin))
     parts.append(_pair(queues, _section("policy", "Rules", "", _rules(status))))
@@ -80,14 +80,13 @@ def _about(status: Status) -> str:
     )
 
 
-def _charts(history: History) -> list[str]:
-    """Six small ones."""
-    finished, refused = history.rates("finished"), history.rates("refused")
+def _charts(totals: Totals, history: History) -> list[str]:
+    """Six small ones; beside the names of their lines stands what the first sentence says."""
     return [
         chart(
             "rate",
             "Requests per second",
-            [Line("answered", finished), Line("refused", refused)],
+            [_lately(history, "answered", "finished"), _lately(history, "refused", "refused")],
             _rate,
         ),
         chart(
@@ -106,14 +105,19 @@ def _charts(history: History) -> list[str]:
             "there",
             "Requests there",
             [
-                Line("at engines", history.rates("running")),
-                Line("waiting", history.rates("waiting")),
+                Line("at engines", history.rates("running"), tables.count(totals.running)),
+                Line("waiting", history.rates("waiting"), tables.count(totals.waiting)),
             ],
             tables.count,
         ),
-        chart("tokens", "Tokens per second", [Line("of answers", history.rates("answer"))], _rate),
+        chart("tokens", "Tokens per second", [_lately(history, "of answers", "answer")], _rate),
         chart("lag", "How late the gateway is", [Line("at most", history.most("lag"))], _time),
     ]
+
+
+def _lately(history: History, words: str, name: str) -> Line:
+    """How much there was per second; beside its name of the last minute."""
+    return Line(words, history.rates(name), _rate(history.lately(name)))
 
 
 def _within(history: History, name: str) -> list[Line]:

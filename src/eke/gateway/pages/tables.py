@@ -96,7 +96,10 @@ def reasons(states: Sequence[Reason]) -> str:
     """One line per reason."""
     rows = [[escape(each.reason), escape(each.outcome), count(each.count)] for each in states]
     return table(
-        "reasons", ["why", "!what became of it", "requests"], rows, "every request was answered"
+        "reasons",
+        ["why", "!what became of it", "requests"],
+        rows,
+        "every admitted request was answered",
     )
 
 

@@ -50,6 +50,11 @@ class History:
         """The sum of a column over the last seconds."""
         return sum(self._recent(name)[KEPT - seconds :])
 
+    def lately(self, name: str) -> float:
+        """A column per second, mean of the last minute, or since there were any."""
+        seconds = max(min(MINUTE * SLOT, self.seconds()), 1)
+        return self.total(name, seconds) / seconds
+
     def rates(self, name: str) -> list[float | None]:
         """A column per second, mean over SLOT of them, oldest first; None before there were any."""
         return [sum(each) / len(each) if each else None for each in self._slots(name)]

@@ -11,7 +11,7 @@ from eke.gateway.engines.engine import Engine
 from eke.gateway.row import FAILED, FINISHED, REFUSED, STOPPED
 from eke.gateway.seeing.budgets import budgets
 from eke.gateway.seeing.census import Census
-from eke.gateway.seeing.history import MINUTE, SLOT
+from eke.gateway.seeing.history import MINUTE
 from eke.gateway.seeing.labels import OTHER
 from eke.gateway.seeing.policy_words import policy_words
 from eke.gateway.seeing.process import memory, processor
@@ -71,12 +71,11 @@ def _told(trouble: str, admin: bool) -> str:
 
 def _totals(seeing: Seeing, admin: bool) -> Totals:
     whole, history, gateway = seeing.meters.total(), seeing.history, seeing.gateway
-    lately = max(min(MINUTE * SLOT, history.seconds()), 1)
     counts = {name: seeing.meters.count(name) for name in (FINISHED, REFUSED, STOPPED, FAILED)}
     money = ("seconds", "energy", "cost", "charged", "saved")
     return Totals(
-        per_second=history.total("finished", lately) / lately,
-        tokens_per_second=history.total("answer", lately) / lately,
+        per_second=history.lately("finished"),
+        tokens_per_second=history.lately("answer"),
         waiting=sum(desk.waiting for desk in gateway.all_desks()),
         running=sum(engine.running for engine in gateway.engines.values()),
         first=_waits(seeing, "first"),
