@@ -220,19 +220,22 @@ def error_of(reply: Reply) -> tuple[int, str, str | None, str | None]:
     return reply.status, error["type"], error["param"], error["code"]
 
 
+MISSING = "missing_required_parameter"
+
+
 @pytest.mark.parametrize(
     "path,body,wanted",
     [
         (CHAT, b"{", (400, "invalid_request_error", None, None)),
-        (CHAT, {"messages": []}, (400, "invalid_request_error", "model", None)),
-        (CHAT, {"model": "m"}, (400, "invalid_request_error", "messages", None)),
-        ("/v1/completions", chat(), (400, "invalid_request_error", "prompt", None)),
-        ("/v1/embeddings", chat(), (400, "invalid_request_error", "input", None)),
+        (CHAT, {"messages": []}, (400, "invalid_request_error", "model", MISSING)),
+        (CHAT, {"model": "m"}, (400, "invalid_request_error", "messages", MISSING)),
+        ("/v1/completions", chat(), (400, "invalid_request_error", "prompt", MISSING)),
+        ("/v1/embeddings", chat(), (400, "invalid_request_error", "input", MISSING)),
         (CHAT, chat(model="n"), (404, "invalid_request_error", "model", "model_not_found")),
         (CHAT, chat(service_tier="x"), (400, "invalid_request_error", "service_tier", None)),
         ("/v1/threads", {}, (404, "invalid_request_error", None, "unknown_url")),
         ("/v1/models/n", None, (404, "invalid_request_error", "model", "model_not_found")),
-        (CHAT, None, (404, "invalid_request_error", None, "unknown_url")),
+        (CHAT, None, (405, "invalid_request_error", None, None)),
     ],
 )
 def test_mistakes_of_clients_are_told_as_openai_does(path: str, body: Any, wanted: Any) -> None:

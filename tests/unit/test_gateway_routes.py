@@ -110,10 +110,10 @@ class Sample(msgspec.Struct):
     "body,param,words",
     [
         (b"{", None, "could not parse"),
-        (b"{}", "name", "missing required field"),
-        (b'{"name": 3}', "name", "Expected `str`"),
-        (b'{"name": "a", "count": "b"}', "count", "Expected `int`"),
-        (b"[]", None, "Expected `object`"),
+        (b"{}", "name", "Missing required parameter"),
+        (b'{"name": 3}', "name", "expected a string"),
+        (b'{"name": "a", "count": "b"}', "count", "expected an integer"),
+        (b"[]", None, "expected an object"),
     ],
 )
 def test_a_record_that_is_wrong_is_refused_for_its_field(

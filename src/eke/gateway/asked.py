@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from eke.gateway.refusal import bad
+from eke.gateway.refusal import bad, mismatched, missing
 
 # service_tier of a request → the one that is served, lower classes first
 CLASSES = {"priority": -1, "default": 0, "flex": 1, "batch": 2}
@@ -63,18 +63,14 @@ def read(body: bytes, endpoint: Endpoint) -> Asked:
     try:
         asked = _decoder.decode(body)
     except msgspec.ValidationError as error:
-        words, _, where = str(error).partition(" - at `$.")
-        field = where.rstrip("`") or None
-        if "missing required field `model`" in words:
-            field, words = "model", "you must provide a model parameter"
-        raise bad(f"{words[0].upper()}{words[1:]}.", field) from None
+        raise mismatched(error, Asked) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise bad(
             "We could not parse the JSON body of your request. It must be a JSON object, such as "
             '{"model": "…", "messages": […]}.'
         ) from None
     if bytes(memoryview(getattr(asked, endpoint.text))[:5]) in (b"", b"null"):
-        raise bad(f"Missing required parameter: '{endpoint.text}'.", endpoint.text)
+        raise missing(endpoint.text)
     for name in ("max_tokens", "max_completion_tokens", "n", "best_of"):
         value = getattr(asked, name)
         if value is not None and value < 1:

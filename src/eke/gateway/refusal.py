@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import ceil
+from typing import Any
 
 import msgspec
+
+from eke.gateway.mismatch import mismatch
 
 LONGEST = 120  # seconds after which OpenAI's clients give up instead of asking again
 
@@ -60,9 +64,33 @@ def bad(message: str, param: str | None = None, code: str | None = None) -> Refu
     return Refusal(400, message, code=code, param=param)
 
 
+def missing(param: str) -> Refusal:
+    """What has to be sent was not."""
+    words = f"Missing required parameter: '{param}'."
+    return bad(words, param, "missing_required_parameter")
+
+
+def mismatched(error: msgspec.ValidationError, kind: Any) -> Refusal:
+    """A body that is not what it should be, of some kind."""
+    words, field, code = mismatch(error, kind)
+    if code == "missing_required_parameter":
+        return missing(field)
+    if code == "invalid_type":
+        return bad(f"Invalid type for '{field or 'body'}': {words}", field or None, code)
+    if code == "unknown_parameter":
+        return bad(words, field, code)
+    return bad(f"Invalid '{field or 'body'}': {words}", field or None, code)
+
+
 def not_found(message: str, param: str | None = None, code: str | None = None) -> Refusal:
     """No such thing."""
     return Refusal(404, message, code=code, param=param)
+
+
+def not_allowed(method: str, methods: Iterable[str]) -> Refusal:
+    """There is such a thing, and nothing that this method does with it."""
+    words = f"Method {method} is not allowed here; use {' or '.join(methods)}."
+    return Refusal(405, words, headers=((b"allow", ", ".join(methods).encode()),))
 
 
 def too_fast(message: str, retry_after: float) -> Refusal:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeVar
 
 import msgspec
 
-from eke.errors import BadInput, closest
+from eke.errors import BadInput
+from eke.gateway.mismatch import mismatch
 from eke.types.record import Record
 
 R = TypeVar("R", bound=Record)
@@ -19,20 +19,8 @@ def to_record(found: Any, kind: type[R], where: str) -> R:
     try:
         return msgspec.convert(found, kind, strict=True)
     except msgspec.ValidationError as error:
-        words, _, place = str(error).partition(" - at `$.")
-        field = place.rstrip("`").replace("[...]", "")
+        words, field, code = mismatch(error, kind)
+        if code == "unknown_parameter":
+            field = field.rpartition(".")[0]
         start = " ".join(each for each in (where, field) if each)
-        words = explained(words, kind)
         raise BadInput(f"{start}: {words}" if start else words) from None
-
-
-def explained(words: str, kind: Any) -> str:
-    """The library's message of what is wrong with a record, with the fields there are where one is
-    none."""
-    unknown = re.search(r"unknown field `([^`]*)`", words)
-    if unknown is None:
-        return f"{words}."
-    known = [each.encode_name for each in msgspec.structs.fields(kind)]
-    near = closest(unknown[1], known)
-    hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}."
-    return f"{unknown[1]!r:.60} is no field; {hint}"

@@ -11,9 +11,8 @@ import msgspec
 from eke.gateway.api.reading import Receive, Scope, Send, body_of
 from eke.gateway.api.telling import numbered
 from eke.gateway.gateway import Gateway
-from eke.gateway.refusal import Refusal, bad, not_found
+from eke.gateway.refusal import bad, mismatched, not_allowed, not_found
 from eke.gateway.settings import Tenant
-from eke.gateway.tables import explained
 from eke.gateway.whole import whole
 
 T = TypeVar("T")
@@ -134,9 +133,7 @@ class Routes:
             raise not_found(f"Unknown request URL: {method} {path:.200}.", code="unknown_url")
         route = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
         if route is None:
-            allowed = (b"allow", ", ".join(methods).encode())
-            words = f"Method {method} is not allowed here; use {' or '.join(methods)}."
-            raise Refusal(405, words, headers=(allowed,))
+            raise not_allowed(method, methods)
         names = route.path.strip("/").split("/")
         asking.parts = {
             name[1:-1].removesuffix("..."): part
@@ -151,11 +148,6 @@ def decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        words, _, where = str(error).partition(" - at `$.")
-        field = where.rstrip("`") or None
-        if field is None and "field `" in words:
-            field = words.split("field `")[1].split("`")[0]
-        words = f"{words}." if where else explained(words, kind)
-        raise bad(f"{words[:1].upper()}{words[1:]}", field) from None
+        raise mismatched(error, kind) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise bad("We could not parse the JSON body of your request.") from None
