@@ -17,6 +17,7 @@ from eke.types.record import replace
 KEY = "sha256:" + hashed("gold's key")
 WHOLE = f"""
 policy = "fair+promise"
+origins = ["https://Chat.example.com", "http://localhost:3000"]
 open = false
 host = "0.0.0.0"
 port = 9000
@@ -127,6 +128,7 @@ def test_everything_that_a_file_can_say(tmp_path: Path, monkeypatch: pytest.Monk
     assert (found.host, found.port, found.admin, found.admin_key) == ("0.0.0.0", 9000, 9001, "s")
     assert (found.policy, found.open, found.state) == ("fair+promise", False, "there.db")
     assert (found.record, found.longest_body) == ("events.jsonl", 10**6)
+    assert found.origins == ("https://chat.example.com", "http://localhost:3000")
     assert found.trainer == f"sh {tmp_path / 'train.sh'} --steps 3"
 
 
@@ -157,6 +159,8 @@ MISTAKES = [
         '[engines.a]\nurl = "http://foo..bar/v1"',
         ["[engines.a] url", "foo..bar", "http://host:port/v1"],
     ),
+    ('origins = ["*"]\n' + ENGINE, ["origins: '*'", "https://chat.example.com"]),
+    ('origins = ["https://a.b/c"]\n' + ENGINE, ["origins: 'https://a.b/c'", "no path"]),
     ('polici = "fcfs"\n' + ENGINE, ["polici", "policy"]),
     ('policy = "fcsf"\n' + ENGINE, ["fcsf", "fcfs"]),
     ('policy = "fair(weight=a:1)"\n' + ENGINE, ["weight", "weights"]),

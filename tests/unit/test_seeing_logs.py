@@ -10,12 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.gateways import Fake, ask, chat, run, says, serving, talk
+from tests.gateways import (
+    Fake,
+    ask,
+    asks,
+    chat,
+    reply_of,
+    run,
+    says,
+    serving,
+    talk,
+    told,
+)
 
 from eke.errors import BadFile, BadInput
 from eke.gateway.row import Row
-from eke.gateway.seeing.logs import MOST, NAME, RequestLog, Words, about, begin_logging
+from eke.gateway.seeing.logs import MOST, NAME, OTHERS, RequestLog, Words, about, begin_logging
 from eke.gateway.seeing.seeing import Seeing
+from eke.gateway.settings import LEVELS
 
 PLAIN = Row(**dict.fromkeys(Row._fields, 0))._replace(
     number=7, arrived_at=1.79e9, arrived=5.0, started=5.25, first=5.5, finished=6.0, prompt=10,
@@ -27,12 +39,13 @@ PLAIN = Row(**dict.fromkeys(Row._fields, 0))._replace(
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
     """The loggers as they were."""
-    logger = logging.getLogger(NAME)
-    before = logger.handlers[:], logger.level, logger.propagate
+    loggers = [logging.getLogger(name) for name in (NAME, *OTHERS)]
+    before = [(each.handlers[:], each.level, each.propagate) for each in loggers]
     yield
-    for handler in logger.handlers:
-        handler.close()
-    logger.handlers, logger.level, logger.propagate = before
+    for logger, then in zip(loggers, before, strict=True):
+        for handler in logger.handlers:
+            handler.close()
+        logger.handlers, logger.level, logger.propagate = then
 
 
 def log() -> RequestLog:
@@ -41,6 +54,38 @@ def log() -> RequestLog:
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_makes_no_sense_leaves_no_line(
+    level: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever reaches the gateway could fill the log, with lines that are none of its own."""
+    path = tmp_path / "log"
+    upgrade = ("connection: upgrade, close", "upgrade: websocket", "sec-websocket-key: x")
+    form = "content-type: multipart/form-data; boundary=x"
+
+    async def check() -> None:
+        async with serving(Fake(), state=str(tmp_path / "s.db")) as house:
+            begin_logging(level, "json", str(path))
+            assert reply_of(await told(house.address, b"nonsense\r\n\r\n")).status == 400
+            await told(house.address, asks("/v1/models", None, "", *upgrade, close=False))
+            assert (await ask(house, "/v1/files", b"--y\r\n\r\n--x", "", form)).status == 400
+
+    run(check())
+    assert all(each["logger"].startswith(NAME) for each in lines(path))
+    assert level == "debug" or not lines(path)
+    assert capsys.readouterr().err == ""
+
+
+def test_errors_of_libraries_are_lines_like_others(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    begin_logging("warning", "json", str(path))
+    for name in OTHERS:
+        logging.getLogger(name).error("oh")
+    assert [(each["logger"], each["level"]) for each in lines(path)] == [
+        (name, "error") for name in OTHERS
+    ]
 
 
 def test_nothing_that_was_sent_or_answered_is_in_a_log(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import inf
@@ -40,6 +41,7 @@ from eke.types.record import Record, fields
 from eke.units import quantity
 
 LARGEST = 4 << 20  # bytes of a file
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@*]+")
 
 
 PriceChips = Callable[[str], Chips]
@@ -102,6 +104,7 @@ class GatewayFile(Record):
     traces: str = ""
     policy: str = POLICY
     open: bool | None = None
+    origins: list[str] = []
     host: str = "127.0.0.1"
     port: int = 8080
     state: str = "eke.db"
@@ -180,6 +183,7 @@ def settings_of(
         models=_models(file),
         policy=file.policy,
         open=file.open,
+        origins=tuple(_origin(each) for each in file.origins),
         host=file.host,
         port=_port("port", file.port),
         admin=None if file.admin is None else _port("admin.port", file.admin.port),
@@ -396,6 +400,14 @@ def _share(where: str, text: str) -> float | None:
 def _per_token(where: str, text: str) -> float:
     """A price such as "0.5 USD/Mtoken" [USD/token]."""
     return _in(where, text or "0 USD/token", "USD/token")
+
+
+def _origin(text: str) -> str:
+    """Where pages come from, as browsers write it."""
+    if not _ORIGIN.fullmatch(text):
+        like = "https://chat.example.com or http://localhost:3000"
+        raise BadInput(f"origins: {text!r:.60} is none; write each with no path, such as {like}.")
+    return text.lower()
 
 
 def _one_of(where: str, given: str, known: Sequence[str]) -> Any:

@@ -27,6 +27,7 @@ from eke.gateway.api import (
 )
 from eke.gateway.api.app import Admin, App
 from eke.gateway.api.routes import Routes
+from eke.gateway.api.sites import Sites
 from eke.gateway.batches.runner import Runner as Batches
 from eke.gateway.clock import Clock
 from eke.gateway.engines.engine import Engine
@@ -205,7 +206,8 @@ class Service:
         settings = self.settings
         routes = (*PUBLIC, *queue.routes(seeing), *status.routes(seeing))
         public = Routes((*routes, *describing.routes(routes, seeing.version)))
-        await self._serve(App(self.gateway, public), settings.host, settings.port)
+        app = Sites(self.gateway, App(self.gateway, public))
+        await self._serve(app, settings.host, settings.port)
         host, port = self.address()
         here, is_open = where(host, port), self.gateway.tenants.open
         page = f"status on {here}/" if is_open else "for keys of tenants"  # no browser sends any
@@ -226,6 +228,7 @@ class Service:
             log_config=None,
             server_header=False,
             date_header=False,
+            ws="none",
             proxy_headers=False,
             timeout_keep_alive=75,
             http=Connection,

@@ -187,7 +187,7 @@ class Settings(Record):
 
     policy: who is answered next, as eke.policy.naming reads it.  open: whether requests without a
     known key are answered, each key a tenant of its own; None for as long as no tenant has keys.
-    longest_body: of a request [B].
+    origins: of pages that may use the API from a browser.  longest_body: of a request [B].
     state: path of an SQLite file, or postgresql://…  admin: port of the administration on the
     loopback interface; None for none.  key_env: names of the environment variables with its key
     and those of engines.  record: file for every event and action, to be replayed.
@@ -204,6 +204,7 @@ class Settings(Record):
     models: tuple[ModelSettings, ...] = ()
     policy: str = POLICY
     open: bool | None = None
+    origins: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     port: int = 8080
     admin: int | None = None

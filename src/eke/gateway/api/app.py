@@ -14,11 +14,12 @@ from eke.gateway.api.reading import Departed, Receive, Scope, Send, header
 from eke.gateway.api.telling import ID, numbered
 from eke.gateway.asked import ENDPOINTS
 from eke.gateway.gateway import Gateway
-from eke.gateway.refusal import Refusal, overloaded
+from eke.gateway.refusal import Refusal, not_allowed, overloaded
 from eke.gateway.settings import Tenant
 
 log = logging.getLogger("eke.gateway")
 
+HEALTH = "/health"
 AGAIN = 2.0  # when to ask again while the state does not answer [s]
 
 Handler = Callable[[Gateway, Tenant, Scope, Receive, Send], Awaitable[None]]
@@ -61,9 +62,27 @@ class App:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request. Raises Refusal where nothing was sent yet."""
-        handler = self.fast.get(scope["path"]) if scope["method"] == "POST" else None
+        path, method = scope["path"], scope["method"]
+        if path == HEALTH:
+            await self.health(method, send)
+            return
+        handler = self.fast.get(path)
         tenant = self.gateway.tenants.of(header(scope, b"authorization"))
+        if handler is not None and method != "POST":
+            raise not_allowed(method, ("POST",))
         await (handler or self.rest)(self.gateway, tenant, scope, receive, send)
+
+    async def health(self, method: str, send: Send) -> None:
+        """Tell whoever divides requests among gateways, who has no key, whether to send any here.
+        Raises Refusal 405."""
+        if method not in ("GET", "HEAD"):
+            raise not_allowed(method, ("GET",))
+        status, word = (503, b"stopping") if self.gateway.closing else (200, b"ok")
+        body = b'{"status":"%b"}' % word
+        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+        headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
     async def refuse(self, send: Send, refusal: Refusal) -> None:
         """Send an error, and count it."""

@@ -20,6 +20,7 @@ from eke.gateway.seeing.labels import reason_of
 from eke.gateway.settings import LEVELS, Form
 
 NAME = "eke.gateway"
+OTHERS = ("uvicorn.error", "python_multipart")  # of libraries, which warn of what strangers send
 requests = logging.getLogger(f"{NAME}.requests")
 
 SLICE = 64  # lines written before others have their turn
@@ -145,10 +146,10 @@ def begin_logging(level: str = "info", form: Form = "auto", to: str = "") -> log
         raise BadFile(f"{to}: no logs can be written there: {error.strerror or error}.") from None
     people = form == "words" or (form == "auto" and not to and sys.stderr.isatty())
     handler.setFormatter(Words() if people else JsonLines())
-    logger = logging.getLogger(NAME)
-    logger.handlers = [handler]
-    logger.setLevel(level.upper())
-    logger.propagate = False
+    for name in (NAME, *OTHERS):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(level.upper() if name == NAME else logging.ERROR)
     return handler
 
 
