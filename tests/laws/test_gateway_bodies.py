@@ -83,7 +83,7 @@ def test_any_object_is_a_request_or_refused_for_a_field(body: dict[str, Any]) ->
         (b'{"model": 3, "messages": []}', "model", "invalid type for 'model': expected a string"),
         (b'{"model": "m"}', "messages", "Missing required parameter: 'messages'"),
         (b'{"model": "m", "messages": null}', "messages", "Missing required parameter"),
-        (b'{"model": "m", "messages": [], "stream": "yes"}', "stream", "expected a boolean, but got a string"),
+        (b'{"model": "m", "messages": [], "stream": "yes"}', "stream", "expected a boolean"),
         (b'{"model": "m", "messages": [], "max_tokens": 0}', "max_tokens", "below 1"),
         (b'{"model": "m", "messages": [], "max_tokens": 1.5}', "max_tokens", "expected an integer"),
         (b'{"model": "m", "messages": [], "n": 129}', "n", "above 128"),

@@ -14,7 +14,7 @@ from tests.fleets import REPLICA, deployed, play, traffic
 from tests.runs import run as made
 
 from eke import Plan, Serve, Settings, fleet, model, simulate
-from eke.observing.reasons import TURNED_AWAY
+from eke.gateway.row import NOT_ADMITTED
 from eke.observing.replaying import again, replay, whole
 from eke.observing.replaying import play as play_again
 from eke.policy.naming import make
@@ -145,7 +145,7 @@ def test_who_was_not_admitted_stays_so_and_nobody_is_lost(asked, data):
     requests = dict(run.requests)
     requests["outcome"] = np.where(turned, REFUSED, requests["outcome"]).astype(np.int8)
     requests["reason"] = np.where(turned, len(run.names["reason"]), 0).astype(np.int16)
-    words = f"{TURNED_AWAY}too fast"
+    words = f"{NOT_ADMITTED}too fast"
     seen = replace(
         run, requests=requests, names={**run.names, "reason": (*run.names["reason"], words)}
     )

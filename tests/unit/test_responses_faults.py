@@ -87,7 +87,8 @@ def test_an_engine_that_dies_leaves_a_failed_response(
             later = await home.client.responses.create(model="m", input="x", background=True)
             assert (await over(home, later.id)).status == "failed"
             assert {row.outcome for row in home.house.rows} == {"failed"}
-            assert {row.reason for row in home.house.rows} == {"the engine broke off"}
+            assert {row.reason.partition(",")[0] for row in home.house.rows} == {"broke off"}
+            assert not any("memory" in row.reason for row in home.house.rows)
 
     run(work())
 

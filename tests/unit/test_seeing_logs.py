@@ -170,11 +170,7 @@ def test_people_are_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert isinstance(handler.formatter, Words)
     kept = log()
     kept.over(PLAIN)
-    kept.over(
-        PLAIN._replace(
-            outcome="refused", reason="The engines are overloaded: queue full. Ask again later."
-        )
-    )
+    kept.over(PLAIN._replace(outcome="refused", reason="queue full"))
     kept.close()
     logging.getLogger(NAME).error("the state does not answer")
     first, second, third = capsys.readouterr().err.splitlines()

@@ -15,7 +15,7 @@ from tests.gateways import Fake, House, ask, chat, run, serving, talk
 
 from eke.gateway.seeing.exposition import counter, gauge, histogram, number
 from eke.gateway.seeing.histogram import Histogram
-from eke.gateway.seeing.labels import OTHER, STRANGERS, reason_of
+from eke.gateway.seeing.labels import OTHER, STRANGERS
 from eke.gateway.seeing.metrics import metrics
 from eke.gateway.seeing.seeing import Seeing
 from eke.gateway.settings import Limit, ModelSettings, Price, Tenant
@@ -107,7 +107,7 @@ def test_requests_are_counted_by_what_they_have_in_common(text: str) -> None:
     assert of(found, name, tenant="gold", outcome="refused") == 1
     assert of(found, name, tenant="ann", outcome="finished", tier="flex", model="m") == 1
     assert of(found, "eke_refusals_total") == 1
-    assert of(found, "eke_refusals_total", reason="limit of requests") == 1
+    assert of(found, "eke_refusals_total", reason="not admitted: limit of requests") == 1
 
 
 def test_tokens_and_money_are_added_up(text: str) -> None:
@@ -246,21 +246,3 @@ def test_lines_are_as_the_format_has_them() -> None:
     assert [number(each) for each in (1.5, 1e20, float("inf"), float("nan"))] == [
         "1.5", "1e+20", "+Inf", "NaN",
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "text,words",
-    [
-        ("The engines are overloaded: queue full. Ask again later.", "queue full"),
-        ("Resource Unavailable: would miss its promise.", "would miss its promise"),
-        ("You reached the limit of 1,000 tokens/day. Ask whoever runs it.", "limit of tokens/day"),
-        ("You reached the limit of 1.5M chip-hours/day.", "limit of chip-hours/day"),
-        ("No engine answered; the last one: no connection: [Errno 111] ('10.1.2.3', 80).",
-         "no connection"),
-        ("the engine answered 503", "the engine answered 503"),
-        ("The model `secret` does not exist.", "The model … does not exist"),
-        ("", "no reason given"),
-    ],
-)  # fmt: skip
-def test_reasons_are_few_words(text: str, words: str) -> None:
-    assert reason_of(text) == words

@@ -23,7 +23,7 @@ PLAIN = Row(**dict.fromkeys(Row._fields, 0))._replace(
     outcome="finished", reason="", session=None, cost=0.001, energy=3.0, seconds=0.5,
 )  # fmt: skip
 REFUSED = PLAIN._replace(
-    started=None, first=None, engine="", outcome="refused", reason="The model `SECRET` is no more."
+    started=None, first=None, engine="", outcome="refused", reason="not admitted: model_not_found"
 )
 
 
@@ -135,7 +135,7 @@ def test_a_request_is_a_span_with_its_wait_and_its_engine() -> None:
 def test_who_never_started_has_no_engine_and_an_error() -> None:
     whole, queue = Spans().of(REFUSED)
     assert whole.parent is None and queue.end_time == whole.end_time
-    assert not whole.status.is_ok and "SECRET" not in whole.to_json()
+    assert not whole.status.is_ok and "not admitted: model_not_found" in whole.to_json()
     assert whole.status.description == "The model … is no more"
 
 

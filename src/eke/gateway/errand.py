@@ -13,9 +13,9 @@ from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.ledger import FREE, Hold, Use
 from eke.gateway.outgoing import body_for
-from eke.gateway.refusal import Refusal, overloaded
+from eke.gateway.refusal import no_answer, overloaded
 from eke.gateway.refusing import STARTING, desk_of, refused
-from eke.gateway.row import FAILED, FINISHED, REFUSED, Row
+from eke.gateway.row import FAILED, FINISHED, NOT_ADMITTED, REFUSED, Row
 from eke.gateway.settings import Tenant
 from eke.gateway.settled import row_of
 from eke.gateway.sizing import most_use, sized
@@ -27,6 +27,7 @@ TRANSIENT = (408, 500, 502, 504)  # worth a try on another engine
 UNCLEAR = 500  # the engine's failure if another one answers the same, else the request's
 DENIED = (401, 403, 407)  # it does not know the gateway, which is not the client's doing
 TOLD = 500  # requests in a queue, up to which each is told its place when it comes
+FULL = "The gateway holds more prompts than it has memory for."
 MOST_HELD = 2 << 30  # bytes of prompts that wait, of all requests together
 UNUSED = Use(0.0, 0.0, 0.0, 0.0)
 
@@ -74,7 +75,7 @@ class Errand:
         """Reserve what it may take, and hand it to the policy. Raises Refusal."""
         gateway, request = self.gateway, self.call.request
         if gateway.held + len(self.body) > MOST_HELD:
-            raise overloaded("The gateway holds more prompts than it has memory for.", STARTING)
+            raise overloaded(FULL, STARTING, f"{NOT_ADMITTED}too many prompts")
         self.held = len(self.body)
         gateway.held += self.held
         wall = gateway.clock.wall(request.arrived)
@@ -141,7 +142,8 @@ class Errand:
                     self.desk.first(call)
                 return call.taken()
             if call.broken:
-                raise Refusal(502, f"The engine broke off: {call.broken}.", "server_error")
+                words = f"The engine broke off: {call.broken}."
+                raise no_answer(words, f"broke off, {call.broken}")
             if call.done:
                 return b""
             call.expect(self.gateway.clock.now(), self.gateway.settings.patience.between)
@@ -303,8 +305,7 @@ class Errand:
         engine.end(call, 0, 0, now)
         engine.failed += 1
         if last:
-            words = f"No engine answered; the last one: {reason}."
-            raise Refusal(502, words, "server_error", "bad_gateway")
+            raise no_answer(f"No engine answered; the last one: {reason}.", reason)
         self.desk.failed(call, reason)
         return True
 

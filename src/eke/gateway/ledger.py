@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from eke.gateway.periods import begin_of, number_of
 from eke.gateway.refusal import Refusal, spent, too_fast
+from eke.gateway.row import NOT_ADMITTED
 from eke.gateway.settings import Counted, Limit, Tenant
 
 CHUNK = 64  # a lease is this part of what is left, so that a crash loses little
@@ -323,8 +324,11 @@ def _held(windows: list[Window], most: Use) -> Hold:
 def _refusal(window: Window, wall: float) -> Refusal:
     limit = window.limit
     words = f"the limit of {limit.words}"
+    reason = f"{NOT_ADMITTED}limit of {limit.words.partition(' ')[2]}"
     if window.others or (window.flying and window.most > window.used):
-        return too_fast(f"Requests under way may use up {words}.", SOON)
+        words = f"Requests under way may use up {words}."
+        return too_fast(words, SOON, f"{reason}, held by requests under way")
     if limit.quick:
-        return too_fast(f"You reached {words}.", window.ends - wall)
-    return spent(f"You reached {words}. Ask whoever runs this gateway for more.", CODES[limit.what])
+        return too_fast(f"You reached {words}.", window.ends - wall, reason)
+    words = f"You reached {words}. Ask whoever runs this gateway for more."
+    return spent(words, CODES[limit.what], reason)

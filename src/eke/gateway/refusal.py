@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from eke.gateway.mismatch import mismatch
+from eke.gateway.row import FAILED, NOT_ADMITTED, REFUSED
 
-LONGEST = 120  # seconds after which OpenAI's clients give up instead of asking again
+BROKEN = 502  # status where engines are to blame
 
 
 class Refusal(Exception):
@@ -18,7 +19,7 @@ class Refusal(Exception):
 
     status: of HTTP.  kind, code, param: as OpenAI's error bodies have them.  retry_after: when
     asking again may help [s]; None where it will not.  again: False tells clients not to.
-    headers: more of them.
+    headers: more of them.  reason: what is kept of it, in few words and nothing that was sent.
     """
 
     def __init__(
@@ -28,14 +29,22 @@ class Refusal(Exception):
         kind: str = "invalid_request_error",
         code: str | None = None,
         param: str | None = None,
+        *,
         retry_after: float | None = None,
         again: bool | None = None,
         headers: tuple[tuple[bytes, bytes], ...] = (),
+        reason: str = "",
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.kind = status, message, kind
         self.code, self.param = code, param
         self.retry_after, self.again, self.more = retry_after, again, headers
+        self.reason = reason or f"{NOT_ADMITTED}{code or kind}"
+
+    @property
+    def outcome(self) -> str:
+        """How a request ends that gets it."""
+        return FAILED if self.status == BROKEN else REFUSED
 
     def body(self) -> bytes:
         """OpenAI's error body, all four keys in it."""
@@ -57,6 +66,13 @@ class Refusal(Exception):
         if self.again is not None:
             found.append((b"x-should-retry", b"true" if self.again else b"false"))
         return found
+
+
+def no_answer(message: str, reason: str) -> Refusal:
+    """No engine gave an answer that is one. reason: words behind a colon may be an engine's, and
+    are left out."""
+    kind, code = "server_error", "bad_gateway"
+    return Refusal(BROKEN, message, kind, code, reason=reason.partition(":")[0])
 
 
 def bad(message: str, param: str | None = None, code: str | None = None) -> Refusal:
@@ -93,17 +109,18 @@ def not_allowed(method: str, methods: Iterable[str]) -> Refusal:
     return Refusal(405, words, headers=((b"allow", ", ".join(methods).encode()),))
 
 
-def too_fast(message: str, retry_after: float) -> Refusal:
+def too_fast(message: str, retry_after: float, reason: str = "") -> Refusal:
     """A rate that comes back by itself was used up."""
-    return Refusal(429, message, "rate_limit_error", "rate_limit_exceeded", retry_after=retry_after)
+    kind, code = "rate_limit_error", "rate_limit_exceeded"
+    return Refusal(429, message, kind, code, retry_after=retry_after, reason=reason)
 
 
-def spent(message: str, code: str) -> Refusal:
+def spent(message: str, code: str, reason: str = "") -> Refusal:
     """A budget is spent; asking again does not help."""
-    return Refusal(429, message, "insufficient_quota", code, again=False)
+    return Refusal(429, message, "insufficient_quota", code, again=False, reason=reason)
 
 
-def overloaded(message: str, retry_after: float | None) -> Refusal:
+def overloaded(message: str, retry_after: float | None, reason: str = "") -> Refusal:
     """Too much to do for now."""
     kind, code = "service_unavailable_error", "server_is_overloaded"
-    return Refusal(503, message, kind, code, retry_after=retry_after)
+    return Refusal(503, message, kind, code, retry_after=retry_after, reason=reason)

@@ -23,10 +23,10 @@ def refused(gateway: Gateway, asker: Asker, call: Call) -> Refusal:
         return too_long(gateway, asker, call.request.prompt, None)
     if asker.tier == "flex":
         words, code = f"Resource Unavailable: {said.reason}.", "resource_unavailable"
-        return Refusal(429, words, code, code, retry_after=said.retry_after)
+        return Refusal(429, words, code, code, retry_after=said.retry_after, reason=said.reason)
     later = ", or send it as a background response or in a batch" if gateway.state else ""
     words = f"The engines are overloaded: {said.reason}. Ask again later{later}."
-    refusal = overloaded(words, said.retry_after)
+    refusal = overloaded(words, said.retry_after, said.reason)
     if said.place is not None:
         refusal.more = ((b"x-eke-queue-place", b"%d" % said.place),)
     return refusal

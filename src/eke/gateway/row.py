@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 # How a request ended, as `eke.types.run.OUTCOMES` has them.
 FINISHED, REFUSED, STOPPED, FAILED = "finished", "refused", "stopped", "failed"
+NOT_ADMITTED = "not admitted: "  # before reasons of refusals that no policy decides
 TUNE = "tune"  # kind of a row that is no request: a stretch of a fine-tuning job on an engine
 
 
@@ -13,6 +14,7 @@ class Row(NamedTuple):
     """One request that is over. Times are the gateway's [s], None where it never happened.
 
     arrived_at: UTC [s].  asked: longest answer asked for.  cached: of the prompt, not computed.
+    reason: why it was not answered, in few words of ours and none that were sent.
     seconds: of accelerators.  energy [J].  cost: of the chips [USD].  charged: by the price list
     [USD].  saved: what the cached tokens would have taken more [USD].
     """

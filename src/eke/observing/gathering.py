@@ -67,9 +67,9 @@ class Rows:
             self._keep(name, np.array(cells[name]).clip(-LARGEST, LARGEST).astype(np.int32))
         for name in _CODED:
             self._keep(name, self._codes(name, cells[name]))
-        outcome, told = cells["outcome"], cells["reason"]
-        self._keep("outcome", np.array([OUTCOMES.index(each) for each in outcome], np.int8))
-        self._keep("reason", np.array(list(map(self.reasons.code, outcome, told)), np.int16))
+        outcomes = [OUTCOMES.index(each) for each in cells["outcome"]]
+        self._keep("outcome", np.array(outcomes, np.int8))
+        self._keep("reason", np.array(list(map(self.reasons.code, cells["reason"])), np.int16))
         session = [-1 if each is None else each for each in cells["session"]]
         self._keep("session", np.array(session, np.int64))
 

@@ -8,10 +8,10 @@ from typing import Any, cast
 import numpy as np
 
 from eke.errors import BadInput
+from eke.gateway.row import NOT_ADMITTED
 from eke.observing.engines import Engines, engines
 from eke.observing.fitted import Fitted, fitted
 from eke.observing.later import Later
-from eke.observing.reasons import TURNED_AWAY
 from eke.policy.protocol import Policy
 from eke.simulation.deployment import Deployment, Settings
 from eke.simulation.simulator import Progress
@@ -49,7 +49,7 @@ def replay(run: Run) -> Replay:
     """A run as it is to be played again. Raises BadInput where nobody came."""
     rows = in_order(run)
     names = [*run.names.get("reason", ()), ""]
-    turned = np.array([name.startswith(TURNED_AWAY) for name in names])
+    turned = np.array([name.startswith(NOT_ADMITTED) for name in names])
     aside = turned[np.clip(run.requests["reason"][rows], -1, len(names) - 1)]
     coming = replayed(run, rows[~aside])
     if aside.any():

@@ -12,8 +12,8 @@ from eke.gateway.asker import Asker
 from eke.gateway.changes import Usage, error_of, usage_of, with_fields
 from eke.gateway.errand import Errand, Gone
 from eke.gateway.gateway import Gateway
-from eke.gateway.refusal import Refusal
-from eke.gateway.row import FAILED, FINISHED, REFUSED, STOPPED
+from eke.gateway.refusal import Refusal, no_answer
+from eke.gateway.row import FAILED, FINISHED, STOPPED
 from eke.gateway.settings import Tenant
 from eke.gateway.stream import Broken, Stream
 
@@ -21,6 +21,7 @@ PROGRESS = b"x-eke-progress"  # header of streams that want to be told their pla
 OFTEN = 1.0  # between two tellings [s]
 LONGEST = 1 << 28  # bytes of an answer that is sent at once
 LEFT = "the client left"
+NO_JSON = "not JSON, or no object"
 JSON = b"application/json"
 EVENTS = b"text/event-stream"
 
@@ -54,7 +55,7 @@ async def proxy(
         _stop(errand, STOPPED, LEFT)
         raise Departed from None
     except Refusal as refusal:
-        _stop(errand, REFUSED if refusal.status != 502 else FAILED, refusal.message)
+        _stop(errand, refusal.outcome, refusal.reason)
         if begun:
             await send({"type": "http.response.body", "body": _event(refusal)})
             return
@@ -101,7 +102,7 @@ async def _whole(errand: Errand, send: Send, begun: bool) -> None:
         size += len(data)
         if size > LONGEST:
             words = f"The engine's answer is longer than {LONGEST:,} bytes."
-            raise Refusal(502, words, "server_error", "bad_gateway")
+            raise no_answer(words, "too long an answer")
     body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     status = call.status
     usage, body = _checked(errand, body)
@@ -129,9 +130,7 @@ def _checked(errand: Errand, body: bytes) -> tuple[Usage | None, bytes]:
         if not body.lstrip().startswith(b"{"):
             raise ValueError
     except ValueError:
-        raise Refusal(
-            502, "The engine's answer is not JSON, or no object.", "server_error", "bad_gateway"
-        ) from None
+        raise no_answer(f"The engine's answer is {NO_JSON}.", NO_JSON) from None
     if errand.asked.service_tier and errand.call.status == 200:
         body = with_fields(body, {"service_tier": errand.asker.tier})
     return usage, body
@@ -160,11 +159,10 @@ async def _streamed(errand: Errand, send: Send, begun: bool) -> None:
         if stream.failed:
             outcome, reason = FAILED, "the engine told of an error"
     except Broken as error:
-        outcome, reason = FAILED, str(error)
-        words = f"The engine's answer makes no sense: {error}."
-        last = _event(Refusal(502, words, "server_error", "bad_gateway"))
+        refusal = no_answer(f"The engine's answer makes no sense: {error}.", str(error))
+        outcome, reason, last = FAILED, refusal.reason, _event(refusal)
     except Refusal as refusal:
-        outcome, reason, last = FAILED, refusal.message, _event(refusal)
+        outcome, reason, last = FAILED, refusal.reason, _event(refusal)
     except Gone:
         _stop(errand, STOPPED, LEFT, stream)
         raise
@@ -176,10 +174,8 @@ def _is_stream(errand: Errand, first: bytes) -> None:
     """Refuse what an engine calls a stream and is none."""
     kind = dict(errand.call.headers).get(b"content-type", EVENTS)
     if not kind.startswith(EVENTS) or not first:
-        raise Refusal(
-            502, f"The engine was asked for a stream and sent {kind.decode('latin-1')!r:.80}.",
-            "server_error", "bad_gateway",
-        )  # fmt: skip
+        words = f"The engine was asked for a stream and sent {kind.decode('latin-1')!r:.80}."
+        raise no_answer(words, "not a stream")
 
 
 def _reason(status: int) -> str:

@@ -19,7 +19,7 @@ from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
 from eke.gateway.responses.making import Deferring
 from eke.gateway.responses.storing import tenant_of
-from eke.gateway.row import FAILED, FINISHED, REFUSED, STOPPED, Row
+from eke.gateway.row import FAILED, FINISHED, STOPPED, Row
 from eke.gateway.state import works
 from eke.gateway.state.works import Work
 
@@ -99,7 +99,7 @@ class Asking:
             errand.settle(None, 0, STOPPED, "the batch does not wait for it")
             return WITHDRAWN
         except Refusal as refusal:
-            _over(errand, REFUSED if refusal.status != 502 else FAILED, refusal.message)
+            _over(errand, refusal.outcome, refusal.reason)
             return self._refused(refusal, errand.call.request.id)
         except BaseException:
             _over(errand, STOPPED, "the gateway ends")

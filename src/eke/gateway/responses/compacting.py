@@ -8,7 +8,7 @@ import msgspec
 
 from eke.gateway.errand import Errand
 from eke.gateway.gateway import Gateway
-from eke.gateway.refusal import Refusal
+from eke.gateway.refusal import no_answer
 from eke.gateway.responses.answer import Answer
 from eke.gateway.responses.ask import Ask, CacheOptions
 from eke.gateway.responses.ids import Ids
@@ -66,7 +66,7 @@ def compacted(making: Making) -> Answer:
         for part in item["content"]
     )
     if not text.strip():
-        raise Refusal(502, "The model gave no summary.", "server_error", "bad_gateway")
+        raise no_answer("The model gave no summary.", "no summary")
     ids, turn = making.turn.ids, making.turn
     summary: Item = {"id": ids.item("cmp"), "type": "compaction", "encrypted_content": packed(text)}
     asked = [*turn.before, *turn.input[:-1]]

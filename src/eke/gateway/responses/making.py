@@ -12,7 +12,7 @@ from eke.gateway.asker import Asker
 from eke.gateway.deferred import Deferred
 from eke.gateway.errand import Errand, Gone
 from eke.gateway.gateway import Gateway
-from eke.gateway.refusal import Refusal
+from eke.gateway.refusal import BROKEN, Refusal
 from eke.gateway.responses import answer as answers
 from eke.gateway.responses.answer import Answer, begun, usage_of
 from eke.gateway.responses.ask import Ask
@@ -23,7 +23,7 @@ from eke.gateway.responses.memory import remembered
 from eke.gateway.responses.speech import Speech
 from eke.gateway.responses.turn import Turn
 from eke.gateway.responses.upstream import passes, refusal_of, upstream
-from eke.gateway.row import FAILED, FINISHED, REFUSED, STOPPED
+from eke.gateway.row import FAILED, FINISHED, STOPPED
 from eke.gateway.settings import Tenant
 from eke.gateway.stream import Broken, Stream
 
@@ -90,7 +90,7 @@ class Making:
             if self.errand.call.refusal is not None:
                 await self.errand.answered()
         except Refusal as refusal:
-            self._settle(REFUSED, refusal.message)
+            self._settle(refusal.outcome, refusal.reason)
             raise
         except BaseException:
             self._settle(FAILED, "the gateway failed")
@@ -215,11 +215,9 @@ class Making:
         """How it ended and why, as the log has it: in our words, since an engine's may repeat what
         a user wrote."""
         status = self.errand.call.status
-        if refusal.status == 502:
-            return FAILED, "the engine broke off" if status else refusal.message
-        if status:
+        if status and refusal.status != BROKEN:
             return FAILED, f"the engine answered {status}"
-        return REFUSED, refusal.message
+        return refusal.outcome, refusal.reason
 
     def _settle(self, outcome: str, reason: str) -> None:
         """It is over: what it took, and what it is told to have taken."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from eke.gateway.asked import CHAT
-from eke.gateway.refusal import Refusal
+from eke.gateway.refusal import Refusal, no_answer
 from eke.gateway.stream import Broken
 
 
@@ -33,14 +33,14 @@ def refusal_of(error: Refusal | Broken) -> Refusal:
     """What breaks off, as an error."""
     if isinstance(error, Refusal):
         return error
-    return Refusal(502, f"The engine broke off: {error}.", "server_error", "bad_gateway")
+    return no_answer(f"The engine broke off: {error}.", "broke off")
 
 
 def upstream(status: int, body: bytes) -> Refusal:
     """What an engine says instead of an answer."""
     if status < 400:
         words = "The engine was asked for a stream and sent something else."
-        return Refusal(502, words, "server_error", "bad_gateway")
+        return no_answer(words, "not a stream")
     try:
         error = msgspec.json.decode(body, type=Said).error
     except msgspec.DecodeError:

@@ -94,7 +94,7 @@ def about(row: Row, number: Callable[[int], str]) -> dict[str, Any]:
     if row.first is not None:
         told["first_seconds"] = round(row.first - arrived, 6)
     if row.reason:
-        told["reason"] = reason_of(row.reason)
+        told["reason"] = reason_of(row)
     if row.tries:
         told["retries"] = row.tries
     if row.cost or row.energy:

@@ -160,7 +160,7 @@ class Meters:
     def _not_answered(self, row: Row) -> None:
         reason = self._known.get(row.reason)
         if reason is None:
-            reason = self._reasons.of(reason_of(row.reason))
+            reason = self._reasons.of(reason_of(row))
             if len(self._known) < KEPT:
                 self._known[row.reason] = reason
         self.reasons[row.outcome, reason] += 1

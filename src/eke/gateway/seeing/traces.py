@@ -95,7 +95,7 @@ class Traces:
         parent = api.SpanContext(context.trace, span.parent, remote, flags) if span.parent else None
         status = {}
         if "error.type" in span.attributes:
-            words = reason_of(row.reason)
+            words = reason_of(row)
             status = {"status": api.Status(api.StatusCode.ERROR, words)}
         made = self._sdk.ReadableSpan(
             span.name,
