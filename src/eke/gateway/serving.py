@@ -115,6 +115,7 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         self._looks: dict[int, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
+        self._hurried = False  # nobody waits for what is under way
         self._books = asyncio.Lock()  # of who stores what is over
         self.gateway: Gateway
         self.servers: list[Server] = []
@@ -140,6 +141,17 @@ class Service:
                 await self._stop.wait()
             finally:
                 await self._end()
+
+    def interrupt(self) -> None:
+        """Somebody wants an end: of what is under way first, or at once where that is said again."""
+        if not self.gateway.closing:
+            self.say(ending(self.gateway))
+            self.stop()
+            return
+        self._hurried = True
+        for engine in self.gateway.engines.values():
+            if engine.holder is not None:
+                engine.holder.hurry()
 
     def stop(self) -> None:
         """Answer what is under way, take nothing new, and end."""
@@ -246,8 +258,8 @@ class Service:
 
     def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-            loop.add_signal_handler(signal.SIGTERM, self.stop)
-            loop.add_signal_handler(signal.SIGINT, self.stop)
+            loop.add_signal_handler(signal.SIGTERM, self.interrupt)
+            loop.add_signal_handler(signal.SIGINT, self.interrupt)
             loop.add_signal_handler(signal.SIGHUP, self.reload)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -359,9 +371,9 @@ class Service:
                 await self.gateway.membership.refresh()
 
     async def _drained(self, seconds: float) -> None:
-        """Wait until all is answered and sent, or as long as that [s]."""
+        """Wait until all is answered and sent, or as long as that [s], or until there is hurry."""
         until = self.gateway.clock.now() + seconds
-        while self.gateway.clock.now() < until:
+        while self.gateway.clock.now() < until and not self._hurried:
             if not (self.gateway.open_calls or any(each.busy for each in self.servers)):
                 return
             await asyncio.sleep(0.01)
@@ -389,6 +401,19 @@ class Service:
             with troubles("the last of the books"):
                 await self.gateway.keeper.leave()
             await self.gateway.keeper.state.close()
+
+
+def ending(gateway: Gateway) -> str:
+    """What a gateway that is to end waits for, in words."""
+    patience, waits = gateway.settings.patience, []
+    jobs = sum(engine.holder is not None for engine in gateway.engines.values())
+    if calls := gateway.open_calls:
+        requests = "1 request" if calls == 1 else f"{calls:,} requests"
+        waits.append(f"{requests} under way, at most {patience.drain:g} s")
+    if jobs:
+        trainers = "1 trainer writes its" if jobs == 1 else f"{jobs} trainers write their"
+        waits.append(f"{trainers} checkpoint, at most {patience.checkpoint:g} s")
+    return f"ending: {'; '.join([*waits, 'again ends now'])}" if waits else "ending"
 
 
 def run(settings: Settings, say: Say, again: Callable[[], Settings] | None = None) -> None:

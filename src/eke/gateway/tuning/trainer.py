@@ -53,8 +53,12 @@ class Trainer:
 
     async def end(self) -> None:
         """Kill what is left of it."""
-        _signal(self._process.pid, signal.SIGKILL)
+        self.kill()
         await asyncio.wait({self._over})
+
+    def kill(self) -> None:
+        """Kill it, without waiting until it is gone."""
+        _signal(self._process.pid, signal.SIGKILL)
 
 
 async def start(folder: Folder, command: list[str], environment: dict[str, str]) -> Trainer:

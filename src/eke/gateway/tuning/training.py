@@ -65,7 +65,8 @@ class Training:
         self._stay = Stay(gateway, tenant_of(gateway, document.tenant), self.engine)
         self._started = call.started
         self._door: list[Call] = []
-        self._wanted = False
+        self._wanted = self._hurried = False
+        self._trainer: Trainer | None = None
         self._heard: Heard
         self._read = job_of(document).read
 
@@ -78,6 +79,12 @@ class Training:
         """Requests of other gateways need the engine."""
         self._wanted = True
         self.news.set()
+
+    def hurry(self) -> None:
+        """The gateway ends at once: nobody waits for a checkpoint."""
+        self._hurried = True
+        if self._trainer is not None:
+            self._trainer.kill()
 
     @property
     def has(self) -> bool:
