@@ -30,6 +30,7 @@ from eke.gateway.api.routes import Routes
 from eke.gateway.api.sites import Sites
 from eke.gateway.batches.runner import Runner as Batches
 from eke.gateway.clock import Clock
+from eke.gateway.ending import ending
 from eke.gateway.engines.engine import Engine
 from eke.gateway.engines.health import look
 from eke.gateway.gateway import Gateway
@@ -143,11 +144,12 @@ class Service:
                 await self._end()
 
     def interrupt(self) -> None:
-        """Somebody wants an end: of what is under way first, or at once where that is said again."""
+        """End when what is under way is answered, or at once where that is said again."""
         if not self.gateway.closing:
             self.say(ending(self.gateway))
             self.stop()
             return
+        self.say("ending now")
         self._hurried = True
         for engine in self.gateway.engines.values():
             if engine.holder is not None:
@@ -401,19 +403,6 @@ class Service:
             with troubles("the last of the books"):
                 await self.gateway.keeper.leave()
             await self.gateway.keeper.state.close()
-
-
-def ending(gateway: Gateway) -> str:
-    """What a gateway that is to end waits for, in words."""
-    patience, waits = gateway.settings.patience, []
-    jobs = sum(engine.holder is not None for engine in gateway.engines.values())
-    if calls := gateway.open_calls:
-        requests = "1 request" if calls == 1 else f"{calls:,} requests"
-        waits.append(f"{requests} under way, at most {patience.drain:g} s")
-    if jobs:
-        trainers = "1 trainer writes its" if jobs == 1 else f"{jobs} trainers write their"
-        waits.append(f"{trainers} checkpoint, at most {patience.checkpoint:g} s")
-    return f"ending: {'; '.join([*waits, 'again ends now'])}" if waits else "ending"
 
 
 def run(settings: Settings, say: Say, again: Callable[[], Settings] | None = None) -> None:

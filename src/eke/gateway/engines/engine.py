@@ -26,6 +26,9 @@ class Holder(Protocol):
     def knock(self, call: Call) -> None:
         """A request was started on the engine; it is woken when the engine is free for it."""
 
+    def hurry(self) -> None:
+        """The gateway ends at once: nobody waits for a checkpoint."""
+
 
 class Flight:
     """A request on an engine. level: requests at once when it started.  mark, weight: of its share

@@ -182,12 +182,13 @@ class Training:
         """What ended a trainer, which is over then."""
         name, wall = name_of(self.document), self.gateway.clock.wall()
         self._heard = Heard(self.document.id, name, job, wall)
-        self._first = self._heard.step
+        self._first, self._trainer = self._heard.step, trainer
         try:
             return await self._watch(trainer)
         finally:
             if trainer.code is None:
-                await trainer.stop(self.gateway.settings.patience.checkpoint)
+                patience = self.gateway.settings.patience.checkpoint
+                await trainer.stop(0.0 if self._hurried else patience)
             await trainer.end()
 
     async def _watch(self, trainer: Trainer) -> End:
@@ -202,7 +203,7 @@ class Training:
                 if found is None or found.status != RUNNING:
                     return End("asked")
             if trainer.code is not None:
-                return End("done")
+                return End("ending" if self._hurried else "done")
             if (end := await self._must_stop()) is not None:
                 return end
             try:
