@@ -12,7 +12,7 @@ from openai import AsyncOpenAI
 from openai.types.responses import Response
 
 from eke.gateway.gateway import Gateway
-from eke.gateway.responses.makings import Makings, makings_of
+from eke.gateway.responses.makings import Makings
 from eke.gateway.state.state import State
 from tests.gateways import EVENTS, Fake, Got, House, Line, Script, event, piece, serving, usage_of
 
@@ -39,7 +39,7 @@ class Home(NamedTuple):
 
     @property
     def makings(self) -> Makings:
-        return makings_of(self.gateway)
+        return self.gateway.one(Makings)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,11 @@ from tests.gateways import (
     serving,
     told,
 )
+from tests.responding import echoes as repeats
+from tests.responding import over, responding
 from tests.unit.test_gateway_faults import looks_often  # noqa: F401
 
+from eke.gateway.responses.kept import AWHILE
 from eke.gateway.settings import Patience, Tenant
 from eke.gateway.tenants import hashed
 
@@ -136,5 +140,30 @@ def test_who_left_leaves_no_words_behind() -> None:
             while house.gateway.open_calls:
                 await asyncio.sleep(0.001)
             assert house.gateway.held == 0 and not house.gateway.desks["m"].calls
+
+    run(work())
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_what_is_answered_in_the_background_and_not_stored_is_sealed_and_soon_gone(
+    sealed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_SEAL", b64encode(b"s" * 32).decode())
+    alice = Tenant(name="alice", keys=(hashed("alice"),), seal="A_SEAL" if sealed else None)
+
+    def lies_there() -> bool:
+        return any(PROMPT.encode() in each.read_bytes() for each in tmp_path.iterdir())
+
+    async def work() -> None:
+        where = {"state": str(tmp_path / "s.db"), "tenants": (alice,)}
+        async with responding(Fake(repeats()), **where) as home:
+            create, keeper = home.client.responses.create, home.gateway.keeper
+            assert keeper is not None
+            made = await create(model="m", input=PROMPT, background=True, store=False)
+            assert (await over(home, made.id)).output_text == f"1: {PROMPT}"
+            assert lies_there() != sealed
+            home.gateway.clock._offset += AWHILE + 1.0
+            await keeper.sweep()
+            assert await keeper.state.scrub() and not lies_there()
 
     run(work())

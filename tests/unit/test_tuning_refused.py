@@ -73,7 +73,7 @@ def test_jobs_that_make_no_sense_are_refused(tmp_path: Path) -> None:
             api, files = bench.client().fine_tuning.jobs, bench.client().files
             good = await files.create(file=("t", jsonl([EXAMPLE])), purpose="fine-tune")
             other = await files.create(file=("t", b"x"), purpose="evals")
-            with pytest.raises(NotFoundError, match="cannot be fine-tuned"):
+            with pytest.raises(NotFoundError, match="does not exist"):
                 await api.create(model="nobody", training_file=good.id)
             with pytest.raises(NotFoundError, match="No such File") as missing:
                 await api.create(model="m", training_file="file-none")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from math import inf
 from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
 from eke.gateway.clock import Clock
@@ -28,6 +28,7 @@ from eke.policy.protocol import Policy
 
 LOOKED_AT = 1000  # requests of a desk whose tenants are told to other gateways
 
+T = TypeVar("T")
 Write = Callable[[Row], None]
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Gateway:
         self.engines: dict[int, Engine] = {}
         self.desks: dict[str, Desk] = {}
         self.errors: Counter[tuple[str, str]] = Counter()
+        self._ones: dict[Any, Any] = {}
         self.open_calls = self.held = 0
         self.closing = self.ended = False
         self._number = self._engines = self._made = 0
@@ -83,6 +85,13 @@ class Gateway:
     def state(self) -> State | None:
         """Where texts, files and work are kept; None for nowhere."""
         return self.keeper.state if self.keeper else None
+
+    def one(self, kind: Callable[[Gateway], T]) -> T:
+        """What there is one of for a gateway, made when it is first asked for."""
+        found: T | None = self._ones.get(kind)
+        if found is None:
+            found = self._ones[kind] = kind(self)
+        return found
 
     def number(self) -> int:
         """Of the next request."""

@@ -62,10 +62,17 @@ def unknown_model(gateway: Gateway, tenant: Tenant, model: str) -> Refusal:
             f"The model `{model:.80}` is not known; {len(missing)} engine(s) did not answer yet."
         )
         return overloaded(words, STARTING)
-    near = closest(model[:80], [name for name in gateway.names() if may_use(tenant, name)])
+    return no_model(model, usable(gateway, tenant))
+
+
+def usable(gateway: Gateway, tenant: Tenant) -> list[str]:
+    """Models that a tenant may use, as clients name them."""
+    return [name for name in gateway.names() if may_use(tenant, name)]
+
+
+def no_model(model: str, names: list[str]) -> Refusal:
+    """A model that is none of some."""
+    near = closest(model[:80], names)
     more = f" Closest: {near}." if near else ""
-    return not_found(
-        f"The model `{model:.80}` does not exist or you do not have access to it.{more}",
-        "model",
-        "model_not_found",
-    )
+    words = f"The model `{model:.80}` does not exist or you do not have access to it.{more}"
+    return not_found(words, "model", "model_not_found")

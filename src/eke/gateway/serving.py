@@ -40,7 +40,7 @@ from eke.gateway.membership import Membership
 from eke.gateway.named import unknown_tiers
 from eke.gateway.recording import recorder
 from eke.gateway.reloading import newest, reload
-from eke.gateway.responses.makings import makings_of
+from eke.gateway.responses.makings import Makings
 from eke.gateway.row import Row
 from eke.gateway.seeing.logs import RequestLog, begin_logging
 from eke.gateway.seeing.seeing import Seeing
@@ -209,12 +209,12 @@ class Service:
 
     def _works(self, gateway: Gateway, seeing: Seeing) -> None:
         """Begin what is done beside answering."""
-        makings = makings_of(gateway)
+        makings = gateway.one(Makings)
         for work in (self._settle(), self._watch(), seeing.beat(), makings.run()):
             self._begin(work)
         if gateway.state is not None:
-            self._begin(Batches(gateway).run())
-            self._begin(Jobs(gateway).run())
+            self._begin(gateway.one(Batches).run())
+            self._begin(gateway.one(Jobs).run())
 
     async def _servers(self, seeing: Seeing) -> None:
         settings = self.settings
@@ -384,7 +384,7 @@ class Service:
         """Answer what is under way, then close everything."""
         for server in self.servers:
             server.quit()
-        await makings_of(self.gateway).close()  # others make them; who follows one is let go
+        await self.gateway.one(Makings).close()  # others make them; who follows one is let go
         await self._drained(self.gateway.settings.patience.drain)
         self.gateway.ended = True
         for desk in self.gateway.all_desks():

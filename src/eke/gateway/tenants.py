@@ -52,6 +52,10 @@ class Tenants:
         self._strangers: OrderedDict[str, Tenant] = OrderedDict()
         self._anybody = self.by_name.get(EVERYONE) or Tenant(name=EVERYONE)
 
+    def named(self, name: str) -> Tenant:
+        """The tenant of a name, also one that nobody set up."""
+        return self.by_name.get(name) or replace(self._anybody, name=name, keys=())
+
     def of(self, authorization: bytes) -> Tenant:
         """The tenant of an Authorization header. Raises Refusal 401."""
         scheme, _, key = authorization.partition(b" ")

@@ -13,7 +13,7 @@ from eke.gateway.responses.answer import ENDED, last_of
 from eke.gateway.responses.events import Events
 from eke.gateway.responses.log import Log, behind
 from eke.gateway.responses.making import NUMBERS
-from eke.gateway.responses.makings import makings_of
+from eke.gateway.responses.makings import Makings
 
 LOOK = 0.5  # between looks at a response that another gateway makes [s]
 
@@ -45,7 +45,7 @@ class Follower:
 
     async def _further(self) -> bool:
         """Send what there is; whether that was all."""
-        making = makings_of(self.asking.gateway).live.get(self.id)
+        making = self.asking.gateway.one(Makings).live.get(self.id)
         if making is not None and making.tenant.name == self.asking.tenant.name:
             if making.log is None:
                 raise _not_streamed()

@@ -7,7 +7,7 @@ from typing import Any
 
 from eke.gateway.api.routes import Asking, Route
 from eke.gateway.gateway import Gateway
-from eke.gateway.refusal import not_found
+from eke.gateway.refusing import no_model, usable
 from eke.gateway.settings import Tenant
 
 
@@ -19,24 +19,18 @@ def described(gateway: Gateway, tenant: Tenant, name: str) -> dict[str, Any]:
     return found if context == inf else {**found, "max_model_len": int(context)}
 
 
-def names(gateway: Gateway, tenant: Tenant) -> list[str]:
-    """Models that a tenant may use."""
-    return [name for name in gateway.names() if tenant.models is None or name in tenant.models]
-
-
 async def listed(asking: Asking) -> None:
     """All of them."""
     gateway, tenant = asking.gateway, asking.tenant
-    data = [described(gateway, tenant, name) for name in names(gateway, tenant)]
+    data = [described(gateway, tenant, name) for name in usable(gateway, tenant)]
     await asking.reply(200, {"object": "list", "data": data})
 
 
 async def one(asking: Asking) -> None:
     """One of them."""
     gateway, tenant, name = asking.gateway, asking.tenant, asking.parts["model"]
-    if name not in names(gateway, tenant):
-        words = f"The model '{name:.80}' does not exist or you do not have access to it."
-        raise not_found(words, "model", "model_not_found")
+    if name not in usable(gateway, tenant):
+        raise no_model(name, usable(gateway, tenant))
     await asking.reply(200, described(gateway, tenant, name))
 
 

@@ -6,11 +6,11 @@ from asyncio import sleep
 from collections.abc import Iterable
 from typing import Any
 
-from eke.gateway.api.models import names
 from eke.gateway.api.routes import Asking, Route
 from eke.gateway.call import Call
 from eke.gateway.desk import Desk
 from eke.gateway.refusal import not_found
+from eke.gateway.refusing import usable
 from eke.gateway.seeing.census import KEPT, models_of
 from eke.gateway.seeing.seeing import Seeing
 from eke.gateway.seeing.status import TIERS
@@ -41,7 +41,7 @@ async def _all(seeing: Seeing, tenant: Tenant) -> dict[str, Any]:
     calls = [(line.desk, call) for line, queue in own for call in queue.first if _waits(call)]
     calls.sort(key=lambda each: each[1].request.id)
     placed = await _placed(calls[:KEPT])
-    waiting, allowed = sum(queue.count for _, queue in own), set(names(gateway, tenant))
+    waiting, allowed = sum(queue.count for _, queue in own), set(usable(gateway, tenant))
     return {
         "object": "list",
         "as_of": gateway.clock.wall(census.at),
@@ -103,7 +103,7 @@ def _between(first: Place, last: Place, part: float) -> Place:
 def _request(seeing: Seeing, tenant: Tenant, placed: Placed) -> dict[str, Any]:
     desk, call, place = placed
     request = call.request
-    allowed = names(seeing.gateway, tenant)
+    allowed = usable(seeing.gateway, tenant)
     return {
         "object": "eke.queued",
         "request_id": seeing.gateway.request_id(request.id),
@@ -118,7 +118,7 @@ def _request(seeing: Seeing, tenant: Tenant, placed: Placed) -> dict[str, Any]:
 
 def _queue(seeing: Seeing, tenant: Tenant, desk: Desk, placed: Iterable[Placed]) -> dict[str, Any]:
     """Of all tenants together. before_newest: of those that wait, before the tenant's newest."""
-    allowed = names(seeing.gateway, tenant)
+    allowed = usable(seeing.gateway, tenant)
     own = [place.before for other, _, place in placed if other is desk]
     return {
         "models": [name for name in models_of(seeing.gateway, desk) if name in allowed],

@@ -22,7 +22,7 @@ from eke.gateway.responses.compacting import Compact, compacted, making_of
 from eke.gateway.responses.counting import input_tokens
 from eke.gateway.responses.ids import Ids
 from eke.gateway.responses.making import Making
-from eke.gateway.responses.makings import Makings, makings_of
+from eke.gateway.responses.makings import Makings
 from eke.gateway.responses.turn import turn_of
 from eke.gateway.state.state import State
 
@@ -31,7 +31,7 @@ async def create(asking: Asking) -> None:
     """POST /v1/responses."""
     body = await asking.body()
     ask = read(body)
-    makings = makings_of(asking.gateway)
+    makings = asking.gateway.one(Makings)
     if ask.background:
         making = await makings.start(asking.tenant, ask, body)
         if ask.stream:
@@ -102,7 +102,7 @@ async def cancel(asking: Asking) -> None:
     """POST /v1/responses/{id}/cancel. Twice is as once; what is over stays as it is."""
     making = await _live(asking)
     if making is not None and making.ask.background:
-        await makings_of(asking.gateway).cancel(making)
+        await asking.gateway.one(Makings).cancel(making)
     elif making is not None:
         raise _not_background()
     answer = await _stored(asking)
@@ -121,7 +121,7 @@ async def delete(asking: Asking) -> None:
     id, making = asking.parts["id"], await _live(asking)
     if making is not None:
         making.stored = making.stored and bool(making.ask.background)
-        await makings_of(asking.gateway).cancel(making)
+        await asking.gateway.one(Makings).cancel(making)
     state = _state(asking)
     if not await state.write(kept.delete, id, asking.tenant.name) and making is None:
         raise kept.unknown(id)
@@ -162,7 +162,7 @@ async def compact(asking: Asking) -> None:
 async def _live(asking: Asking) -> Making | None:
     """The response that is asked about, where it is being made here and is known to clients. One
     that just ended is found in the state, a moment later."""
-    making = makings_of(asking.gateway).live.get(asking.parts["id"])
+    making = asking.gateway.one(Makings).live.get(asking.parts["id"])
     if making is None or making.tenant.name != asking.tenant.name:
         return None
     if not (making.stored or making.ask.background):

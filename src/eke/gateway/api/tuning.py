@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from eke.errors import BadInput, closest
+from eke.errors import BadInput
 from eke.gateway.api.routes import Asking, Route
 from eke.gateway.api.stored import LIMIT, MOST, PAGE, expired, found, keeps, listed, page, state_of
 from eke.gateway.files.file import KIND as FILE
 from eke.gateway.files.file import TUNE
 from eke.gateway.refusal import Refusal, bad, not_found
+from eke.gateway.refusing import no_model, usable
 from eke.gateway.responses.ask import check_metadata
 from eke.gateway.state import items
 from eke.gateway.state.documents import Document, Listing
@@ -154,13 +155,9 @@ async def _told(asking: Asking, part: str) -> None:
 
 
 def _check_model(asking: Asking, model: str) -> None:
-    allowed = asking.tenant.models
-    names = [each for each in asking.gateway.names() if allowed is None or each in allowed]
+    names = usable(asking.gateway, asking.tenant)
     if model not in names:
-        near = closest(model[:80], names)
-        more = f" Closest: {near}." if near else ""
-        words = f"The model `{model:.80}` does not exist or cannot be fine-tuned.{more}"
-        raise not_found(words, "model", "model_not_found")
+        raise no_model(model, names)
 
 
 async def _check_file(asking: Asking, param: str, id: str) -> None:

@@ -18,7 +18,6 @@ from eke.gateway.errand import BUSY, Errand, Gone
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
 from eke.gateway.responses.making import Deferring
-from eke.gateway.responses.storing import tenant_of
 from eke.gateway.row import FAILED, FINISHED, STOPPED, Row
 from eke.gateway.state import works
 from eke.gateway.state.works import Work
@@ -108,7 +107,7 @@ class Asking:
     async def _begin(self, turn: Turn) -> Deferring | None:
         """Its errand, and the response that it is for. Raises Refusal where it can never be
         answered."""
-        gateway, tenant = self.gateway, tenant_of(self.gateway, self.work.tenant)
+        gateway, tenant = self.gateway, self.gateway.tenants.named(self.work.tenant)
         url, body = self.line.url, bytes(self.line.body)
         if url == RESPONSES:
             making = await making_of(gateway, tenant, body, turn)

@@ -16,7 +16,6 @@ from eke.gateway.files.file import KIND as FILE
 from eke.gateway.files.file import OUTPUT, New
 from eke.gateway.files.file import document as file_of
 from eke.gateway.gateway import Gateway
-from eke.gateway.responses.storing import tenant_of
 from eke.gateway.state import blobs, documents, works
 from eke.gateway.state.documents import Document
 from eke.gateway.state.state import State
@@ -67,7 +66,7 @@ class Files:
             long = inf if self.batch.kept is None else self.batch.kept
             title = f"{document.id}_{name}.jsonl"
             new = New(id=id, purpose=OUTPUT, name=title, created=now, kept=long)
-            await upload.finish(file_of(new, tenant_of(self.gateway, document.tenant), size))
+            await upload.finish(file_of(new, self.gateway.tenants.named(document.tenant), size))
         return id
 
     async def outputs(self) -> AsyncIterator[bytes]:

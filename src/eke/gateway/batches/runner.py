@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from weakref import WeakKeyDictionary
 
 from eke.errors import StateError
 from eke.gateway.batches.batch import KIND, OPEN, RUNNING
@@ -33,7 +32,6 @@ class Runner:
         self._lines: Lines | None = None
         self._due = 0.0
         self._quiet: set[str] = set()  # batches with nothing under way, that were told of it
-        _all[gateway] = self
 
     async def run(self) -> None:
         """Until it is cancelled; at once where the gateway keeps nothing."""
@@ -96,11 +94,6 @@ class Runner:
         self._quiet = quiet
 
 
-_all: WeakKeyDictionary[Gateway, Runner] = WeakKeyDictionary()
-
-
 def wake(gateway: Gateway) -> None:
     """A batch of a gateway is new, or was changed."""
-    runner = _all.get(gateway)
-    if runner is not None:
-        runner.wake()
+    gateway.one(Runner).wake()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from eke.errors import closest
 from eke.gateway.batches import kept
 from eke.gateway.batches.batch import LINES, Batch, batch_of
 from eke.gateway.batches.line import Checked, Names, checked
@@ -10,7 +9,7 @@ from eke.gateway.files.file import BATCH
 from eke.gateway.files.file import KIND as FILE
 from eke.gateway.files.lines import Lines, Mistake
 from eke.gateway.gateway import Gateway
-from eke.gateway.refusing import unseen
+from eke.gateway.refusing import no_model, unseen, usable
 from eke.gateway.state import blobs, documents, works
 from eke.gateway.state.blobs import Blob
 from eke.gateway.state.documents import Document
@@ -111,15 +110,10 @@ async def _blob(state: State, batch: Batch, tenant: str) -> Blob | Mistake:
 
 
 def _unknown(gateway: Gateway, name: str, model: str) -> tuple[Mistake, ...]:
-    tenant = gateway.tenants.by_name.get(name)
-    allowed = None if tenant is None else tenant.models
-    names = [each for each in gateway.desks if allowed is None or each in allowed]
+    names = usable(gateway, gateway.tenants.named(name))
     if model in names:
         return ()
-    near = closest(model[:80], names)
-    words = f"The model {model!r:.80} does not exist or you do not have access to it."
-    more = f" Closest: {near}." if near else ""
-    return (Mistake("model_not_found", 1, words + more, "body.model"),)
+    return (Mistake("model_not_found", 1, no_model(model, names).message, "body.model"),)
 
 
 async def _add(state: State, document: Document, blob: Blob, longest: int) -> None:

@@ -14,7 +14,7 @@ from eke.errors import BadInput
 from eke.gateway.refusal import Refusal, bad, not_found
 from eke.gateway.responses.answer import CANCELLED, COMPLETED, ENDED, FAILED, INCOMPLETE, Answer
 from eke.gateway.responses.ids import Ids, owner_of
-from eke.gateway.responses.items import Item, resolved
+from eke.gateway.responses.items import REFERENCE, Item, resolved
 from eke.gateway.state import blobs, deleting, documents, items, works
 from eke.gateway.state.documents import Document
 from eke.gateway.state.transaction import Transaction
@@ -85,7 +85,7 @@ def history(
         found = _conversation(transaction, wanted, wanted.conversation)
     known = {item["id"]: item for item in found.items}
     for item in given:
-        if item["type"] == "item_reference" and item["id"] not in known:
+        if item["type"] == REFERENCE and item["id"] not in known:
             _look_up(transaction, wanted.tenant, item["id"], known)
     return found, resolved(given, known, ids)
 

@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -25,7 +24,7 @@ from eke.gateway.responses.ask import Ask, read
 from eke.gateway.responses.ids import Ids, ids_of
 from eke.gateway.responses.items import Item
 from eke.gateway.responses.making import Deferring, Making, Tell, errand_of
-from eke.gateway.responses.storing import tenant_of, whole_of
+from eke.gateway.responses.storing import whole_of
 from eke.gateway.responses.turn import keeps, turn_of
 from eke.gateway.responses.upstream import passes
 from eke.gateway.row import STOPPED
@@ -280,7 +279,7 @@ class Makings:
 
     async def _again(self, work: Work, document: Document, items: list[Item]) -> Deferring:
         """A background response that was asked for before. items: its input.  Raises Refusal."""
-        gateway, tenant = self.gateway, tenant_of(self.gateway, work.tenant)
+        gateway, tenant = self.gateway, self.gateway.tenants.named(work.tenant)
         ask, ids = read(work.body), ids_of(work.id, len(items))
         turn = await turn_of(gateway, tenant, ask, ids, items)
         spent = gateway.clock.wall() - document.created
@@ -293,14 +292,3 @@ def _without_input(body: bytes) -> bytes:
     fields: dict[str, msgspec.Raw] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     fields.pop("input", None)
     return msgspec.json.encode(fields)
-
-
-_all: WeakKeyDictionary[Gateway, Makings] = WeakKeyDictionary()
-
-
-def makings_of(gateway: Gateway) -> Makings:
-    """The responses that a gateway makes."""
-    found = _all.get(gateway)
-    if found is None:
-        found = _all[gateway] = Makings(gateway)
-    return found

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from eke.gateway.gateway import Gateway
 from eke.gateway.responses.answer import ENDED
 from eke.gateway.responses.kept import AWHILE, FLEETING, RESPONSE, Body, Whole
 from eke.gateway.responses.making import Making
-from eke.gateway.settings import EVERYONE, Tenant
 from eke.gateway.state.documents import Document
-from eke.types.record import replace
 
 
 def whole_of(making: Making, events: bytes = b"") -> Whole:
@@ -33,10 +30,3 @@ def whole_of(making: Making, events: bytes = b"") -> Whole:
     conversation = making.ask.conversation_id if making.stored else None
     kept_until = now + tenant.retention
     return Whole(document, making.turn.input, answer["output"], conversation, kept_until, events)
-
-
-def tenant_of(gateway: Gateway, name: str) -> Tenant:
-    """The tenant of a name, also one that nobody set up."""
-    tenants = gateway.tenants.by_name
-    anybody = tenants.get(EVERYONE) or Tenant(name=EVERYONE)
-    return tenants.get(name) or replace(anybody, name=name, keys=())

@@ -9,7 +9,6 @@ import msgspec
 from eke.gateway.files.file import KIND as FILE
 from eke.gateway.files.file import RESULTS, New, document
 from eke.gateway.gateway import Gateway
-from eke.gateway.responses.storing import tenant_of
 from eke.gateway.state import blobs, documents, items
 from eke.gateway.state.documents import Document
 from eke.gateway.state.items import Slice
@@ -32,7 +31,7 @@ async def metrics(gateway: Gateway, state: State, job: Document) -> tuple[str, .
         async with state.upload(id, job.tenant, now, len(text)) as upload:
             await upload.write(text)
             new = New(id=id, purpose=RESULTS, name="step_metrics.csv", created=now)
-            await upload.finish(document(new, tenant_of(gateway, job.tenant), len(text)))
+            await upload.finish(document(new, gateway.tenants.named(job.tenant), len(text)))
     return (id,)
 
 

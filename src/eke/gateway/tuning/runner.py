@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from weakref import WeakKeyDictionary
 
 from eke.errors import StateError
 from eke.gateway.gateway import Gateway
@@ -30,7 +29,6 @@ class Runner:
         self.gateway = gateway
         self._news = asyncio.Event()
         self._stewards: Stewards | None = None
-        _all[gateway] = self
 
     async def run(self) -> None:
         """Until it is cancelled; at once where the gateway keeps nothing."""
@@ -66,11 +64,6 @@ class Runner:
         return self._stewards
 
 
-_all: WeakKeyDictionary[Gateway, Runner] = WeakKeyDictionary()
-
-
 def wake(gateway: Gateway) -> None:
     """A job of a gateway is new, or was changed."""
-    runner = _all.get(gateway)
-    if runner is not None:
-        runner.wake()
+    gateway.one(Runner).wake()

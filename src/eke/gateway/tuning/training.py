@@ -14,7 +14,6 @@ from eke.gateway.call import Call
 from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
-from eke.gateway.responses.storing import tenant_of
 from eke.gateway.settings import ADMIN_KEY
 from eke.gateway.state import standing
 from eke.gateway.state.documents import Document
@@ -62,7 +61,7 @@ class Training:
         self.stretch: Stretch | None = None
         self.share = 0.0
         self.leaving = False
-        self._stay = Stay(gateway, tenant_of(gateway, document.tenant), self.engine)
+        self._stay = Stay(gateway, gateway.tenants.named(document.tenant), self.engine)
         self._started = call.started
         self._door: list[Call] = []
         self._wanted = self._hurried = False

@@ -10,7 +10,6 @@ from eke.errors import StateError
 from eke.gateway.call import Call
 from eke.gateway.desk import Desk
 from eke.gateway.gateway import Gateway
-from eke.gateway.responses.storing import tenant_of
 from eke.gateway.row import FAILED, FINISHED, STOPPED
 from eke.gateway.state import documents, works
 from eke.gateway.state.documents import Document
@@ -255,7 +254,7 @@ class Tuner:
 
     def _over(self, status: str, edit: jobs.Edit) -> notes.Change:
         """What makes a job end with a status, unless somebody ended it meanwhile."""
-        tenant, wall = tenant_of(self.gateway, self.work.tenant), self._wall()
+        tenant, wall = self.gateway.tenants.named(self.work.tenant), self._wall()
 
         def change(found: Document) -> Document:
             if found.status not in jobs.OPEN:
