@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,11 @@ T = TypeVar("T")
 def address(kind: str, folder: Path) -> str:
     """Where a new state of that kind may be. Skips where there is no such server."""
     return server().database() if kind == "postgres" else str(folder / "state.db")
+
+
+def threads() -> set[threading.Thread]:
+    """Those of states that are open in this process, whoever opened them."""
+    return {each for each in threading.enumerate() if each.name.startswith("state-")}
 
 
 @contextmanager

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from pathlib import Path
+from typing import Any
 
+import pytest
 from tests.gateways import CHAT, EVENTS, Fake, ask, chat, event, piece, run, says, serving, until
+from tests.states import threads
 from tests.tuning import came_to, job, said, trains, tuning
 
-from eke.gateway.settings import Patience
+from eke.errors import BadInput
+from eke.gateway.serving import Service
+from eke.gateway.settings import Patience, Settings
 
 LONG = Patience(drain=600.0, checkpoint=600.0)  # longer than any test
 
@@ -60,3 +66,18 @@ def test_a_second_interrupt_waits_for_no_checkpoint(tmp_path: Path) -> None:
             assert (await came_to(bench, made)).status == "succeeded"
 
     run(check())
+
+
+@pytest.mark.parametrize("which", ["port", "admin"])
+def test_a_gateway_that_cannot_begin_lets_go_of_its_state(which: str, tmp_path: Path) -> None:
+    before = threads()
+
+    async def check(taken: socket.socket) -> None:
+        usual: dict[str, Any] = {"engines": (), "port": 0, "state": str(tmp_path / "s.db")}
+        settings = Settings(**{**usual, which: taken.getsockname()[1]})
+        with pytest.raises(BadInput, match="Give another port"):
+            await Service(settings, lambda words: None).run()
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        run(check(taken))
+    assert threads() <= before

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from tests.gateways import Fake, House, ask, chat, run, serving, until
 from tests.postgres import server
-from tests.states import KINDS, address, every, opened, read
+from tests.states import KINDS, address, every, opened, read, threads
 from tests.unit.test_seeing_metrics import of
 from tests.unit.test_seeing_metrics import read as samples_of
 from tests.unit.test_seeing_usage import PLAIN
@@ -65,6 +65,7 @@ def test_what_fails_keeps_nothing_else_from_being_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "SETTLE", 0.001)
+    before = threads()
     done: set[str] = set()
 
     def fails(name: str) -> Any:
@@ -84,7 +85,7 @@ def test_what_fails_keeps_nothing_else_from_being_done(
                 await until(lambda: done == set(verbs))
                 done.clear()
                 monkeypatch.setattr(service, "SWEEP", 1)
-        assert not [each for each in threading.enumerate() if each.name.startswith("state-")]
+        assert threads() <= before  # all is let go
 
     monkeypatch.setattr(service, "SWEEP", 2)
     run(work())

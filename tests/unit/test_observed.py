@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.gateways import Fake, ask, chat, serving, talk
 from tests.gateways import run as on_a_loop
-from tests.states import KINDS, address, opened, write
+from tests.states import KINDS, address, opened, threads, write
 
 from eke.cli import entry
 from eke.errors import BadFile, BadInput, EkeError
@@ -245,7 +244,7 @@ def test_reasons_are_told_apart_while_they_are_few() -> None:
 
 def test_what_a_gateway_says_is_understood(tmp_path: Path) -> None:
     """A real gateway: answers streamed and not, its policy's no in each tier, a limit, too long."""
-    path = str(tmp_path / "eke.db")
+    path, before = str(tmp_path / "eke.db"), threads()
 
     async def live() -> None:
         gate = asyncio.Event()
@@ -281,7 +280,7 @@ def test_what_a_gateway_says_is_understood(tmp_path: Path) -> None:
     assert told[5].startswith(NOT_ADMITTED)
     assert column(run, "outcome") == [FINISHED, FINISHED, REFUSED, REFUSED, FINISHED, REFUSED]
     assert column(run, "tokens") == [5, 5, 0, 0, 5, 0]
-    assert not any(thread.name.startswith("state-") for thread in threading.enumerate())
+    assert threads() <= before  # all is let go
 
 
 def cli(*words: str) -> Any:

@@ -128,17 +128,17 @@ class Service:
         with recorder(self.settings.record) as record:
             keeper = self._keeper(clock)
             self.gateway = gateway = Gateway(self.settings, loop, clock, keeper, record)
-            for engine in gateway.engines.values():
-                self._look_at(engine)
-            if keeper is not None:
-                gateway.membership = Membership(gateway, keeper.state)
-                await gateway.membership.refresh()
-            self._tell_unknown()
-            seeing = self._seeing(gateway)
-            self._works(gateway, seeing)
-            await self._servers(seeing)
-            self._signals(loop)
             try:
+                for engine in gateway.engines.values():
+                    self._look_at(engine)
+                if keeper is not None:
+                    gateway.membership = Membership(gateway, keeper.state)
+                    await gateway.membership.refresh()
+                self._tell_unknown()
+                seeing = self._seeing(gateway)
+                self._works(gateway, seeing)
+                await self._servers(seeing)
+                self._signals(loop)
                 await self._stop.wait()
             finally:
                 await self._end()
