@@ -16,7 +16,8 @@ from tests.unit.test_gateway_reload import reload
 from eke.gateway.call import Call
 from eke.gateway.gateway import Gateway
 from eke.gateway.recording import told_again
-from eke.gateway.settings import EngineSettings, ModelSettings, Settings
+from eke.gateway.settings import EngineSettings, ModelSettings, Price, Settings
+from eke.types.record import replace
 from eke.types.request import Request
 
 BIG = ModelSettings(name="big", smaller="small")
@@ -55,7 +56,9 @@ def test_the_ladder_goes_down_from_the_model_that_is_asked_for(tmp_path: Path) -
         await asyncio.gather(big.start(), small.start())
         engines = (engine(small, "small"), engine(big, "big"))
         record = str(tmp_path / "events")
-        facts = {"models": (BIG,), "policy": LADDER, "record": record}
+        dear, cheap = Price(prompt=1.0, answer=1.0), Price(prompt=1e-3, answer=1e-3)
+        priced = (replace(BIG, price=dear), ModelSettings(name="small", price=cheap))
+        facts = {"models": priced, "policy": LADDER, "record": record}
         async with serving(engines=engines, **facts) as house:
             first = asking(house, 1)
             await until(lambda: big.running == 1)
@@ -67,6 +70,7 @@ def test_the_ladder_goes_down_from_the_model_that_is_asked_for(tmp_path: Path) -
             assert first_one.status == 200 and "x-eke-degraded" not in first_one.headers
             assert (await asyncio.gather(*asking(house, 1, "small")))[0].status == 200
             assert len(big.got) == 1 and len(small.got) == 2
+            assert [row.charged for row in house.rows] == pytest.approx([0.01, 10.0, 0.01])
         assert told_again(Path(record)).ends == []
         await asyncio.gather(big.stop(), small.stop())
 

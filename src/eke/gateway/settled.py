@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eke.gateway.row import FAILED, REFUSED, Row
+from eke.gateway.settings import Price
 
 if TYPE_CHECKING:
     from eke.gateway.errand import Errand
@@ -17,7 +18,7 @@ def row_of(errand: Errand, counts: tuple[int, int, int], end: tuple[str, str], n
     (prompt, tokens, cached), (outcome, reason), engine = counts, end, call.engine
     free = outcome in (REFUSED, FAILED) or call.started is None
     charged, saved = 0.0 if free else call.cost, 0.0
-    price = errand.gateway.model(asker.asked.model).price
+    price = _price(errand)
     if price is not None and not free:
         part = 1.0 - errand.gateway.settings.batch_discount if asker.tier == "batch" else 1.0
         fresh = (prompt - cached) * price.prompt + cached * price.cached
@@ -52,3 +53,13 @@ def row_of(errand: Errand, counts: tuple[int, int, int], end: tuple[str, str], n
         charged=charged,
         saved=saved,
     )
+
+
+def _price(errand: Errand) -> Price | None:
+    """The price list of the model that answered, which may be a smaller one than was asked for; of
+    the one asked for where that has none."""
+    gateway, engine = errand.gateway, errand.call.engine
+    asked = gateway.model(errand.asker.asked.model)
+    if asked.smaller and engine is not None and asked.name not in engine.models:
+        return gateway.model(asked.smaller).price or asked.price
+    return asked.price
