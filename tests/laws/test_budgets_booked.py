@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.gateways import Fake, House, Reply, ask, chat, run, serving, talk, until
+from tests.gateways import Fake, Got, House, Line, Reply, ask, chat, run, serving, talk, until
 from tests.states import KINDS, address, opened, read, write
 
 from eke.errors import StateError
+from eke.gateway import serving as service
 from eke.gateway.clock import Clock
 from eke.gateway.keeping import UNITS, Keeper
 from eke.gateway.ledger import Leave, Ledger, Told, Use
@@ -47,17 +48,24 @@ def code(reply: Reply) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_bursts_after_each_start_pass_a_budget_of_time_by_one_request(
-    kind: str, tmp_path: Path
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody knows then how long a request takes, and a spent budget is told as spent."""
-    limit = Limit(what="seconds", amount=0.05)
+    limit = Limit(what="seconds", amount=50.0)
     where, took = address(kind, tmp_path), list[float]()
+    now = [0.0]  # it goes on while an engine answers, however long that takes
+    monkeypatch.setattr(service, "Clock", lambda: Clock(lambda: now[0], lambda: 1.79e9 + now[0]))
+
+    async def script(got: Got, line: Line) -> None:
+        now[0] += 1.0
+        await talk()(got, line)
+
     same: dict[str, Any] = {"tenants": everyone(limit), "state": where, "facts": {"chips": 8.0}}
 
     async def work() -> None:
         last = ""
         for _ in range(3):
-            async with serving(Fake(), **same) as house:
+            async with serving(Fake(script), **same) as house:
                 while last != "organization_usage_limit_exceeded":
                     refused = [each for each in await burst(house, 20) if each.status != 200]
                     last = code(refused[-1]) if refused else ""
