@@ -312,7 +312,7 @@ def test_an_error_that_stays_ends_a_line(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("eke.gateway.batches.active.PAUSES", (0.01, 0.02))
     monkeypatch.setattr("eke.gateway.engines.breaker.FIRST", 0.01)
     monkeypatch.setattr("eke.gateway.engines.breaker.LONGEST", 0.01)
-    monkeypatch.setattr("eke.gateway.serving.OFTEN", 0.01)
+    monkeypatch.setattr("eke.gateway.looking.OFTEN", 0.01)
 
     async def script(got: Got, to: Line) -> None:
         await to.send(http(500, {"error": {"message": "boom"}}))

@@ -35,8 +35,8 @@ from eke.gateway.settings import Patience
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines are looked at so often that no test waits for it."""
-    monkeypatch.setattr("eke.gateway.serving.OFTEN", 0.02)
-    monkeypatch.setattr("eke.gateway.serving.SOON", 0.02)
+    monkeypatch.setattr("eke.gateway.looking.OFTEN", 0.02)
+    monkeypatch.setattr("eke.gateway.looking.SOON", 0.02)
     monkeypatch.setattr("eke.gateway.engines.breaker.FIRST", 0.02)
 
 

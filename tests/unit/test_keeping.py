@@ -18,7 +18,7 @@ from tests.unit.test_seeing_usage import PLAIN
 from tests.unit.test_state_trouble import Cut
 
 from eke.errors import StateError
-from eke.gateway import serving as service
+from eke.gateway import books
 from eke.gateway.api import status
 from eke.gateway.clock import Clock
 from eke.gateway.engines.engine import Engine
@@ -64,7 +64,7 @@ def test_a_row_that_cannot_be_stored_is_lost_alone(kind: str, tmp_path: Path) ->
 def test_what_fails_keeps_nothing_else_from_being_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "SETTLE", 0.001)
+    monkeypatch.setattr(books, "SETTLE", 0.001)
     before = threads()
     done: set[str] = set()
 
@@ -84,10 +84,10 @@ def test_what_fails_keeps_nothing_else_from_being_done(
             for _ in range(2):
                 await until(lambda: done == set(verbs))
                 done.clear()
-                monkeypatch.setattr(service, "SWEEP", 1)
+                monkeypatch.setattr(books, "SWEEP", 1)
         assert threads() <= before  # all is let go
 
-    monkeypatch.setattr(service, "SWEEP", 2)
+    monkeypatch.setattr(books, "SWEEP", 2)
     run(work())
 
 
@@ -102,7 +102,7 @@ def test_a_look_at_who_says_nothing_that_fails_is_not_the_last(
         raise KeyError("a mistake")
 
     async def work() -> None:
-        monkeypatch.setattr(service, "OFTEN", 0.001)
+        monkeypatch.setattr(books, "OFTEN", 0.001)
         monkeypatch.setattr(Gateway, "overdue", fails)
         async with serving(Fake()):
             await until(lambda: looks > 2)
@@ -113,7 +113,7 @@ def test_a_look_at_who_says_nothing_that_fails_is_not_the_last(
 def test_that_the_state_takes_nothing_is_told_until_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "SETTLE", 0.001)
+    monkeypatch.setattr(books, "SETTLE", 0.001)
 
     async def work() -> None:
         async with serving(Fake(), state=str(tmp_path / "s.db")) as house:
@@ -247,7 +247,7 @@ def spent(where: str) -> int:
 def test_a_gateway_that_ends_while_it_stores_what_was_used_tells_it_once(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "SETTLE", 0.001)
+    monkeypatch.setattr(books, "SETTLE", 0.001)
     begun, go = threading.Event(), threading.Event()
     settle, where = budgets.settle, address(kind, tmp_path)
 

@@ -168,7 +168,7 @@ def test_a_job_is_cancelled_through_another_gateway_than_the_one_that_trains(
 def test_requests_of_another_gateway_get_an_engine_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eke.gateway.serving.SETTLE", 0.01)
+    monkeypatch.setattr("eke.gateway.books.SETTLE", 0.01)
     monkeypatch.setattr("eke.gateway.tuning.training.NOTICE", 0.1)
 
     async def check() -> None:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import uvicorn
-
-from eke.errors import StateError
 from eke.gateway.api import (
     admin,
     batches,
@@ -29,38 +25,33 @@ from eke.gateway.api.app import Admin, App
 from eke.gateway.api.routes import Routes
 from eke.gateway.api.sites import Sites
 from eke.gateway.batches.runner import Runner as Batches
+from eke.gateway.books import Books
 from eke.gateway.clock import Clock
 from eke.gateway.ending import ending
-from eke.gateway.engines.engine import Engine
-from eke.gateway.engines.health import look
 from eke.gateway.gateway import Gateway
 from eke.gateway.keeping import Keeper
 from eke.gateway.listening import Connection
+from eke.gateway.looking import Looks
 from eke.gateway.membership import Membership
 from eke.gateway.named import unknown_tiers
 from eke.gateway.recording import recorder
-from eke.gateway.reloading import newest, reload
+from eke.gateway.reloading import reload
 from eke.gateway.responses.makings import Makings
 from eke.gateway.row import Row
 from eke.gateway.seeing.logs import RequestLog, begin_logging
 from eke.gateway.seeing.seeing import Seeing
 from eke.gateway.seeing.traces import begin_traces
+from eke.gateway.server import Server
 from eke.gateway.settings import Settings
-from eke.gateway.sockets import bound, where
+from eke.gateway.sockets import where
 from eke.gateway.state.sealing import sealers
 from eke.gateway.state.state import open_state
 from eke.gateway.troubles import troubles
 from eke.gateway.tuning.runner import Runner as Jobs
 
-OFTEN = 1.0  # between looks at an engine [s]
-SOON = 0.2  # between looks at one that is not there yet, while the gateway starts [s]
-MISSED = 3.0  # after which an engine that was never there is told [s]
-SETTLE = 0.5  # between tellings of what was used [s]
+OFTEN = 1.0  # between looks at who says nothing [s]
 LOOPBACK = "127.0.0.1"  # the only address of the administration
-BEAT = 2  # of those to a sign of life
-SAMPLE = 10  # and to a look at how engines stand
 LAST = 1.0  # for clients to be told that the gateway stops [s]
-SWEEP = 120  # and to a look for what may be deleted
 
 PUBLIC = (
     *(*models.ROUTES, *responses.ROUTES, *conversations.ROUTES),
@@ -69,37 +60,6 @@ PUBLIC = (
 ADMIN = (*admin.ROUTES, *usage.ROUTES)
 
 Say = Callable[[str], None]
-
-
-class Server(uvicorn.Server):
-    """A server that leaves signals to whoever runs it. here: the socket on which it listens."""
-
-    def __init__(self, config: uvicorn.Config, here: socket.socket) -> None:
-        super().__init__(config)
-        self.here = here
-
-    @property
-    def busy(self) -> bool:
-        """Whether something is still to be sent."""
-        return bool(self.server_state.connections)
-
-    def quit(self) -> None:
-        """Listen no more, and close each connection when its answer is sent."""
-        for listening in self.servers:
-            listening.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
-
-    async def end(self) -> None:
-        """Close it and its connections at once."""
-        self.force_exit = True
-        if self.started:
-            await self.shutdown(sockets=[self.here])
-        self.here.close()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        yield
 
 
 class Service:
@@ -114,11 +74,11 @@ class Service:
     ) -> None:
         self.settings, self.say, self.again = settings, say, again
         self._tasks: set[asyncio.Task[None]] = set()
-        self._looks: dict[int, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
         self._hurried = False  # nobody waits for what is under way
-        self._books = asyncio.Lock()  # of who stores what is over
         self.gateway: Gateway
+        self._books: Books
+        self._looks: Looks
         self.servers: list[Server] = []
 
     async def run(self) -> None:
@@ -128,9 +88,10 @@ class Service:
         with recorder(self.settings.record) as record:
             keeper = self._keeper(clock)
             self.gateway = gateway = Gateway(self.settings, loop, clock, keeper, record)
+            self._books, self._looks = Books(gateway), Looks(gateway, self.say, self._begin)
             try:
                 for engine in gateway.engines.values():
-                    self._look_at(engine)
+                    self._looks.at(engine)
                 if keeper is not None:
                     gateway.membership = Membership(gateway, keeper.state)
                     await gateway.membership.refresh()
@@ -175,7 +136,7 @@ class Service:
             self.say(f"not taken over: {error}")
             return
         for engine in added:
-            self._look_at(engine)
+            self._looks.at(engine)
         self.say("taken over: " + ("; ".join(said) or "nothing that counts changed"))
         self._tell_unknown()
 
@@ -210,7 +171,7 @@ class Service:
     def _works(self, gateway: Gateway, seeing: Seeing) -> None:
         """Begin what is done beside answering."""
         makings = gateway.one(Makings)
-        for work in (self._settle(), self._watch(), seeing.beat(), makings.run()):
+        for work in (self._books.run(), self._watch(), seeing.beat(), makings.run()):
             self._begin(work)
         if gateway.state is not None:
             self._begin(gateway.one(Batches).run())
@@ -233,30 +194,17 @@ class Service:
             await self._serve(Admin(self.gateway, inside), LOOPBACK, settings.admin)
             self.say(f"administration and status on {where(*self.address(1))}/")
 
+    def address(self, which: int = 0) -> tuple[str, int]:
+        """Where the public server, or the other one, is reached."""
+        return self.servers[which].address
+
     async def _serve(self, app: Any, host: str, port: int) -> None:
         """Serve an application; listening when this returns. Raises BadInput."""
-        config = uvicorn.Config(
-            app,
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            date_header=False,
-            ws="none",
-            proxy_headers=False,
-            timeout_keep_alive=75,
-            http=Connection,
-        )
-        server = Server(config, bound(host, port))
+        server = Server(app, host, port)
         self.servers.append(server)
         self._begin(server.serve(sockets=[server.here]))
         while not server.started:
             await asyncio.sleep(0.005)
-
-    def address(self, which: int = 0) -> tuple[str, int]:
-        """Where the public server, or the other one, is reached."""
-        host, port = self.servers[which].here.getsockname()[:2]
-        return host, port
 
     def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
@@ -270,58 +218,6 @@ class Service:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _look_at(self, engine: Engine) -> None:
-        self._looks[engine.number] = self._begin(self._looking(engine))
-
-    async def _looking(self, engine: Engine) -> None:
-        """Look at an engine again and again, and tell the policies."""
-        gateway = self.gateway
-        begun, missed = gateway.clock.now(), False
-        while not (engine.draining and engine.running == 0):
-            with troubles(f"a look at engine {engine.name}"):
-                await self._look(engine)
-                gateway.orphaned(gateway.settings.patience.alone)
-            if not (engine.ready or missed) and gateway.clock.now() - begun > MISSED:
-                self.say(f"engine {engine.name} is not there yet: {engine.trouble}")
-                missed = True
-            await asyncio.sleep(OFTEN if engine.ready else SOON)
-        gateway.remove_engine(engine)
-        self._looks.pop(engine.number, None)
-
-    async def _look(self, engine: Engine) -> None:
-        """Look at an engine once."""
-        gateway, breaker = self.gateway, engine.breaker
-        now = gateway.clock.now()
-        if not breaker.closed and now < breaker.until:
-            return
-        known = dict(engine.models)
-        healthy = await look(engine, now)
-        now = gateway.clock.now()
-        if healthy:
-            if not engine.ready:
-                self.say(f"engine {engine.name} serves {', '.join(engine.models)}")
-            engine.ready = True
-        if engine.ready and breaker.looked(healthy, now):
-            words = "is back" if healthy else f"is not there: {engine.trouble}"
-            self.say(f"engine {engine.name} {words}")
-        if engine.models != known or not all(name in gateway.desks for name in engine.models):
-            gateway.found_models()
-        if engine.metered:
-            engine.capacity.told(engine.inside, engine.level, gateway.presses(engine), now)
-        gateway.report(engine)
-
-    async def _settle(self) -> None:
-        """Tell what was used, again and again."""
-        beats = 0
-        while True:
-            await asyncio.sleep(SETTLE)
-            with troubles("keeping the books"):
-                self.gateway.ledger.tell(self.gateway.clock.wall())
-            if self.gateway.keeper is not None:
-                async with self._books:
-                    await self._keep(self.gateway.keeper, beats)
-            beats += 1
-
     async def _watch(self) -> None:
         """Give up engines and clients that say nothing, soon after their time is up."""
         now = asyncio.get_running_loop().time
@@ -333,44 +229,7 @@ class Service:
             with troubles("a look at who says nothing"):
                 self.gateway.overdue()
                 for server in self.servers:
-                    for connection in list(server.server_state.connections):
-                        connection.overdue(now())  # type: ignore[union-attr]
-
-    async def _keep(self, keeper: Keeper, beats: int) -> None:
-        """Store what is over; now and then say that we are there, and clear up. What fails keeps
-        nothing else from being done."""
-        with troubles("storing what is over"):
-            await keeper.flush()
-        if beats % BEAT == 0:
-            with troubles("a sign of life"):
-                await self._beat(keeper)
-            with troubles("tenants and keys"):
-                await self._refresh()
-            with troubles("wiping what was deleted"):
-                await keeper.state.scrub()
-        if beats % SAMPLE == 0:
-            with troubles("a sample of engines"):
-                await keeper.sample(newest(self.gateway.engines.values()), self.gateway.queued())
-        if beats % SWEEP == 0:
-            with troubles("deleting what was kept long enough"):
-                await keeper.sweep()
-
-    async def _beat(self, keeper: Keeper) -> None:
-        """Say that we are there, and divide engines with the others."""
-        gateway, presence = self.gateway, self.gateway.presence()
-        known = gateway.tenants.by_name.values()
-        await keeper.beat(presence, [tenant.name for tenant in known if tenant.limits])
-        for engine in gateway.engines.values():
-            if keeper.share(engine, presence.wanting.get(engine.settings.url, 0)):
-                gateway.report(engine)
-
-    async def _refresh(self) -> None:
-        """Tell which keys were used, and take over tenants and keys that another gateway's
-        administration changed."""
-        if self.gateway.membership is not None:
-            with contextlib.suppress(StateError):
-                await self.gateway.membership.used()
-                await self.gateway.membership.refresh()
+                    server.overdue(now())
 
     async def _drained(self, seconds: float) -> None:
         """Wait until all is answered and sent, or as long as that [s], or until there is hurry."""
@@ -392,17 +251,13 @@ class Service:
         for engine in self.gateway.engines.values():
             engine.wire.close("the gateway stops")
         await self._drained(LAST)
-        async with self._books:  # what is being stored is not broken off, to be stored once
+        async with self._books.closed():
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.gateway.ledger.tell(self.gateway.clock.wall())
         for server in self.servers:
             await server.end()
-        if self.gateway.keeper is not None:
-            with troubles("the last of the books"):
-                await self.gateway.keeper.leave()
-            await self.gateway.keeper.state.close()
+        await self._books.leave()
 
 
 def run(settings: Settings, say: Say, again: Callable[[], Settings] | None = None) -> None:
