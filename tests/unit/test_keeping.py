@@ -102,7 +102,7 @@ def test_a_look_at_who_says_nothing_that_fails_is_not_the_last(
         raise KeyError("a mistake")
 
     async def work() -> None:
-        monkeypatch.setattr(books, "OFTEN", 0.001)
+        monkeypatch.setattr("eke.gateway.serving.OFTEN", 0.001)
         monkeypatch.setattr(Gateway, "overdue", fails)
         async with serving(Fake()):
             await until(lambda: looks > 2)
