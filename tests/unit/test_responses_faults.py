@@ -107,6 +107,7 @@ def test_what_an_engine_refuses_is_refused_before_the_stream(state: str) -> None
             assert found.status == "failed" and found.error is not None
             assert (found.error.code, found.error.message) == ("invalid_prompt", "too long")
             assert {row.reason for row in home.house.rows} == {"the engine answered 400"}
+            assert home.house.gateway.errors == {("400", "upstream_error"): 2}
 
     run(work())
 

@@ -20,6 +20,7 @@ class Refusal(Exception):
     status: of HTTP.  kind, code, param: as OpenAI's error bodies have them.  retry_after: when
     asking again may help [s]; None where it will not.  again: False tells clients not to.
     headers: more of them.  reason: what is kept of it, in few words and nothing that was sent.
+    theirs: whether an engine said it, in words and codes of its own.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Refusal(Exception):
         again: bool | None = None,
         headers: tuple[tuple[bytes, bytes], ...] = (),
         reason: str = "",
+        theirs: bool = False,
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.kind = status, message, kind
         self.code, self.param = code, param
         self.retry_after, self.again, self.more = retry_after, again, headers
-        self.reason = reason or f"{NOT_ADMITTED}{code or kind}"
+        self.label = "upstream_error" if theirs else code or kind  # of few, to be counted under
+        self.reason = reason or f"{NOT_ADMITTED}{self.label}"
 
     @property
     def outcome(self) -> str:

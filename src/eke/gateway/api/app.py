@@ -87,10 +87,9 @@ class App:
     async def refuse(self, send: Send, refusal: Refusal) -> None:
         """Send an error, and count it."""
         headers, body = numbered(self.gateway, refusal.headers()), refusal.body()
-        code = refusal.code or refusal.kind
-        self.gateway.errors[str(refusal.status), code] += 1
+        self.gateway.errors[str(refusal.status), refusal.label] += 1
         number = dict(headers)[ID].decode()
-        log.debug("request %s was answered with %d %s", number, refusal.status, code)
+        log.debug("request %s was answered with %d %s", number, refusal.status, refusal.label)
         headers.append((b"content-length", b"%d" % len(body)))
         start = {"type": "http.response.start", "status": refusal.status, "headers": headers}
         with suppress(RuntimeError):  # where an answer had begun, its connection is closed

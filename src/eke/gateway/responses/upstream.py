@@ -47,4 +47,5 @@ def upstream(status: int, body: bytes) -> Refusal:
         error = Error(body[:2000].decode(errors="replace"))
     param = "input" if error.param == CHAT.text else error.param
     code = error.code if isinstance(error.code, str) else None
-    return Refusal(status, error.message or "no reason given", error.type, code, param)
+    words, reason = error.message or "no reason given", f"the engine answered {status}"
+    return Refusal(status, words, error.type, code, param, reason=reason, theirs=True)
