@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from openai import APIStatusError, BadRequestError, NotFoundError
 from tests.batching import jsonl
-from tests.gateways import Fake, Got, Line, ask, chat, http, run
+from tests.gateways import Fake, Got, Line, ask, chat, http, run, until
 from tests.tuning import EXAMPLE, came_to, events_of, job, said, tuning
 
+from eke.gateway.engines.engine import Engine
+from eke.gateway.stewards import Stewards
 from eke.gateway.tuning import training, tuner
+from eke.gateway.tuning.job import KIND
 from eke.gateway.tuning.runner import Runner
 
 
@@ -22,7 +25,8 @@ def test_a_trainer_that_fails_says_why(tmp_path: Path) -> None:
             assert done.status == "failed" and done.error.code == "trainer_failed"
             assert "ended with 1. out of memory, or of patience" in done.error.message
             assert done.fine_tuned_model is None
-            assert bench.house.rows[-1].outcome == "failed"
+            row = bench.house.rows[-1]  # which holds nothing that a trainer says
+            assert (row.outcome, row.reason) == ("failed", "the trainer ended with 1")
             assert (await ask(bench.house, body=chat())).status == 200
 
     run(check())
@@ -123,6 +127,25 @@ def test_a_trainer_that_no_process_can_be_fails_the_job(
     run(check())
 
 
+def test_what_an_engine_says_that_makes_no_room_is_in_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_room(engine: Engine) -> str:
+        return "words of an engine"
+
+    monkeypatch.setattr(training, "make_room", no_room)
+
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path) as bench:
+            made = await job(bench)
+            await said(bench, made, "the engine makes no room: words of an engine")
+            await until(lambda: bench.house.rows)
+            row = bench.house.rows[-1]
+            assert (row.outcome, row.reason) == ("stopped", "no room on the engine")
+
+    run(check())
+
+
 def test_a_job_whose_files_cannot_be_had_leaves_its_engine_awake(tmp_path: Path) -> None:
     async def check() -> None:
         (tmp_path / "jobs").write_text("no folder")
@@ -154,6 +177,26 @@ def test_a_job_over_which_the_gateway_fails_again_and_again_fails(
             tried = [each for each in await events_of(bench, made) if each.startswith("Training")]
             assert len(tried) == 2
             assert (await ask(bench.house, body=chat())).status == 200
+
+    run(check())
+
+
+def test_a_look_at_jobs_that_fails_is_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    see, mistakes = Stewards.see, [RuntimeError("of a mistake in the gateway")]
+
+    async def sometimes(self: Stewards, taking: bool) -> set[str]:
+        if self.kind == KIND and mistakes:
+            raise mistakes.pop()
+        return await see(self, taking)
+
+    monkeypatch.setattr(Stewards, "see", sometimes)
+
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path) as bench:
+            done = await came_to(bench, await job(bench))
+            assert done.status == "succeeded" and not mistakes
 
     run(check())
 

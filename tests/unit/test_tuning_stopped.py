@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from openai import BadRequestError
 from tests.gateways import Fake, ask, chat, run, talk, until
-from tests.tuning import came_to, job, said, steps_of, trains, tuning
+from tests.tuning import came_to, events_of, job, said, steps_of, trains, tuning
 
 from eke.gateway.settings import Patience
+from eke.gateway.tuning import training
+from eke.gateway.tuning.trainer import Trainer, start
 
 
 def test_a_job_is_paused_and_resumed(tmp_path: Path) -> None:
@@ -91,6 +93,29 @@ def test_a_trainer_that_does_not_listen_is_killed(tmp_path: Path) -> None:
             assert (await ask(bench.house, body=chat())).status == 200
             await said(bench, made, "Stopped: requests need the engine.")
             await bench.client().fine_tuning.jobs.cancel(made.id)
+
+    run(check())
+
+
+@pytest.mark.parametrize(("trainer", "status"), [("true", "succeeded"), ("false", "failed")])
+def test_a_trainer_that_is_over_was_not_killed_by_a_gateway_in_a_hurry(
+    trainer: str, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check() -> None:
+        async with tuning(Fake(), folder=tmp_path, trainer=trainer) as bench:
+            hurries = [bench.house.gateway.engines[0]]
+
+            async def starts(*given: Any) -> Trainer:
+                begun = await start(*given)
+                await until(lambda: begun.code is not None)
+                if hurries and (holder := hurries.pop().holder) is not None:
+                    holder.hurry()
+                return begun
+
+            monkeypatch.setattr(training, "start", starts)
+            made = await job(bench)
+            assert (await came_to(bench, made)).status == status
+            assert not [each for each in await events_of(bench, made) if "gateway ends" in each]
 
     run(check())
 

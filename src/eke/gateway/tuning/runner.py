@@ -11,6 +11,7 @@ from eke.gateway.gateway import Gateway
 from eke.gateway.state.state import State
 from eke.gateway.state.works import Work
 from eke.gateway.stewards import Stewards, owner_of
+from eke.gateway.troubles import troubles
 from eke.gateway.tuning.job import KIND, OPEN
 from eke.gateway.tuning.tuner import Tuner
 
@@ -38,10 +39,11 @@ class Runner:
         stewards = self._begun(gateway.state, owner_of(gateway.keeper.name))
         try:
             while True:
-                try:
-                    await stewards.see(taking=not gateway.closing)
-                except StateError as error:
-                    log.error("fine-tuning jobs are not looked at: %s", error)
+                with troubles("a look at fine-tuning jobs"):
+                    try:
+                        await stewards.see(taking=not gateway.closing)
+                    except StateError as error:
+                        log.error("fine-tuning jobs are not looked at: %s", error)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self.look):
                         await self._news.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import signal
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -33,6 +34,7 @@ POLL = 0.2  # between looks at what the trainer says [s]
 LOOK = 1.0  # between tellings of how far it is, and looks at what was asked for [s]
 NOTICE = 3.0  # until other gateways know that a job has an engine [s]
 OTHERS = "others use the engine"
+SECOND = "a job of another gateway has the engine"
 
 # How a stretch ended: the trainer is done, or failed; the policy took the engine back; requests
 # stand at its door that the policy knows nothing of; somebody asked for it; a budget is spent; the
@@ -41,10 +43,12 @@ Why = Literal["done", "failed", "taken", "wanted", "asked", "spent", "ending", "
 
 
 class End(NamedTuple):
-    """How a stretch ended. words: why, where that is to be told."""
+    """How a stretch ended. words: why, where that is to be told, maybe in those of a trainer or an
+    engine.  reason: what rows keep of it, in our words only."""
 
     why: Why
     words: str = ""
+    reason: str = ""
 
 
 class Training:
@@ -94,11 +98,11 @@ class Training:
         """Train until it is over, or the engine is needed; then the engine is free again."""
         engine = self.engine
         if engine.running or engine.elsewhere or engine.holder is not None:
-            return End("trouble", OTHERS)
+            return End("trouble", OTHERS, OTHERS)
         try:
             await self._stay.reserve()
         except Refusal as refusal:
-            return End("spent", refusal.message)
+            return End("spent", refusal.message, refusal.reason)
         if not self.has:
             self._stay.end()
             return End("taken")
@@ -120,9 +124,9 @@ class Training:
         if found is None or found.status != RUNNING:
             return End("asked")
         if await self._second(self.stretch):
-            return End("trouble", "a job of another gateway has the engine")
+            return End("trouble", SECOND, SECOND)
         if not await self._announced():
-            return End("trouble", OTHERS)
+            return End("trouble", OTHERS, OTHERS)
         job = job_of(found)
         paths = await self._export(job)
         if isinstance(paths, End):
@@ -130,7 +134,7 @@ class Training:
         if (end := await self._must_stop()) is not None:
             return end
         if trouble := await make_room(self.engine):
-            return End("trouble", f"the engine makes no room: {trouble}")
+            return End("trouble", f"the engine makes no room: {trouble}", "no room on the engine")
         errors = self.folder.size_of_errors()
         trainer = await self._start(job, paths)
         if isinstance(trainer, End):
@@ -141,8 +145,9 @@ class Training:
             return End("done")
         if end.why != "done":
             return end
-        said = self.folder.last_words(errors)
-        return End("failed", f"The trainer ended with {trainer.code}. {said}".strip())
+        reason = f"the trainer ended with {trainer.code}"
+        words = f"T{reason[1:]}. {self.folder.last_words(errors)}"
+        return End("failed", words.strip(), reason)
 
     async def _export(self, job: Job) -> tuple[str, str] | End:
         """Paths of the job's files, before its engine makes room: where they cannot be had, it
@@ -150,8 +155,11 @@ class Training:
         try:
             paths = await exported(self.state, job, self.document.tenant, self.folder)
         except OSError as error:
-            return End("failed", f"The job has no folder for its files: {_why(error)}.")
-        return End("failed", "A file of the job is gone.") if paths is None else paths
+            words = f"The job has no folder for its files: {_why(error)}."
+            return End("failed", words, "no folder for the files of the job")
+        if paths is None:
+            return End("failed", "A file of the job is gone.", "a file of the job is gone")
+        return paths
 
     async def _start(self, job: Job, paths: tuple[str, str]) -> Trainer | End:
         environment = self._environment(job, paths)
@@ -159,7 +167,8 @@ class Training:
             command = shlex.split(self.gateway.settings.trainer)
             return await start(self.folder, command, environment)
         except (OSError, ValueError) as error:  # the latter of what no process can be told
-            return End("failed", f"The trainer cannot be started: {_why(error)}.")
+            words = f"The trainer cannot be started: {_why(error)}."
+            return End("failed", words, "the trainer cannot be started")
 
     async def _announced(self) -> bool:
         """Give other gateways the time to hear that a job has the engine; whether none uses it."""
@@ -202,7 +211,8 @@ class Training:
                 if found is None or found.status != RUNNING:
                     return End("asked")
             if trainer.code is not None:
-                return End("ending" if self._hurried else "done")
+                killed = self._hurried and trainer.code == -signal.SIGKILL
+                return End("ending" if killed else "done")
             if (end := await self._must_stop()) is not None:
                 return end
             try:
@@ -223,7 +233,7 @@ class Training:
             try:
                 await self._stay.go_on()
             except Refusal as refusal:
-                return End("spent", refusal.message)
+                return End("spent", refusal.message, refusal.reason)
         return None
 
     def _hear(self, last: bool = False) -> None:

@@ -38,6 +38,7 @@ TOLD = {
     "wanted": "Stopped: requests need the engine. The job goes on when it is idle again.",
     "ending": "Stopped: the gateway ends. The job goes on with the next one.",
 }
+GATEWAY_FAILED = "the gateway failed"
 OUTCOMES = {"done": FINISHED, "failed": FAILED}
 
 
@@ -197,7 +198,7 @@ class Tuner:
         return False
 
     async def _trained(self, training: Training) -> End:
-        end = End("trouble", "the gateway failed")
+        end = End("trouble", GATEWAY_FAILED, GATEWAY_FAILED)
         try:
             end = await training.run()
         finally:
@@ -223,7 +224,7 @@ class Tuner:
             await self.state.write(notes.note, document, told, change)
             return
         outcome = OUTCOMES.get(end.why, STOPPED)
-        end_of_it = outcome, "" if outcome == FINISHED else words, training.share
+        end_of_it = outcome, end.reason or TOLD.get(end.why, ""), training.share
         row = row_of(document, training.stretch, end_of_it)
         if await self.state.write(notes.close, document, row, told, change):
             self.gateway.write(row)
