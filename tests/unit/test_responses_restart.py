@@ -155,6 +155,7 @@ def test_what_could_not_be_stored_is_made_again(
             return finish(*given)
 
         monkeypatch.setattr(kept, "finish", sometimes)
+        monkeypatch.setattr(makings, "LATER", 0.01)
         fake = Fake(echoes())
         async with responding(fake, state=state) as home:
             events = await all_of(await home.client.responses.create(**BODY))

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
-from eke.errors import StateError
+from eke.errors import Sealed, StateError
 from eke.gateway.deferred import Deferred
 from eke.gateway.errand import Errand
 from eke.gateway.gateway import Gateway
@@ -27,11 +28,12 @@ from eke.gateway.responses.making import Deferring, Making, Tell, errand_of
 from eke.gateway.responses.storing import whole_of
 from eke.gateway.responses.turn import keeps, turn_of
 from eke.gateway.responses.upstream import passes
-from eke.gateway.row import STOPPED
+from eke.gateway.row import FAILED, FINISHED, STOPPED, Row
 from eke.gateway.settings import Tenant
 from eke.gateway.state import works
 from eke.gateway.state.documents import Document
 from eke.gateway.state.state import State
+from eke.gateway.state.transaction import Transaction
 from eke.gateway.state.works import Claim, Work
 from eke.types.record import replace
 
@@ -43,7 +45,9 @@ LEASE = 15.0  # a claim is good for so long [s]
 AT_ONCE = 1000  # background responses under way in one gateway
 ATTEMPTS = 3  # before a response counts as what ends gateways
 LATER = 5.0  # when to try again where nobody says [s]
-FAILED = "The gateway failed."
+GATEWAY_FAILED = "The gateway failed."
+NOT_STORED = "it could not be stored"
+NEVER = "What belongs to it could not be read or stored, again and again."
 
 
 class Makings:
@@ -100,7 +104,7 @@ class Makings:
             making.answer["status"] = answers.QUEUED
             await state.write(kept.queue, whole_of(making), work)
         except BaseException:
-            making.give_up(STOPPED, "it could not be stored")
+            making.give_up(STOPPED, NOT_STORED)
             errand.close(charged=False)
             raise
         if work.owner is not None:
@@ -175,6 +179,7 @@ class Makings:
         except StateError as error:  # it is made once more when the state answers
             log.error("a background response is not stored: %s", error)
             self.dropped.append(work)
+            making.errand.row = _not_stored(making.errand.row)
             await making.tell([making.error("The gateway cannot reach its state for now.")])
         finally:
             making.errand.close(charged)
@@ -201,7 +206,7 @@ class Makings:
             raise
         except Exception:
             log.exception("a background response failed inside the gateway")
-            answers.failed(making.answer, "server_error", FAILED)
+            answers.failed(making.answer, "server_error", GATEWAY_FAILED)
         if making.id not in self.held:
             return await self._lost(state, making, work)
         if making.id in self._let_go and making.answer["status"] == answers.CANCELLED:
@@ -228,7 +233,7 @@ class Makings:
     async def _look(self, state: State) -> None:
         now, mine = self.gateway.clock.wall(), list(self.held)
         while self.dropped:
-            await state.write(works.release, self.dropped[0], now, True)
+            await self._give_back(state, self.dropped[0], now)
             del self.dropped[0]
         if mine:
             held = await state.write(works.extend, self.owner, now + LEASE)
@@ -248,17 +253,25 @@ class Makings:
                     log.error("a background response is not gone on with yet: %s", error)
                     self.dropped.append(work)
 
+    async def _give_back(self, state: State, work: Work, now: float) -> None:
+        """Let a response be made later that the state failed over; one that was begun too often
+        fails, since each time engines work for it. Raises StateError."""
+        if work.attempts < ATTEMPTS:
+            await state.write(works.release, work, now + LATER * 2**work.attempts, True)
+        else:
+            await state.write(_fail, work, now, NEVER)
+
     async def _resume(self, state: State, work: Work, now: float) -> None:
         """Go on with a background response that was begun elsewhere, or before. Raises StateError;
         whatever else comes ends this one response only."""
         if work.id in self.live:  # of an earlier claim, which ends in a moment
             await state.write(works.release, work, now, False)
             return
-        found = await state.read(kept.again, work.id, work.tenant, now)
-        if found is None:
-            await state.write(works.finish, work, works.FAILED, None)
-            return
         try:
+            found = await state.read(kept.again, work.id, work.tenant, now)
+            if found is None:
+                await state.write(works.finish, work, works.FAILED, None)
+                return
             making = await self._again(work, *found)
         except Refusal as refusal:
             if passes(refusal):  # such as while engines start
@@ -266,16 +279,17 @@ class Makings:
                 await state.write(works.release, work, due, False)
                 return
             why = refusal.message
+        except Sealed as error:  # no later look has more keys
+            why = str(error)
         except StateError:
             raise
         except Exception:
             log.exception("a background response cannot be gone on with")
-            why = FAILED
+            why = GATEWAY_FAILED
         else:
             self._begin(making, work)
             return
-        await state.write(works.finish, work, works.FAILED, None)
-        await state.write(kept.fail, work.id, work.tenant, now, why)
+        await state.write(_fail, work, now, why)
 
     async def _again(self, work: Work, document: Document, items: list[Item]) -> Deferring:
         """A background response that was asked for before. items: its input.  Raises Refusal."""
@@ -285,6 +299,21 @@ class Makings:
         spent = gateway.clock.wall() - document.created
         errand = errand_of(Deferred, gateway, tenant, ask, turn, spent)
         return Deferring(errand, ask, turn, document.kind == kept.RESPONSE, document.created)
+
+
+def _fail(transaction: Transaction, work: Work, now: float, why: str) -> None:
+    """A work that is claimed comes to nothing, and its response with it, so far as that can be
+    opened."""
+    if works.finish(transaction, work, works.FAILED, None):
+        with suppress(Sealed):
+            kept.fail(transaction, work.id, work.tenant, now, why)
+
+
+def _not_stored(row: Row | None) -> Row | None:
+    """The row of an answer that was whole, but nobody will ever read."""
+    if row is None or row.outcome != FINISHED:
+        return row
+    return row._replace(outcome=FAILED, reason=NOT_STORED)
 
 
 def _without_input(body: bytes) -> bytes:
