@@ -20,9 +20,11 @@ from tests.killable import started
 from tests.states import KINDS, address, opened
 from tests.states import run as run_alone
 
+from eke.errors import StateUnsure
 from eke.gateway.batches import kept, lines
 from eke.gateway.settings import EngineSettings, Limit, ModelSettings, Price, Settings, Tenant
 from eke.gateway.state import rows
+from eke.gateway.state.state import State
 from eke.gateway.stewards import gone, owner_of
 from eke.gateway.tenants import hashed
 
@@ -237,6 +239,31 @@ def test_a_line_over_which_the_gateway_fails_keeps_nothing_reserved(
             assert (window.flying, window.reserved) == (0, 0.0)
 
     run(check())
+
+
+def test_a_line_that_is_stored_is_charged_though_the_state_was_lost_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, write, losses = str(tmp_path / "s.db"), State.write, [kept.end_line]
+
+    async def unsure(self: State, verb: Any, *given: Any) -> Any:
+        done = await write(self, verb, *given)
+        if verb in losses:
+            losses.remove(verb)
+            raise StateUnsure("lost while it stored")
+        return done
+
+    async def check() -> None:
+        async with batching(Fake(), state=where, models=(MODEL,)) as bench:
+            monkeypatch.setattr(State, "write", unsure)
+            monkeypatch.setattr(lines, "SOON", 0.01)
+            done = await bench.came_to(await bench.batch([line("a")]))
+            assert done.request_counts.completed == 1 and not losses
+            await until(lambda: bench.house.rows)
+            assert [row.charged for row in bench.house.rows] == [CHARGED]
+
+    run(check())
+    assert len(billed(where)) == 1
 
 
 def test_a_look_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,10 @@ from tests.gateways import Fake, run, until
 from tests.responding import echoes, over, responding, state_of
 from tests.states import address
 
-from eke.errors import Sealed, StateFull
+from eke.errors import Sealed, StateError, StateFull, StateUnsure
 from eke.gateway.responses import kept, makings
 from eke.gateway.state import works
+from eke.gateway.state.state import State
 
 BODY: Any = {"model": "m", "input": "x", "background": True}
 
@@ -91,5 +92,41 @@ def test_what_cannot_be_opened_fails_at_once(
             assert failed.status == "failed" and failed.error is not None
             assert "a key that is not there" in failed.error.message
             assert tries == [1] and not home.makings.dropped
+
+    run(work())
+
+
+@pytest.mark.parametrize("stored", (True, False))
+def test_an_answer_that_is_stored_is_charged_though_the_state_was_lost_meanwhile(
+    stored: bool, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, read, losses = State.write, State.read, [works.ended, kept.finish]
+
+    async def unsure(self: State, verb: Any, *given: Any) -> Any:
+        if verb not in losses:
+            return await write(self, verb, *given)
+        losses.remove(verb)
+        if stored:
+            await write(self, verb, *given)
+        raise StateUnsure("lost while it stored")
+
+    async def gone(self: State, verb: Any, *given: Any) -> Any:
+        if verb in losses:
+            losses.remove(verb)
+            raise StateError("it does not answer yet")
+        return await read(self, verb, *given)
+
+    async def work() -> None:
+        monkeypatch.setattr(makings, "LATER", 0.01)
+        monkeypatch.setattr(State, "write", unsure)
+        monkeypatch.setattr(State, "read", gone)
+        fake = Fake(echoes())
+        async with responding(fake, state=state) as home:
+            made = await home.client.responses.create(**BODY)
+            assert (await over(home, made.id)).status == "completed"
+            await until(lambda: not home.makings.live and not losses)
+            rows = [(row.outcome, row.tokens) for row in home.house.rows]
+            assert rows == [("failed", 0), ("finished", 3)][stored:]
+            assert len(fake.got) == len(rows)
 
     run(work())

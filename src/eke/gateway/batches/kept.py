@@ -42,10 +42,12 @@ def line(batch: Document, position: int, text: bytes) -> Work:
 def end_line(
     transaction: Transaction, work: Work, state: str, result: bytes | None, bill: Bill
 ) -> bool:
-    """A line is over: its result and what it takes. False where it was cancelled, or its claim was
-    lost."""
+    """A line is over: its result and what it takes; once, however often that is said. False where
+    it was cancelled, or its claim was lost."""
     if not standing.claimed(transaction, work):
         return False
+    if state != works.CANCELLED and works.ended(transaction, work, state):
+        return True  # it was stored, though nobody could say so
     if not works.finish(transaction, work, state, result):
         return False
     if bill is not None:

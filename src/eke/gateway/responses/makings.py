@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from eke.errors import Sealed, StateError
+from eke.errors import Sealed, StateError, StateUnsure
 from eke.gateway.deferred import Deferred
 from eke.gateway.errand import Errand
 from eke.gateway.gateway import Gateway
@@ -219,10 +219,26 @@ class Makings:
         """Store how it ended, and tell it; whether it is charged. Raises StateError."""
         last = making.last()
         events = b"".join([*making.log.events, last]) if making.log else b""
-        if not await state.write(kept.finish, whole_of(making, events), work):
+        try:
+            stored = await state.write(kept.finish, whole_of(making, events), work)
+        except StateUnsure:
+            if not (stored := await self._ended(state, work)):
+                raise
+        if not stored:
             return await self._lost(state, making, work)
         await making.tell([last])
         return True
+
+    async def _ended(self, state: State, work: Work) -> bool:
+        """Whether a work is done here, once the state answers. Raises StateError where the gateway
+        ends before."""
+        while True:
+            try:
+                return await state.read(works.ended, work, works.DONE)
+            except StateError:
+                if self.closing:
+                    raise
+            await asyncio.sleep(LOOK)
 
     async def _lost(self, state: State, making: Making, work: Work) -> bool:
         """It was ended elsewhere, or another has it: who listens will see. Whether it is charged,

@@ -119,6 +119,15 @@ def finish(transaction: Transaction, work: Work, state: str, result: bytes | Non
     return ended == 1
 
 
+def ended(transaction: Transaction, work: Work, state: str) -> bool:
+    """Whether a work ended so under this very claim, as who lost the state meanwhile may ask."""
+    rows = transaction.all(
+        "SELECT id FROM works WHERE id = ? AND owner = ? AND attempts = ? AND state = ?",
+        *(work.id, work.owner, work.attempts, state),
+    )
+    return len(rows) == 1
+
+
 def release(transaction: Transaction, work: Work, due: float, tried: bool) -> bool:
     """Give back a work that was claimed, for anyone to take from then on [s]; False where another
     has it by now. tried: whether this counts as an attempt."""
