@@ -235,6 +235,14 @@ def test_what_waits_inside_is_taken_off_and_tried_again_later() -> None:
     assert max(each.limit for each in moments) > 40
 
 
+def test_an_engine_that_does_not_say_any_more_is_found_out_all_the_same() -> None:
+    capacity = Capacity()
+    capacity.told(0, FIRST, True, 0.0)
+    capacity.unseen()
+    moments = drive(Batch(0.02, 0.0005), even(1), 3000, capacity)
+    assert settled(moments[-1000:]) > 2 * FIRST
+
+
 class Steps:
     """Requests get in between two steps, which take a + b·n, and c for each that is new; those that
     come while one is computed wait for it, inside, and for a place."""

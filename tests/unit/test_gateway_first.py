@@ -197,3 +197,38 @@ def test_who_takes_nothing_for_long_loses_its_place() -> None:
             await until(lambda: clean(house))
 
     run(work())
+
+
+def test_who_leaves_while_engines_only_fail_pays_nothing() -> None:
+    models = (ModelSettings(name="m", price=Price(prompt=1.0, answer=1.0)),)
+
+    async def work() -> None:
+        bad = Fake(says(then="cut"))
+        patience = Patience(retries=100)
+        async with serving(bad, models=models, patience=patience) as house:
+            async with line_to(house, asks(CHAT, chat("x" * 2000))):
+                await until(lambda: len(bad.got) > 2 and house.gateway.queued())
+            await until(lambda: house.rows)
+            (row,) = house.rows
+            assert (row.outcome, row.started, row.charged) == ("stopped", None, 0.0)
+            await until(lambda: clean(house))
+
+    run(work())
+
+
+def test_an_engine_that_does_not_know_the_gateway_is_faster_than_none() -> None:
+    """Where another is asked too, its refusal does not cut off the one that computes."""
+    gate = asyncio.Event()
+
+    async def work() -> None:
+        slow, bad = Fake(talk(gate=gate)), Fake(says(http(401, {"error": {"message": "no"}})))
+        settings = {"policy": "fcfs@round-robin", "patience": Patience(hedge=0.05)}
+        async with serving(slow, bad, **settings) as house:
+            asked = asyncio.ensure_future(ask(house, body=chat()))
+            await until(lambda: bad.got)
+            await asyncio.sleep(0.05)
+            gate.set()
+            assert (await asked).status == 200
+            assert len(slow.got) == 1 and slow.left == 0
+
+    run(work())

@@ -138,3 +138,28 @@ def test_each_of_several_prompts_and_copies_is_reserved_for_and_learnt_as_one() 
             assert house.gateway.lengths_of("m").answer("everyone", "chat") == pytest.approx(100)
 
     run(work())
+
+
+def test_many_prompts_that_fit_one_by_one_are_asked_uncut() -> None:
+    async def work() -> None:
+        fake = Fake(talk(prompt=0))
+        async with serving(fake, models=(ModelSettings(name="m", context=4096),)) as house:
+            engine = house.gateway.engines[0]
+            engine.longest = 4096
+            house.gateway.report(engine)
+            body = {"model": "m", "prompt": ["x" * 2000] * 20, "max_tokens": 200}
+            assert (await ask(house, COMPLETIONS, body)).status == 200
+            assert fake.got[-1].json()["max_tokens"] == 200
+            several = {"model": "m", "input": ["x" * 2000] * 20}
+            assert (await ask(house, "/v1/embeddings", several)).status == 200
+            assert (await ask(house, body=chat("x" * 5000, n=8, max_tokens=600))).status == 200
+            assert fake.got[-1].json()["max_tokens"] == 600
+
+    run(work())
+
+
+def test_tokens_are_counted_without_reading_them() -> None:
+    rows = [[number] * 512 for number in range(200)]
+    size = size_of(asked_of("input", rows), EMBEDDING)
+    assert (size.tokens, size.prompts) == (200 * 512, 200)
+    assert size_of(asked_of("input", [[1, 2], [], [3]]), EMBEDDING).tokens == 3

@@ -52,10 +52,12 @@ def test_a_key_closes_a_gateway_and_no_revoking_opens_it(tmp_path: Path) -> None
     async def again(key: str) -> None:
         async with serving(Fake(), state=state, open=None) as house:
             assert await statuses(house, "", key) == [401, 401]
+            await membership(house).remove("gold")
 
     key = run(given())
     run(revoked(key))
     run(again(key))
+    run(again(key))  # nor does removing who had it
 
 
 def test_a_key_of_the_file_closes_a_gateway_when_it_is_read_anew(tmp_path: Path) -> None:

@@ -53,3 +53,35 @@ def test_a_thousand_promises_ring_no_more_often_than_they_are_missed() -> None:
     found = rings(policy, 100.0)
     assert [each.request for each in found] == list(range(1, 1001))
     assert policy.alarm is None and not policy.order.waiting
+
+
+def test_who_is_set_aside_for_a_larger_engine_is_told_too() -> None:
+    policy = make("fcfs+promise")
+    policy.on(engine(0, longest=100_000, room=100_000), 0.0)
+    policy.on(engine(1, longest=1000, room=1000), 0.0)
+    large = {"prompt": 5000, "likely": 100.0, "most": 100}
+    assert started(policy.on(ask(0, **large), 0.0)) == [0]
+    assert policy.on(ask(1, ttft=1.0, **large), 0.0) == []
+    assert started(policy.on(ask(2), 0.0)) == [2]  # it fits the other
+    (refusal,) = rings(policy, 2.0)
+    assert (refusal.request, refusal.reason) == (1, "missed its promise")
+    assert not policy.parked and policy.place(1, 2.0) is None
+
+
+def test_promises_that_were_kept_are_forgotten() -> None:
+    policy = make("fcfs+promise")
+    policy.on(engine(slots=1), 0.0)
+    for number in range(20_000):
+        policy.on(ask(number, ttft=1e6), 0.0)
+        if number:
+            policy.on(Finished(number - 1, 100), 0.0)
+    assert len(policy._dues) < 3000
+
+
+def test_sequences_of_one_request_are_not_taken_for_one_that_is_too_long() -> None:
+    policy = make("fcfs")
+    policy.on(engine(longest=1000, room=100_000), 0.0)
+    several = {"prompt": 5000, "likely": 500.0, "most": 2000, "alone": 250}
+    (start,) = policy.on(ask(0, **several), 0.0)
+    assert start.most is None
+    assert type(policy.on(ask(1, **{**several, "alone": 0}), 0.0)[0]) is Reject

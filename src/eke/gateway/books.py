@@ -80,9 +80,11 @@ class Books:
                 gateway.report(engine)
 
     async def _refresh(self) -> None:
-        """Tell which keys were used, and take over tenants and keys that another gateway's
-        administration changed."""
-        if self.gateway.membership is not None:
+        """Take over tenants and keys that another gateway's administration changed, and tell which
+        were used."""
+        membership = self.gateway.membership
+        if membership is not None:
             with suppress(StateError):
-                await self.gateway.membership.used()
-                await self.gateway.membership.refresh()
+                await membership.refresh()
+            with suppress(StateError):
+                await membership.used()

@@ -92,6 +92,7 @@ class Desk:
         """Its engine gave nothing: the policy starts it anew, or refuses it."""
         self.waiting += not call.request.work
         engine, call.engine = call.engine, None
+        call.started = None
         if engine is not None:
             engine.coming.discard(call.request.id)
         stranger = self._was_stranger(call, engine)
@@ -196,6 +197,7 @@ class Desk:
         """The policy wants a started request to wait again; what was computed is lost."""
         engine, call.engine = call.engine, None
         call.cut()
+        call.started = None
         if engine is not None:
             engine.coming.discard(call.request.id)
         if engine is not None and call.request.id in engine.flights:

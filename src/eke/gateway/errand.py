@@ -249,7 +249,11 @@ class Errand:
         await self._send(twin, twin.engine)
         while not (call.decided or twin.decided):
             await call.hear()
-        if not call.decided and (twin.broken or twin.status in (*BUSY, *TRANSIENT)):
+        if not call.decided and (twin.broken or twin.status in (*BUSY, *TRANSIENT, *DENIED)):
+            if twin.status == UNCLEAR:
+                call.suspects += (twin.engine,)
+            elif twin.status not in BUSY and twin.engine.breaker.failed(self.gateway.clock.now()):
+                self.gateway.report(twin.engine)
             self._give_up(twin)
             call.pay_for(twin)
             await call.begun()
@@ -311,9 +315,9 @@ class Errand:
 
 
 def used_by(row: Row) -> Use:
-    """What a request takes from budgets: nothing where no engine began it, and no tokens where
-    engines gave none."""
+    """What a request takes from budgets: nothing but the time it had where no engine has begun it,
+    and no tokens where engines gave none."""
     if row.started is None:
-        return UNUSED
+        return UNUSED._replace(seconds=row.seconds)
     nothing = row.outcome in (FAILED, REFUSED) and not row.tokens
     return Use(1.0, 0 if nothing else row.prompt + row.tokens, row.charged, row.seconds)

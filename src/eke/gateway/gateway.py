@@ -66,6 +66,7 @@ class Gateway:
         self.keyed = False  # whether anybody was given a key by the administration, good or not
         self.membership: Membership | None = None
         self.traces: Traces | None = None
+        self.tenants = Tenants((), settings.open)
         self._know_tenants()
         self.ledger = Ledger(keeper)
         self.models = {model.name: model for model in settings.models}
@@ -167,8 +168,9 @@ class Gateway:
         return self.settings.policy, self.shares(), smaller
 
     def _know_tenants(self) -> None:
-        said = self.settings
+        said, before = self.settings, self.tenants
         self.tenants = Tenants(said.tenants, said.open, self.members, self.keyed)
+        self.tenants.used = before.used
         tell_dropped(said.policy, self.tenants.by_name.values())
 
     def shares(self) -> Shares:

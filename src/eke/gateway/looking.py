@@ -62,4 +62,6 @@ class Looks:
             gateway.found_models()
         if engine.metered:
             engine.capacity.told(engine.inside, engine.level, gateway.presses(engine), now)
+        else:
+            engine.capacity.unseen()
         gateway.report(engine)

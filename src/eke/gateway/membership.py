@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from eke.errors import BadInput
+from eke.errors import BadInput, StateError
 from eke.gateway.configuration import distinct, tenant_of
 from eke.gateway.gateway import Gateway
 from eke.gateway.settings import Tenant, TenantFile
@@ -56,7 +56,11 @@ class Membership:
         came, tenants.used = tenants.used, set()
         today = {(wall // members.DAY, each) for each in came}
         if today - self._told:
-            await self.state.write(members.used, came, wall)
+            try:
+                await self.state.write(members.used, came, wall)
+            except StateError:
+                self.gateway.tenants.used |= came
+                raise
         self._told = {each for each in self._told if each[0] == wall // members.DAY} | today
 
     async def put(self, name: str, file: TenantFile) -> Tenant:

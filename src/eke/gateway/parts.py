@@ -77,16 +77,23 @@ def _size(part: Any) -> int:
 
 
 def _of_texts(raw: bytes) -> Size:
-    """The size of a list of texts, of tokens, or of lists of tokens; an engine refuses others."""
+    """The size of a list of texts, of tokens, or of lists of tokens; an engine refuses others.
+    Tokens may be a million, so they are counted by their commas."""
+    inside = raw[1:].lstrip()
+    if inside[:1].isdigit():
+        return Size(0, tokens=inside.count(b",") + 1)
+    if inside[:1] == b"[":
+        pieces = [each.rpartition(b"[")[2] for each in inside.split(b"]")[:-2]]
+        return _of_many([each.count(b",") + 1 if each.strip() else 0 for each in pieces])
     try:
         found: list[Any] = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Size(len(raw))
-    if found and all(type(each) is int for each in found):
-        return Size(0, tokens=len(found))
-    lists = bool(found) and all(type(each) is list for each in found)
-    lengths = [len(each) for each in found if isinstance(each, (list, str))] or [1]
-    whole = max(sum(lengths), 1)
-    if lists:
-        return Size(0, 0, whole, len(lengths), max(lengths) / whole)
-    return Size(len(raw), 0, 0, len(lengths), max(lengths) / whole)
+    many = _of_many([len(each) for each in found if isinstance(each, str)])
+    return many._replace(characters=len(raw), tokens=0)
+
+
+def _of_many(lengths: list[int]) -> Size:
+    """The size of several prompts of such lengths [tokens]."""
+    whole, count = max(sum(lengths), 1), max(len(lengths), 1)
+    return Size(0, 0, whole, count, max(lengths, default=1) / whole)

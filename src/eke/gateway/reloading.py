@@ -70,7 +70,9 @@ def _engines(gateway: Gateway, new: Settings, said: list[str]) -> list[Engine]:
     added = []
     for name, settings in wanted.items():
         if name not in here or here[name].draining:
-            added.append(gateway.add_engine(settings))
+            engine = gateway.add_engine(settings)
+            engine.resting = name in here and here[name].resting
+            added.append(engine)
             said.append(f"engine {name} is new")
     return added
 

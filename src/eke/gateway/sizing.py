@@ -26,7 +26,7 @@ def sized(gateway: Gateway, asker: Asker) -> Request:
     asked, endpoint, tenant, size = asker.asked, asker.endpoint, asker.tenant, asker.size
     lengths = gateway.lengths_of(asked.model)
     prompt = size.tokens or lengths.prompt(size.characters) + size.media * IMAGE
-    most, likely = 0, 0.0
+    most, likely, several = 0, 0.0, asker.copies > 1
     if endpoint.answers:
         likely = lengths.answer(tenant.name, asker.kind)
         longest, prompt = _longest(gateway, asker, prompt, likely)
@@ -39,6 +39,7 @@ def sized(gateway: Gateway, asker: Asker) -> Request:
         *(CLASSES[asker.tier], ttft, asker.deadline),
         session=None if key is None else crc32(key.encode(), whose),
         stem=crc32(head, whose),
+        alone=max(int(prompt * size.longest), 1) if several else 0,
     )
 
 

@@ -87,7 +87,7 @@ class Promise(Gate):
         until = self.until(request)
         if until is None or now <= until:
             return None
-        ahead = len(self.forecast.order.waiting) - 1
+        ahead = max(len(self.forecast.order.waiting) - 1, 0)
         again = (ahead + 1) * self.forecast.turn(request)
         return Reject(request.id, "missed its promise", max(again, SOON), ahead)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import inf, nextafter
 from typing import Any
 
@@ -34,6 +34,7 @@ from eke.types.request import Request
 
 NOTHING: list[Action] = []  # the answer to most events; whoever gets it must not change it
 FAILURES = 8  # of one request before it is refused
+FORGOTTEN = 1000  # requests that wait no longer, among those with a time to be told at
 
 Told = tuple[Request | int, int, int]  # who starts, or the number of who ends; tokens, cached
 Flight = tuple[Request, View, float]  # who was started, where, tokens counted for it
@@ -170,7 +171,7 @@ class Dispatcher:
         if request.work:
             self.jobs.waiting[request.id] = request
             return self._fill(now, NOTHING)
-        if request.prompt >= self.pool.longest:
+        if (request.alone or request.prompt) >= self.pool.longest:
             return [Reject(request.id, "too long")]
         if self.gates and (refusal := self._refusal(request, now)):
             return [refusal]
@@ -260,7 +261,9 @@ class Dispatcher:
 
     def _serve(self, request: Request, now: float) -> Action | None:
         """What to do about the first of the order; None when it must wait."""
-        if request.prompt >= self.pool.longest:  # it came before any engine was known
+        if (
+            request.alone or request.prompt
+        ) >= self.pool.longest:  # it came before any engine was known
             self.order.drop(request)
             return Reject(request.id, "too long")
         if self.gates and (refusal := self._late(request, now)):
@@ -298,19 +301,23 @@ class Dispatcher:
 
     def _limit(self, request: Request) -> None:
         """Remember by when a request that waits is to be told that it waited in vain."""
+        dues, waiting = self._dues, self.order.waiting
         for gate in self.gates:
             until = gate.until(request)
             if until is not None:
                 due = nextafter(until, inf)
-                heappush(self._dues, (due, request.id))
+                heappush(dues, (due, request.id))
                 self._wake(due)
+        if len(dues) > 2 * (len(waiting) + len(self.parked)) + FORGOTTEN:
+            dues[:] = [each for each in dues if each[1] in waiting or each[1] in self.parked]
+            heapify(dues)
 
     def _lapsed(self, now: float) -> list[Action]:
         """Refuse who waited as long as it may, though its turn did not come."""
         dues, waiting, actions = self._dues, self.order.waiting, list[Action]()
         while dues:
             due, number = dues[0]
-            request = waiting.get(number)
+            request = waiting.get(number) or self.parked.get(number)
             if request is not None and due > now:
                 self._wake(due)
                 break
@@ -323,7 +330,8 @@ class Dispatcher:
         """Ask whether a request may still start."""
         for gate in self.gates:
             if refusal := gate.starts(request, now):
-                self.order.drop(request)
+                if self.parked.pop(request.id, None) is None:
+                    self.order.drop(request)
                 return refusal
         return None
 
@@ -352,7 +360,7 @@ class Dispatcher:
         else:
             view.free = CLOSED
             view.pool.open -= 1
-        if request.prompt + most > ceiling:
+        if request.prompt + most > ceiling and not request.alone:
             return Start(number, view.number, max(ceiling - request.prompt, 1), rung)
         if most < request.most:
             return Start(number, view.number, most, rung)

@@ -15,7 +15,7 @@ class Request(Message):
     ttft: promised time to first token, from its arrival [s].  deadline: promised time to the last
     token, from its arrival [s].  session: conversation it belongs to.  stem: key of the head of
     the prompt that other requests share.  work: of a job that takes a whole replica, such as
-    fine-tuning [s].
+    fine-tuning [s].  alone: prompt of the longest of its sequences, where it has several [tokens].
     """
 
     id: int
@@ -31,3 +31,4 @@ class Request(Message):
     session: int | None = None
     stem: int | None = None
     work: float = 0.0
+    alone: int = 0

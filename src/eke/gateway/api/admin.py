@@ -12,6 +12,7 @@ from eke.gateway.api.routes import Asking, Route
 from eke.gateway.engines.engine import Engine
 from eke.gateway.membership import InFile, Membership
 from eke.gateway.refusal import Refusal, bad, not_found
+from eke.gateway.reloading import newest
 from eke.gateway.seeing.budgets import standings
 from eke.gateway.settings import Tenant, TenantFile
 from eke.gateway.state import budgets, deleting
@@ -130,7 +131,7 @@ async def new_key(asking: Asking) -> None:
 
 async def keys(asking: Asking) -> None:
     """All keys by their hashes."""
-    found = await _members(asking).keys()
+    found = [key for key in await _members(asking).keys() if key.tenant]
     await asking.reply(200, {"object": "list", "data": found})
 
 
@@ -198,7 +199,7 @@ async def _erase(asking: Asking, forgotten: Forgotten) -> None:
 
 async def _drained(asking: Asking, draining: bool) -> None:
     gateway, name = asking.gateway, asking.parts["engine"]
-    engine = next((each for each in gateway.engines.values() if each.name == name), None)
+    engine = next((each for each in newest(gateway.engines.values()) if each.name == name), None)
     if engine is None:
         raise not_found(f"There is no engine {name!r:.60}.")
     engine.resting = draining

@@ -91,10 +91,15 @@ class Capacity:
             if pressed and self._calm:
                 self._set(min(2 * self.limit, self._most(now)), now)
             return
-        self._calm = self._calm and min(self._looks[-2:])[0] <= passing
+        if len(self._looks) > 1 and min(self._looks[-2:])[0] > passing:
+            self._calm = False
         slow = (self._took or SLOW) >= SLOW  # or nothing has been answered yet
         if len(self._looks) == LOOKS and min(self._looks)[0] > passing and slow:
             self.full(max(placed for _, placed in self._looks), now)
+
+    def unseen(self) -> None:
+        """The engine does not say how many wait inside it, or not any more."""
+        self._looks = ()
 
     def full(self, running: int, now: float, seconds: float = 30.0) -> None:
         """The engine has no place for more than so many, for a while."""
@@ -158,6 +163,8 @@ class Capacity:
         under = max((level for level in found if level < enough), default=0)
         if not under and enough > 1:
             return enough // 2
+        if under and enough < top and self.levels[top].number < 2 * LEAST:
+            return top  # one round is little for what others are told by
         if top < (above := self._above(enough, top)):
             return above
         guess = round(under * best.rate / found[under].rate) if under else enough

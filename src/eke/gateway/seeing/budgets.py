@@ -63,7 +63,9 @@ def budgets(gateway: Gateway) -> Iterator[Budget]:
         for limit in tenant.limits:
             window = gateway.ledger.known(tenant.name, limit, wall)
             used, leased = _used(gateway, tenant.name, limit, wall)
-            reserved = 0.0 if window is None else window.reserved
+            reserved = (
+                0.0 if window is None else min(window.reserved, max(limit.amount - used, 0.0))
+            )
             ends = begin_of(limit.period, number_of(limit.period, wall) + 1)
             yield Budget(tenant.name, limit, used, leased, reserved, ends)
 

@@ -52,11 +52,14 @@ class Forgotten(Message):
 
 
 def forget(transaction: Transaction, tenant: str) -> Forgotten:
-    """Delete every text of a tenant, and its budgets, keys and settings. What it used is kept."""
+    """Delete every text of a tenant, and its budgets and settings. What it used is kept, and of
+    its keys that they were there: whoever was closed by keys stays closed."""
     texts = forget_texts(transaction, tenant)
-    rows = sum(
-        transaction.erase(f"DELETE FROM {table} WHERE tenant = ?", tenant)
-        for table in ("budgets", "keys")
+    rows = transaction.erase("DELETE FROM budgets WHERE tenant = ?", tenant)
+    rows += transaction.erase(
+        "UPDATE keys SET tenant = '', name = '', revoked = COALESCE(revoked, created) "
+        "WHERE tenant = ?",
+        tenant,
     )
     rows += transaction.erase("DELETE FROM tenants WHERE name = ?", tenant)
     return Forgotten(texts.rows + rows, texts.documents)
