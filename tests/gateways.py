@@ -99,6 +99,7 @@ class Fake:
         """Die: nobody listens any more, and open connections break."""
         if self.server is not None:
             self.server.close()
+            self.server = None
         for line in self.lines:
             line.cut()
         for task in self._open:
@@ -106,6 +107,9 @@ class Fake:
         await asyncio.gather(*self._open, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.server is None:  # it came as the engine died
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)
