@@ -13,7 +13,7 @@ from tests.states import KINDS, address, every, opened, read, write
 import eke.gateway.state.state as facade
 from eke.errors import BadInput
 from eke.gateway.row import Row
-from eke.gateway.state import gateways, members, rows
+from eke.gateway.state import deleting, gateways, members, rows
 from eke.gateway.state.gateways import Alive
 from eke.gateway.state.members import Key, Member
 from eke.gateway.state.rows import Kept, Moment, Sample
@@ -144,8 +144,10 @@ def test_members_and_their_keys(kind: str, tmp_path: Path) -> None:
             Key("bb", "Other", "server", 6.0, 9.0, None),
             Key("aa", "acme", "laptop", 5.0, None, 2 * DAY),
         ]
-        assert write(state, members.remove, "acme") and not write(state, members.remove, "acme")
-        assert [key.hash for key in read(state, members.keys)] == ["bb"]
+        assert [write(state, deleting.forget, "acme").rows for _ in range(2)] == [2, 0]
+        left = read(state, members.keys)
+        assert [(key.hash, key.tenant) for key in left] == [("aa", ""), ("bb", "Other")]
+        assert all(key.revoked is not None for key in left)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from math import inf
 from pathlib import Path
 from shlex import join
 from typing import Any, get_args
@@ -15,8 +13,17 @@ import tomli
 
 from eke.errors import BadFile, BadInput, BadQuantity
 from eke.gateway.engines.address import address, bearer
-from eke.gateway.limits import limits_of
 from eke.gateway.named import check_models
+from eke.gateway.said import (
+    amount,
+    count,
+    key_from,
+    one_of,
+    origin,
+    per_token,
+    port_of,
+    share,
+)
 from eke.gateway.settings import (
     ADMIN_KEY,
     LEVELS,
@@ -28,20 +35,16 @@ from eke.gateway.settings import (
     Patience,
     Price,
     Settings,
-    Tenant,
     TenantFile,
 )
 from eke.gateway.shares import check
-from eke.gateway.state.sealing import sealer
 from eke.gateway.tables import to_record
-from eke.gateway.tenants import hashed
+from eke.gateway.tenant_tables import distinct, tenant_of
 from eke.gateway.tuning.command import command_of
 from eke.policy import values
 from eke.types.record import Record, fields
-from eke.units import quantity
 
 LARGEST = 4 << 20  # bytes of a file
-_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@*]+")
 
 
 PriceChips = Callable[[str], Chips]
@@ -183,22 +186,22 @@ def settings_of(
         models=_models(file),
         policy=file.policy,
         open=file.open,
-        origins=tuple(_origin(each) for each in file.origins),
+        origins=tuple(origin(each) for each in file.origins),
         host=file.host,
-        port=_port("port", file.port),
-        admin=None if file.admin is None else _port("admin.port", file.admin.port),
+        port=port_of("port", file.port),
+        admin=None if file.admin is None else port_of("admin.port", file.admin.port),
         admin_key="" if file.admin is None else environment.get(file.admin.key_env, ""),
         key_env=_variables(file),
         state=file.state,
         record=file.record,
-        longest_body=int(_in("longest_body", file.longest_body, "B")),
-        longest_file=int(_in("longest_file", file.longest_file, "B")),
-        longest_batch=int(_in("longest_batch", file.longest_batch, "B")),
-        batch_discount=_share("batch_discount", file.batch_discount) or 0.0,
+        longest_body=int(amount("longest_body", file.longest_body, "B")),
+        longest_file=int(amount("longest_file", file.longest_file, "B")),
+        longest_batch=int(amount("longest_batch", file.longest_batch, "B")),
+        batch_discount=share("batch_discount", file.batch_discount) or 0.0,
         patience=_patience(file.patience),
         contexts=contexts_of(file.tiers),
-        log=_one_of("[log] level", file.log.level.lower(), LEVELS),
-        log_form=_one_of("[log] form", file.log.form, get_args(Form)),
+        log=one_of("[log] level", file.log.level.lower(), LEVELS),
+        log_form=one_of("[log] form", file.log.form, get_args(Form)),
         log_file=file.log.file,
         traces=file.traces,
         trainer=join(command_of(file.trainer, folder)),
@@ -223,7 +226,7 @@ def contexts_of(tiers: Mapping[str, list[str] | str]) -> dict[float, tuple[str, 
     """Contexts by length, and who may have them: {"8k": "all", "32k": ["gold"]}."""
     found = {}
     for text, whose in tiers.items():
-        length = _in(f"tiers: {text}", text, "token")
+        length = amount(f"tiers: {text}", text, "token")
         found[length] = (whose,) if isinstance(whose, str) else tuple(whose)
     return found
 
@@ -244,7 +247,7 @@ def _engine(
     models = file.models
     if file.slots is not None and file.slots < 1:
         raise BadInput(f"{where} slots = {file.slots}: an engine takes at least one at a time.")
-    key = _key(where, file.key_env, environment)
+    key = key_from(where, file.key_env, environment)
     try:
         address(file.url)
     except BadInput as error:
@@ -259,11 +262,11 @@ def _engine(
         key=key,
         models=dict(zip(models, models, strict=True)) if isinstance(models, list) else models,
         slots=file.slots,
-        room=int(_in(f"{where} cache", file.cache, "token")) if file.cache else None,
+        room=int(amount(f"{where} cache", file.cache, "token")) if file.cache else None,
         chips=chips.number,
-        rate=_in(f"{where} price", file.price, "USD/s") if file.price else chips.rate,
-        power=_in(f"{where} power", file.power, "W") if file.power else chips.power,
-        idle=_in(f"{where} idle", file.idle, "W") if file.idle else chips.idle,
+        rate=amount(f"{where} price", file.price, "USD/s") if file.price else chips.rate,
+        power=amount(f"{where} power", file.power, "W") if file.power else chips.power,
+        idle=amount(f"{where} idle", file.idle, "W") if file.idle else chips.idle,
         metrics=file.metrics,
         ordered=file.ordered,
         sleep=file.sleep,
@@ -281,87 +284,16 @@ def _model(name: str, file: ModelFile) -> ModelSettings:
     if file.cached and not file.prompt:
         raise BadInput(f"{where} cached: is the price of a part of the prompt; give prompt too.")
     if file.prompt or file.answer:
-        prompt = _per_token(f"{where} prompt", file.prompt)
-        cached = _per_token(f"{where} cached", file.cached) if file.cached else prompt
-        price = Price(prompt=prompt, cached=cached, answer=_per_token(where, file.answer))
+        prompt = per_token(f"{where} prompt", file.prompt)
+        cached = per_token(f"{where} cached", file.cached) if file.cached else prompt
+        price = Price(prompt=prompt, cached=cached, answer=per_token(where, file.answer))
     return ModelSettings(
         name=name,
-        context=int(_in(f"{where} context", file.context, "token")) if file.context else None,
+        context=int(amount(f"{where} context", file.context, "token")) if file.context else None,
         price=price,
-        ttft=_in(f"{where} ttft", file.ttft, "s") if file.ttft else None,
+        ttft=amount(f"{where} ttft", file.ttft, "s") if file.ttft else None,
         smaller=file.smaller,
     )
-
-
-def tenant_of(name: str, file: TenantFile, environment: Mapping[str, str]) -> Tenant:
-    """A tenant of a file's table, or of the administration. Raises BadInput."""
-    if not name.strip() or not name.isprintable():
-        raise BadInput(f"{name!r:.60} is no name of a tenant: write characters that can be seen.")
-    where = f"[tenants.{name}]"
-    if not 0 < file.weight < inf:
-        raise BadInput(f"{where} weight = {file.weight:g}: it must be a number above 0.")
-    names = [file.key_env] if isinstance(file.key_env, str) else file.key_env
-    keys = [_hash(where, key) for key in file.keys]
-    keys += [hashed(_key(where, each, environment)) for each in names if each]
-    ceiling = _share(f"{where} ceiling", file.ceiling)
-    if ceiling == 0:
-        raise BadInput(
-            f"{where} ceiling = {file.ceiling!r:.60}: with nothing it would wait for ever; leave "
-            "ceiling out, or give it models = [] to answer nothing."
-        )
-    tiers = tuple(file.service_tiers) or Tenant(name="").tiers
-    if unknown := set(tiers) - {"default", "priority", "flex"}:
-        raise BadInput(f"{where} service_tiers: {unknown.pop()!r} is none; default, priority, flex")
-    if file.seal_env:
-        sealer(file.seal_env, environment.get(file.seal_env, ""))
-    return Tenant(
-        name=name,
-        keys=tuple(keys),
-        key_env=tuple(each for each in names if each),
-        group=file.group,
-        weight=file.weight,
-        floor=_share(f"{where} floor", file.floor),
-        ceiling=ceiling,
-        context=_in(f"{where} context", file.context, "token") if file.context else inf,
-        tiers=tiers,
-        limits=limits_of(file.limits, where),
-        models=None if file.models is None else tuple(file.models),
-        store=file.store,
-        retention=_in(f"{where} retention", file.retention, "s"),
-        seal=file.seal_env,
-        said=file,
-    )
-
-
-def distinct(tenants: Iterable[Tenant]) -> None:
-    """Refuse a key that two tenants have."""
-    owner: dict[str, str] = {}
-    for tenant in tenants:
-        for key in tenant.keys:
-            if owner.setdefault(key, tenant.name) != tenant.name:
-                raise BadInput(
-                    f"[tenants.{tenant.name}] has a key that [tenants.{owner[key]}] has too; give "
-                    "each its own."
-                )
-
-
-def _hash(where: str, key: str) -> str:
-    """A key as it is kept. In a file it is only its hash."""
-    kind, _, digest = key.partition(":")
-    if kind != "sha256" or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-        raise BadInput(
-            f"{where} keys: write each as sha256:HEX, never the key itself; `eke serve key NAME` "
-            "makes one. A key in an environment variable goes into key_env."
-        )
-    return digest
-
-
-def _key(where: str, name: str, environment: Mapping[str, str]) -> str:
-    if not name:
-        return ""
-    if not environment.get(name):
-        raise BadInput(f"{where} key_env: the environment variable {name} is not set.")
-    return environment[name]
 
 
 def _patience(file: Mapping[str, str | int]) -> Patience:
@@ -373,61 +305,9 @@ def _patience(file: Mapping[str, str | int]) -> Patience:
             raise BadInput(f"[patience] {name}: there is no such setting; there are {known}.")
         where = f"[patience] {name}"
         if name == "retries":
-            found[name] = _count(where, value)
+            found[name] = count(where, value)
             continue
-        found[name] = _in(where, str(value), "s")
+        found[name] = amount(where, str(value), "s")
         if found[name] <= 0 and name not in ("drain", "alone"):
             raise BadInput(f"{where} = {value!r}: it must be above 0.")
     return Patience(**found)
-
-
-def _count(where: str, value: str | int) -> int:
-    """A whole number from 0."""
-    if isinstance(value, int) and value >= 0:
-        return value
-    raise BadInput(f"{where} = {value!r:.60}: write a whole number from 0.")
-
-
-def _share(where: str, text: str) -> float | None:
-    if not text:
-        return None
-    try:
-        return values.share(text)
-    except BadQuantity as error:
-        raise BadInput(f"{where}: {error}") from None
-
-
-def _per_token(where: str, text: str) -> float:
-    """A price such as "0.5 USD/Mtoken" [USD/token]."""
-    return _in(where, text or "0 USD/token", "USD/token")
-
-
-def _origin(text: str) -> str:
-    """Where pages come from, as browsers write it."""
-    if not _ORIGIN.fullmatch(text):
-        like = "https://chat.example.com or http://localhost:3000"
-        raise BadInput(f"origins: {text!r:.60} is none; write each with no path, such as {like}.")
-    return text.lower()
-
-
-def _one_of(where: str, given: str, known: Sequence[str]) -> Any:
-    if given not in known:
-        raise BadInput(f"{where} = {given!r:.40}: there are {', '.join(known)}.")
-    return given
-
-
-def _port(where: str, port: int) -> int:
-    if not 0 <= port <= 65535:
-        raise BadInput(f"{where} = {port}: ports are 0 to 65535.")
-    return port
-
-
-def _in(where: str, text: str, unit: str) -> float:
-    """A quantity of a file that is not below 0, with its place in the message."""
-    try:
-        found = quantity(text, unit)
-    except BadQuantity as error:
-        raise BadInput(f"{where}: {error}") from None
-    if found < 0:
-        raise BadInput(f"{where}: {text!r:.60} is below 0.")
-    return found

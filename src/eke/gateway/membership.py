@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from eke.errors import BadInput, StateError
-from eke.gateway.configuration import distinct, tenant_of
 from eke.gateway.gateway import Gateway
 from eke.gateway.settings import Tenant, TenantFile
 from eke.gateway.shares import check
 from eke.gateway.state import deleting, members
 from eke.gateway.state.deleting import Forgotten
 from eke.gateway.state.state import State
+from eke.gateway.tenant_tables import distinct, tenant_of
 from eke.gateway.tenants import hashed, new_key, together
 from eke.types.record import replace
 

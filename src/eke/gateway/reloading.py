@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from eke.gateway.configuration import distinct
 from eke.gateway.engines.engine import Engine
 from eke.gateway.gateway import Gateway
 from eke.gateway.settings import EngineSettings, Settings
 from eke.gateway.shares import check
+from eke.gateway.tenant_tables import distinct
 from eke.gateway.tenants import together
 from eke.types.record import fields, replace
 

@@ -21,7 +21,7 @@ from eke.gateway.responses.ask import Ask, read
 from eke.gateway.responses.compacting import Compact, compacted, making_of
 from eke.gateway.responses.counting import input_tokens
 from eke.gateway.responses.ids import Ids
-from eke.gateway.responses.making import Making
+from eke.gateway.responses.making import Making, nobody
 from eke.gateway.responses.makings import Makings
 from eke.gateway.responses.turn import turn_of
 from eke.gateway.state.state import State
@@ -46,7 +46,7 @@ async def create(asking: Asking) -> None:
 
 async def _answer(asking: Asking, makings: Makings, making: Making) -> None:
     """A response at once."""
-    await makings.make(making, _nobody)
+    await makings.make(making, nobody)
     if making.answer["status"] == CANCELLED:
         raise Departed
     took = making.answer["eke"]
@@ -67,10 +67,6 @@ async def _stream(asking: Asking, makings: Makings, making: Making) -> None:
     last = await makings.make(making, tell)
     if sending is not None:
         await sending.end(last)
-
-
-async def _nobody(events: list[bytes]) -> None:
-    """Nobody listens to its events."""
 
 
 @contextmanager
@@ -153,7 +149,7 @@ async def compact(asking: Asking) -> None:
     """POST /v1/responses/compact."""
     making = await making_of(asking.gateway, asking.tenant, await asking.json(Compact))
     with _watched(asking, making):
-        await making.make(_nobody)
+        await making.make(nobody)
         if making.answer["status"] == CANCELLED:
             raise Departed
         await asking.reply(200, compacted(making), told(making.errand))

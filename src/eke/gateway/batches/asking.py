@@ -10,14 +10,14 @@ from eke.gateway.asked import ENDPOINTS, read
 from eke.gateway.batches import line as lines
 from eke.gateway.batches.errands import Turn, errand_of
 from eke.gateway.batches.line import RESPONSES
-from eke.gateway.batches.responding import CANCELLED, making_of, nobody
+from eke.gateway.batches.responding import CANCELLED, making_of
 from eke.gateway.batches.result import LOST, answered, unanswered
 from eke.gateway.changes import Usage, usage_of
 from eke.gateway.deferred import Deferred
 from eke.gateway.errand import BUSY, Errand, Gone
 from eke.gateway.gateway import Gateway
 from eke.gateway.refusal import Refusal
-from eke.gateway.responses.making import Deferring
+from eke.gateway.responses.making import Deferring, nobody
 from eke.gateway.row import FAILED, FINISHED, STOPPED, Row
 from eke.gateway.state import works
 from eke.gateway.state.works import Work

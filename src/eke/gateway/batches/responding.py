@@ -16,7 +16,7 @@ from eke.gateway.responses.making import Deferring, in_own_words
 from eke.gateway.responses.turn import turn_of
 from eke.gateway.settings import Tenant
 
-__all__ = ["CANCELLED", "making_of", "nobody"]
+__all__ = ["CANCELLED", "making_of"]
 
 
 async def making_of(gateway: Gateway, tenant: Tenant, body: bytes, turn: Turn) -> Deferring:
@@ -32,7 +32,3 @@ async def making_of(gateway: Gateway, tenant: Tenant, body: bytes, turn: Turn) -
     making = Deferring(errand, ask, said, stored=False)
     making.asked = True
     return making
-
-
-async def nobody(events: list[bytes]) -> None:
-    """Nobody listens to its events."""

@@ -258,3 +258,7 @@ def in_own_words() -> Iterator[None]:
     except Refusal as refusal:
         refusal.param = "input" if refusal.param == CHAT.text else refusal.param
         raise
+
+
+async def nobody(events: list[bytes]) -> None:
+    """Nobody listens to its events."""

@@ -47,12 +47,6 @@ def members(transaction: Transaction) -> list[Member]:
     return [Member(*row) for row in transaction.all("SELECT name, body FROM tenants ORDER BY name")]
 
 
-def remove(transaction: Transaction, name: str) -> bool:
-    """Remove a tenant and its keys; whether it was there."""
-    transaction.run("DELETE FROM keys WHERE tenant = ?", name)
-    return bool(transaction.run("DELETE FROM tenants WHERE name = ?", name))
-
-
 def add_key(transaction: Transaction, key: Key) -> None:
     """Add a key. Raises BadInput where it is there already."""
     if not transaction.run(insert("keys", Key), *values(key)):
